@@ -1,0 +1,88 @@
+"""Greenroom: an actor-model runtime service for sessions of LLM agents on Ray.
+
+Importing this package loads neither Ray nor an HTTP client: names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actors import errors
+    from actors.domain.events import Event
+    from actors.domain.llm import LlmConfig
+    from actors.domain.messages import ContentBlock, Message, TokenUsage
+    from actors.domain.permissions import PermissionDecision, PermissionPolicy, PermissionRule
+    from actors.domain.policies import ConfirmationPolicy, SessionLane, TimeoutAction
+    from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionState
+    from actors.domain.tools import ToolDefinition
+    from actors.handle import SessionHandle
+    from actors.manager import SessionManager
+    from actors.settings import Settings
+    from actors.sync import SyncSessionManager
+    from actors.tools.function import tool
+
+_HOMES = {
+    "AgentResult": "actors.domain.session",
+    "ConfirmationPolicy": "actors.domain.policies",
+    "ContentBlock": "actors.domain.messages",
+    "ContextUsage": "actors.domain.session",
+    "Event": "actors.domain.events",
+    "LlmConfig": "actors.domain.llm",
+    "Message": "actors.domain.messages",
+    "PermissionDecision": "actors.domain.permissions",
+    "PermissionPolicy": "actors.domain.permissions",
+    "PermissionRule": "actors.domain.permissions",
+    "Receipt": "actors.domain.session",
+    "SessionConfig": "actors.domain.session",
+    "SessionHandle": "actors.handle",
+    "SessionLane": "actors.domain.policies",
+    "SessionManager": "actors.manager",
+    "SessionState": "actors.domain.session",
+    "Settings": "actors.settings",
+    "SyncSessionManager": "actors.sync",
+    "TimeoutAction": "actors.domain.policies",
+    "TokenUsage": "actors.domain.messages",
+    "ToolDefinition": "actors.domain.tools",
+    "errors": "actors.errors",
+    "tool": "actors.tools.function",
+}
+
+__all__ = [
+    "AgentResult",
+    "ConfirmationPolicy",
+    "ContentBlock",
+    "ContextUsage",
+    "Event",
+    "LlmConfig",
+    "Message",
+    "PermissionDecision",
+    "PermissionPolicy",
+    "PermissionRule",
+    "Receipt",
+    "SessionConfig",
+    "SessionHandle",
+    "SessionLane",
+    "SessionManager",
+    "SessionState",
+    "Settings",
+    "SyncSessionManager",
+    "TimeoutAction",
+    "TokenUsage",
+    "ToolDefinition",
+    "errors",
+    "tool",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'actors' has no attribute {name!r}")
+    module = importlib.import_module(home)
+    return module if name == "errors" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,114 @@
+"""Effect hosts as a session actor, or a reader, reaches them: found by the registry, called over links."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from actors.cluster_links import Links, awaited
+from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, ToolCall
+from actors.effect_host.remote import RemoteHost
+from actors.errors import HostGone, TransportLost
+from actors.peers import HostPeer, Toolbox
+from actors.session.ports import ToolSpec
+
+
+class ClusterHosts:
+    """``actors.session.ports.Hosts`` over the actors of a cluster.
+
+    Args:
+        registry: Ray handle of the registry.
+    """
+
+    def __init__(self, registry: Any, links: Links) -> None:
+        self._registry = registry
+        self._links = links
+        self._models: dict[str, HostPeer] = {}
+        self._known: dict[str, HostPeer] = {}
+
+    async def _ask(self, method: str, *args: Any) -> Any:
+        return await awaited(getattr(self._registry, method).remote(*args), "the registry")
+
+    async def model_host(self, provider: str) -> HostRef:
+        """See ``Hosts.model_host``."""
+        found = self._models.get(provider)
+        if found is None:
+            found = self._models[provider] = self._learn(await self._ask("model_host", provider))
+        return found.ref
+
+    async def tools(self) -> dict[str, ToolSpec]:
+        """See ``Hosts.tools``."""
+        toolbox: Toolbox = await self._ask("toolbox")
+        host = self._learn(toolbox.host)
+        return {one.name: ToolSpec(definition=one, host=host.ref) for one in toolbox.definitions}
+
+    def _learn(self, host: HostPeer) -> HostPeer:
+        self._known[host.ref.host_id] = host
+        return host
+
+    async def _host(self, ref: HostRef) -> tuple[HostPeer, RemoteHost]:
+        found = self._known.get(ref.host_id)
+        if found is None or found.ref != ref:
+            found = await self._ask("host", ref.host_id)
+            if found is None:
+                raise HostGone(ref.host_id, "its actor is gone")
+            self._learn(found)
+        if found.ref != ref:
+            raise HostGone(ref.host_id, "another incarnation answers in its place")
+        return found, RemoteHost(self._links.to(found.peer), ref.incarnation)
+
+    async def _lost(self, host: HostPeer) -> None:
+        """The connection broke; raise HostGone when the host is dead, else return."""
+        self._known.pop(host.ref.host_id, None)
+        for provider in [name for name, known in self._models.items() if known.ref == host.ref]:
+            del self._models[provider]
+        if not await self._ask("host_lives", host.ref):
+            await self._links.drop(host.peer)
+            raise HostGone(host.ref.host_id, "its actor is dead")
+
+    async def run(self, call: ModelCall | ToolCall) -> Attached:
+        """See ``Hosts.run``."""
+        host, remote = await self._host(call.host)
+        try:
+            return await remote.run(call)
+        except TransportLost:
+            await self._lost(host)
+            raise
+
+    async def attach(
+        self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey], settled: Sequence[CallKey]
+    ) -> list[Attached]:
+        """See ``Hosts.attach``."""
+        found, remote = await self._host(host)
+        try:
+            return await remote.attach(journal_id, epoch, keys, settled)
+        except TransportLost:
+            await self._lost(found)
+            raise
+
+    async def cancel(self, host: HostRef, journal_id: str, epoch: int, key: CallKey) -> Attached:
+        """See ``Hosts.cancel``."""
+        found, remote = await self._host(host)
+        try:
+            return await remote.cancel(journal_id, epoch, key)
+        except TransportLost:
+            await self._lost(found)
+            raise
+
+    async def ack(self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey]) -> None:
+        """See ``Hosts.ack``."""
+        _, remote = await self._host(host)
+        await remote.ack(journal_id, epoch, keys)
+
+    async def confirmed_dead(self, host: HostRef) -> bool:
+        """See ``Hosts.confirmed_dead``."""
+        return await self._ask("confirmed_dead", host)
+
+    async def deltas(self, host: HostRef, key: CallKey, *, after: int = 0) -> AsyncIterator[Delta]:
+        """The output of a call as it comes."""
+        _, remote = await self._host(host)
+        async for page in remote.watch(key, after):
+            for delta in page.deltas:
+                yield delta
+            if page.ended:
+                return

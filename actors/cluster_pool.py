@@ -1,0 +1,362 @@
+"""The actors of a runtime: their names and options, how they are started, watched and ended.
+
+Between the registry, which decides, and Ray, which does it. All are named and detached, so a registry that restarts
+finds them; a pending call to each of them tells of its death within milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import ray
+from pydantic import ConfigDict, SecretStr
+
+from actors.cluster_links import NAMESPACE, Links, actor_named, awaited
+from actors.domain.base import Frozen
+from actors.domain.calls import HostRef
+from actors.domain.ids import new_ulid
+from actors.domain.llm import LlmConfig
+from actors.errors import GreenroomError, ModelUnavailable, Overloaded
+from actors.model_actor import ModelActor
+from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox
+from actors.residency import Residency
+from actors.session_actor import SessionActor
+from actors.settings import Settings
+from actors.store_actor import StoreActor
+from actors.tool_actor import ToolActor
+from actors.tools.leftovers import leftovers_of
+
+log = logging.getLogger(__name__)
+
+START_S = 60.0
+"""Longest wait for an actor to be up: a pending one waits silently for ever when the cluster has no memory left."""
+
+SESSION_ACTOR_BYTES = 128 * 1024 * 1024
+"""Memory reserved per session actor, so that scheduler and autoscaler see it: 58 to 63 MB are used when blank."""
+
+MAX_CONCURRENCY = 10_000
+"""Calls an actor takes at a time: they wait on futures; the bounds that matter are those of the parts inside."""
+
+HEAD = {"node:__internal_head__": 0.001}
+"""Places an actor on the head node."""
+
+
+class Launch(Frozen):
+    """Everything a runtime is started with. ``tools`` travel as Ray pickles them."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    settings: Settings
+    store_url: str
+    model: LlmConfig | None
+    tools: tuple[Any, ...]
+    token: SecretStr
+    workspace: str
+
+    @property
+    def registry_name(self) -> str:
+        """Name of the registry."""
+        return f"{self.settings.runtime}.registry"
+
+    def name(self, kind: str) -> str:
+        """A new name for an actor."""
+        return f"{self.settings.runtime}.{kind}.{new_ulid().lower()}"
+
+
+def remote_class(plain: type[Any], name: str, **options: Any) -> Any:
+    """A plain class as a named, detached actor class that takes no CPU for itself."""
+    settings: dict[str, Any] = {
+        "name": name,
+        "namespace": NAMESPACE,
+        "lifetime": "detached",
+        "num_cpus": 0,
+        "max_concurrency": MAX_CONCURRENCY,
+        "max_restarts": 0,
+        "max_task_retries": 0,
+    }
+    return ray.remote(plain).options(**(settings | options))
+
+
+class ActorSeat:
+    """A session actor, as residency sees it."""
+
+    def __init__(self, handle: Any, peer: Peer) -> None:
+        self.handle = handle
+        self.peer = peer
+        self.seat_id = peer.name
+
+    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
+        """See ``SessionHost.assign``."""
+        await awaited(self.handle.assign.remote(tenant, journal_id, term, assignment_no), self.seat_id)
+
+    async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
+        """See ``SessionHost.release``."""
+        return await awaited(self.handle.release.remote(journal_id, assignment_no, idle_s), self.seat_id)
+
+
+class ActorPool:
+    """Starts actors and watches them.
+
+    Args:
+        lost: Called with the name of a session actor that died.
+    """
+
+    def __init__(self, launch: Launch, lost: Callable[[str], None]) -> None:
+        self.links = Links(launch.token.get_secret_value(), data_plane=launch.settings.data_plane)
+        self._launch = launch
+        self._lost = lost
+        self._seats: dict[str, ActorSeat] = {}
+        self._handles: dict[str, Any] = {}
+        self._hosts: dict[str, HostPeer] = {}
+        self._model_hosts: dict[str, HostPeer] = {}
+        self._toolbox: Toolbox | None = None
+        self._keys: dict[str, SecretStr] = {}
+        self._starting: dict[str, asyncio.Task[Any]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._growing = 0
+        self._closing = False
+
+    # --- coming up ---------------------------------------------------------------------------------------------------
+
+    async def open_store(self) -> Peer:
+        """Start the store, or find it."""
+        launch = self._launch
+        name = f"{launch.settings.runtime}.store"
+        handle = actor_named(name)
+        if handle is None:
+            options = {"max_restarts": -1, "resources": HEAD}
+            args = (name, launch.store_url, launch.settings.runtime, launch.token, launch.settings.data_plane)
+            handle = remote_class(StoreActor, name, **options).remote(*args)
+        self._handles[name] = handle
+        return await self._within(handle.open.remote(), name)
+
+    async def open(self, info: RuntimeInfo, keys: dict[str, SecretStr], residency: Residency) -> None:
+        """Find the actors of a former registry, then start what is missing."""
+        self._info = info
+        self._keys = keys
+        self._residency = residency
+        prefix = f"{info.runtime}."
+        named = await asyncio.to_thread(ray.util.list_named_actors, all_namespaces=True)
+        names = [one["name"] for one in named if one["namespace"] == NAMESPACE and one["name"].startswith(prefix)]
+        await asyncio.gather(*(self._adopt(name) for name in names))
+        self._spawn(self._warm())
+        await self.toolbox()
+        self._spawn(self._quietly(self.model_host("scripted")))
+
+    async def _adopt(self, name: str) -> None:
+        kind = name.removeprefix(f"{self._info.runtime}.").partition(".")[0]
+        handle = actor_named(name)
+        if handle is None or kind not in {"session", "models", "local", "tools"}:
+            return
+        try:
+            if kind == "session":
+                await self._adopt_seat(name, handle)
+            elif kind == "tools":
+                self._know_tools(name, handle, await self._within(handle.toolbox.remote(), name))
+            else:
+                host = await self._within(handle.describe.remote(), name)
+                self._keys |= await self._within(handle.keys.remote(), name)
+                self._know_host(name, handle, host)
+                self._model_hosts["local" if kind == "local" else "any"] = host
+        except (GreenroomError, AssertionError) as exc:
+            log.warning("%s is left behind and ended: %s", name, exc)
+            ray.kill(handle)
+
+    async def _adopt_seat(self, name: str, handle: Any) -> None:
+        peer = await self._within(handle.open.remote(self._info), name)
+        seat = self._know_seat(handle, peer)
+        for tenant, journal_id, assignment_no in await self._within(handle.residents.remote(), name):
+            self._residency.adopt(seat, tenant, journal_id, assignment_no)
+        self._residency.add_seat(seat)
+
+    async def _warm(self) -> None:
+        for _ in range(self._launch.settings.min_warm - len(self._seats)):
+            try:
+                seat = await self.grow()
+            except GreenroomError as exc:
+                log.warning("no warm session actor: %s", exc)
+                return
+            if seat is not None:
+                self._residency.add_seat(seat)
+
+    # --- session actors ------------------------------------------------------------------------------------------------
+
+    async def grow(self) -> ActorSeat | None:
+        """Start one more session actor; None when there are as many as there may be."""
+        if len(self._seats) + self._growing >= self._launch.settings.max_resident or self._closing:
+            return None
+        self._growing += 1
+        name = self._launch.name("session")
+        try:
+            handle = remote_class(SessionActor, name, memory=SESSION_ACTOR_BYTES).remote(name)
+            peer = await self._within(handle.open.remote(self._info), name, handle)
+            return self._know_seat(handle, peer)
+        finally:
+            self._growing -= 1
+
+    def _know_seat(self, handle: Any, peer: Peer) -> ActorSeat:
+        seat = self._seats[peer.name] = ActorSeat(handle, peer)
+        self._handles[peer.name] = handle
+        self._spawn(self._watch(peer.name, handle))
+        return seat
+
+    def seat_peer(self, seat_id: str) -> Peer:
+        """How to reach a session actor."""
+        seat = self._seats.get(seat_id)
+        return seat.peer if seat else Peer(name=seat_id, node_id="")
+
+    async def drop(self, seat_id: str, journal_id: str) -> None:
+        """Stop a destroyed session where it is resident."""
+        seat = self._seats.get(seat_id)
+        if seat is not None:
+            await self._quietly(awaited(seat.handle.drop.remote(journal_id), seat_id))
+
+    async def surround(self, info: RuntimeInfo) -> None:
+        """Tell every session actor of a changed world."""
+        self._info = info
+        world = info.world
+        await asyncio.gather(
+            *(self._quietly(awaited(seat.handle.surround.remote(world), seat.seat_id)) for seat in self._seats.values())
+        )
+
+    # --- hosts -----------------------------------------------------------------------------------------------------
+
+    async def model_host(self, provider: str) -> HostPeer:
+        """The host of a provider: the embedded model has one of its own, the others share one."""
+        slot = "local" if provider == "local" else "any"
+        found = self._model_hosts.get(slot)
+        return found or await self._once(f"model:{slot}", lambda: self._start_models(slot))
+
+    async def _start_models(self, slot: str) -> HostPeer:
+        name = self._launch.name("local" if slot == "local" else "models")
+        handle = remote_class(ModelActor, name).remote(name)
+        try:
+            host = await self._within(handle.open.remote(self._info, self._keys), name, handle)
+        except Overloaded as exc:
+            raise ModelUnavailable(slot, "its host did not start in time") from exc
+        self._know_host(name, handle, host)
+        self._model_hosts[slot] = host
+        return host
+
+    async def toolbox(self) -> Toolbox:
+        """The tool host and its tools."""
+        return self._toolbox or await self._once("tools", self._start_tools)
+
+    async def _start_tools(self) -> Toolbox:
+        name = self._launch.name("tools")
+        handle = remote_class(ToolActor, name).remote(name)
+        running = self._launch.settings.tool_running
+        toolbox = await self._within(handle.open.remote(self._info, self._launch.tools, running), name, handle)
+        return self._know_tools(name, handle, toolbox)
+
+    def _know_tools(self, name: str, handle: Any, toolbox: Toolbox) -> Toolbox:
+        self._toolbox = toolbox
+        self._know_host(name, handle, toolbox.host)
+        return toolbox
+
+    def _know_host(self, name: str, handle: Any, host: HostPeer) -> None:
+        self._hosts[host.ref.host_id] = host
+        self._handles[name] = handle
+        self._spawn(self._watch(name, handle))
+
+    def host(self, host_id: str) -> HostPeer | None:
+        """A host that lives."""
+        return self._hosts.get(host_id)
+
+    async def lives(self, ref: HostRef) -> bool:
+        """Whether this incarnation lives."""
+        found = self._hosts.get(ref.host_id)
+        return found is not None and found.ref == ref
+
+    async def confirmed_dead(self, ref: HostRef) -> bool:
+        """Whether this incarnation and all it started are gone.
+
+        A host has a name of its own that is never used again, so one that is not known any more is dead: the former
+        registry's were adopted or ended when this one came up.
+        """
+        if await self.lives(ref):
+            return False
+        return not await asyncio.to_thread(leftovers_of, ref.host_id)
+
+    # --- life and death ------------------------------------------------------------------------------------------------
+
+    async def _watch(self, name: str, handle: Any) -> None:
+        """Wait for an actor's death, then see to it that somebody takes its place."""
+        try:
+            await handle.watch.remote()
+        except (ray.exceptions.RayError, GreenroomError) as exc:
+            log.info("%s is gone: %s", name, type(exc).__name__)
+        if self._closing:
+            return
+        self._handles.pop(name, None)
+        if self._seats.pop(name, None) is not None:
+            self._lost(name)
+            return
+        self._hosts.pop(name, None)
+        for slot in [slot for slot, host in self._model_hosts.items() if host.peer.name == name]:
+            del self._model_hosts[slot]
+        if self._toolbox is not None and self._toolbox.host.peer.name == name:
+            self._toolbox = None
+            await self._quietly(self.toolbox())
+            await self.surround(self._info)
+
+    async def _within(self, ref: Any, name: str, handle: Any = None) -> Any:
+        """The value of a call to an actor that may still be starting; one that takes too long is killed."""
+        try:
+            async with asyncio.timeout(START_S):
+                return await awaited(ref, name)
+        except (TimeoutError, GreenroomError) as exc:
+            if handle is not None:
+                ray.kill(handle)
+            if isinstance(exc, GreenroomError):
+                raise
+            raise Overloaded(f"actor {name} did not start in {START_S:g} s", 10.0) from None
+
+    async def _once(self, what: str, start: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Start something that several ask for at a time."""
+        task = self._starting.get(what)
+        if task is None:
+            task = self._starting[what] = self._spawn(start())
+            task.add_done_callback(lambda _: self._starting.pop(what, None))
+        return await asyncio.shield(task)
+
+    async def _quietly(self, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await work
+        except GreenroomError as exc:
+            log.info("%s", exc)
+
+    async def close(self) -> None:
+        """End every actor: hosts first, the store last, so that nothing is lost on the way."""
+        self._closing = True
+        store = f"{self._launch.settings.runtime}.store"
+        others = {name: handle for name, handle in self._handles.items() if name != store}
+        for name, handle in others.items():
+            if name in self._hosts:
+                await self._close_one(name, handle)
+        for handle in others.values():
+            ray.kill(handle)
+        handle = self._handles.get(store)
+        if handle is not None:
+            await self._close_one(store, handle)
+            ray.kill(handle)
+        await self.links.close()
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def _close_one(self, name: str, handle: Any) -> None:
+        try:
+            async with asyncio.timeout(15.0):
+                await awaited(handle.close.remote(), name)
+        except (TimeoutError, GreenroomError) as exc:
+            log.info("%s did not close: %s", name, exc)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,169 @@
+"""A runtime in a Ray cluster, as drivers and Serve replicas use it: ``actors.session.runtime.Runtime`` over its actors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from pydantic import SecretStr
+
+from actors.cluster_hosts import ClusterHosts
+from actors.cluster_links import Links, actor_named, awaited
+from actors.domain.calls import CallKey, Delta, HostRef
+from actors.domain.commands import Command, Reply
+from actors.domain.llm import LlmConfig
+from actors.domain.session import TurnEnd
+from actors.domain.tools import ToolDefinition
+from actors.errors import NotHere, TransportLost
+from actors.llm.models import known_models
+from actors.llm.catalogue import check_provider
+from actors.peers import Peer, RuntimeInfo
+from actors.session.runtime import ModelInfo
+from actors.session.ports import Submitted
+from actors.storage.remote import RemoteStore
+
+RETRY_FIRST_S, RETRY_MAX_S = 0.02, 1.0
+"""Bounds of the back-off while a session is being moved."""
+
+GIVE_UP_S = 60.0
+"""How long a command is carried after a session, or its registry, that cannot be reached."""
+
+
+class ClusterRuntime:
+    """One client of a runtime. The client that started it ends it; the others only leave."""
+
+    def __init__(self, registry: Any, info: RuntimeInfo, end: Callable[[], Awaitable[None]] | None = None) -> None:
+        self._registry = registry
+        self._info = info
+        self._end = end
+        self._links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
+        self._hosts = ClusterHosts(registry, self._links)
+        self._store = RemoteStore(self._links.to(info.store))
+        self._places: dict[str, tuple[Peer, int]] = {}
+
+    @property
+    def store(self) -> RemoteStore:
+        """Where the journals are."""
+        return self._store
+
+    async def _ask(self, method: str, *args: Any) -> Any:
+        return await awaited(getattr(self._registry, method).remote(*args), "the registry")
+
+    # --- sessions ----------------------------------------------------------------------------------------------------
+
+    async def submit(
+        self, tenant: str, journal_id: str, command: Command, *, wait_s: float = 0.0, until_action: bool = False
+    ) -> Submitted:
+        """See ``Runtime.submit``. Asks again, with the same command, until the outcome is known."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_s + GIVE_UP_S
+        wait_until = loop.time() + wait_s
+        delay, stale = RETRY_FIRST_S, 0
+        while True:
+            try:
+                peer, number = await self._place(tenant, journal_id, stale)
+                left = max(wait_until - loop.time(), 0.0)
+                return await self._submit_to(peer, number, journal_id, command, left, until_action)
+            except NotHere as exc:
+                stale = max(stale, exc.assignment_no)
+            except TransportLost:
+                # The command may have been carried out: from here on it is no fresh one.
+                if loop.time() > deadline:
+                    raise
+            self._places.pop(journal_id, None)
+            command = command.model_copy(update={"fresh": False})
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, RETRY_MAX_S)
+
+    async def _place(self, tenant: str, journal_id: str, stale: int) -> tuple[Peer, int]:
+        found = self._places.get(journal_id)
+        if found is None:
+            found = self._places[journal_id] = await self._ask("resolve", tenant, journal_id, stale)
+            while len(self._places) > 100_000:
+                del self._places[next(iter(self._places))]
+        return found
+
+    async def _submit_to(
+        self, peer: Peer, number: int, journal_id: str, command: Command, wait_s: float, until_action: bool
+    ) -> Submitted:
+        answer = await self._links.to(peer).call(
+            "submit",
+            journal_id=journal_id,
+            assignment_no=number,
+            command=command.model_dump_json().encode(),
+            fresh=command.fresh,
+            wait_s=wait_s,
+            until_action=until_action,
+        )
+        return Submitted(
+            reply=Reply.model_validate_json(answer["reply"]),
+            end=TurnEnd.model_validate_json(answer["end"]) if answer["end"] else None,
+            context=tuple(answer["context"]),
+            waits=answer["waits"],
+        )
+
+    async def hibernate(self, tenant: str, journal_id: str) -> bool:
+        """See ``Runtime.hibernate``."""
+        del tenant
+        self._places.pop(journal_id, None)
+        return await self._ask("hibernate", journal_id)
+
+    async def forget(self, tenant: str, journal_id: str) -> None:
+        """See ``Runtime.forget``."""
+        del tenant
+        self._places.pop(journal_id, None)
+        await self._ask("forget", journal_id)
+
+    async def resolve(self, tenant: str, journal_id: str) -> tuple[Any, tuple[str, int]] | None:
+        """See ``Runtime.resolve``."""
+        found = await self._ask("where", tenant, journal_id)
+        if found is None:
+            return None
+        peer, number = found
+        handle = await asyncio.to_thread(actor_named, peer.name)
+        return (handle, (journal_id, number)) if handle is not None else None
+
+    def deltas(self, host: HostRef, key: CallKey, *, after: int = 0) -> AsyncIterator[Delta]:
+        """See ``Runtime.deltas``."""
+        return self._hosts.deltas(host, key, after=after)
+
+    # --- tools and models --------------------------------------------------------------------------------------------
+
+    async def tools(self) -> tuple[ToolDefinition, ...]:
+        """See ``Runtime.tools``."""
+        return (await self._ask("toolbox")).definitions
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        """See ``Runtime.models``."""
+        status = await self._ask("status")
+        return known_models(await self.default_model(), frozenset(status["providers"]))
+
+    async def check_model(self, model: LlmConfig) -> None:
+        """See ``Runtime.check_model``."""
+        check_provider(model)
+
+    async def default_model(self) -> LlmConfig | None:
+        """See ``Runtime.default_model``."""
+        return await self._ask("default_model")
+
+    async def set_default_model(self, model: LlmConfig | None) -> None:
+        """See ``Runtime.set_default_model``."""
+        await self._ask("set_default_model", model)
+
+    async def put_credential(self, key: SecretStr) -> str:
+        """See ``Runtime.put_credential``."""
+        return await self._ask("put_credential", key)
+
+    async def status(self) -> dict[str, Any]:
+        """See ``Runtime.status``."""
+        return await self._ask("status")
+
+    async def close(self) -> None:
+        """See ``Runtime.close``."""
+        await self._links.close()
+        if self._end is not None:
+            end, self._end = self._end, None
+            await end()
+
+

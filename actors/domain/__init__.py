@@ -1,0 +1,1 @@
+"""Data of the service: frozen models without behaviour beyond their own shape. Knows nothing above it."""

@@ -1,0 +1,186 @@
+"""Effect calls: what a session asks of a host, and what came of it.
+
+``call_id`` names a call over all its attempts. Hosts and the table of results are keyed by (call_id, attempt).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import Field, TypeAdapter
+
+from actors.domain.base import Frozen
+from actors.domain.llm import LlmConfig
+from actors.domain.messages import ImageBlock, Message, StopReason, TextBlock, TokenUsage
+from actors.domain.tools import EffectClass, ToolDefinition
+
+
+class HostRef(Frozen):
+    """A host as calls name it. ``incarnation`` is random and made when the host's process starts."""
+
+    host_id: str
+    incarnation: str
+
+
+class CallKey(Frozen):
+    """One attempt of one call."""
+
+    call_id: str
+    attempt: int = 1
+
+
+class _Call(Frozen):
+    call_id: str
+    attempt: int = 1
+    tenant: str
+    journal_id: str
+    session_id: str
+    turn_id: str
+    epoch: int
+    host: HostRef
+
+    @property
+    def key(self) -> CallKey:
+        """The attempt this is."""
+        return CallKey(call_id=self.call_id, attempt=self.attempt)
+
+
+class ModelCall(_Call):
+    """Ask a model for the next message.
+
+    Attributes:
+        messages: The context, one compact JSON message each, never decoded on the way.
+        delay_s: How long the host waits first: 0.1 s times the failed attempts so far.
+    """
+
+    kind: Literal["model"] = "model"
+    llm: LlmConfig
+    system: str | None = None
+    messages: tuple[bytes, ...] = ()
+    tools: tuple[ToolDefinition, ...] = ()
+    thinking_budget: int | None = None
+    delay_s: float = 0.0
+
+
+class ToolCall(_Call):
+    """Run a tool. ``call_id`` is the idempotency key that the tool receives.
+
+    Attributes:
+        workspace: Absolute directory; empty means the host's own.
+    """
+
+    kind: Literal["tool"] = "tool"
+    tool_use_id: str
+    name: str
+    args: dict[str, Any]
+    effect: EffectClass = EffectClass.unsafe
+    workspace: str = ""
+    timeout_s: float = 600.0
+
+
+EffectCall = Annotated[ModelCall | ToolCall, Field(discriminator="kind")]
+
+
+class Outcome(StrEnum):
+    """How a call ended. ``unknown``: it may or may not have run, and somebody decided to go on."""
+
+    ok = "ok"
+    error = "error"
+    timeout = "timeout"
+    cancelled = "cancelled"
+    unknown = "unknown"
+
+
+class ModelOutcome(Frozen):
+    """What a model call gave.
+
+    Attributes:
+        message: The answer, or on ``cancelled`` what had arrived of its text; None on error.
+        error_code: Name of the error's class; ``error_args`` are its arguments, ``error`` its sentence.
+        retryable: Whether another attempt of the same call may help.
+        cost_usd: Price as a decimal string; None when the model has no known price.
+    """
+
+    kind: Literal["model"] = "model"
+    outcome: Outcome
+    message: Message | None = None
+    stop_reason: StopReason | None = None
+    usage: TokenUsage = TokenUsage()
+    cost_usd: str | None = None
+    provider: str = ""
+    model: str = ""
+    error_code: str | None = None
+    error: str | None = None
+    error_args: tuple[Any, ...] = ()
+    retryable: bool = False
+    duration_ms: int = 0
+
+
+class ToolOutcome(Frozen):
+    """What a tool call gave.
+
+    Attributes:
+        content: The text for the model, at most 100 KiB.
+        images: Images for the model.
+        exit_code: 0 on success.
+    """
+
+    kind: Literal["tool"] = "tool"
+    outcome: Outcome
+    content: str = ""
+    images: tuple[ImageBlock, ...] = ()
+    exit_code: int = 0
+    metadata: dict[str, Any] = {}
+    duration_ms: int = 0
+
+    @property
+    def parts(self) -> tuple[TextBlock | ImageBlock, ...]:
+        """Text, then images, as a tool result carries them."""
+        return (TextBlock(text=self.content), *self.images)
+
+
+CallOutcome = Annotated[ModelOutcome | ToolOutcome, Field(discriminator="kind")]
+OUTCOME: TypeAdapter[ModelOutcome | ToolOutcome] = TypeAdapter(CallOutcome)
+
+
+class CallStatus(StrEnum):
+    """What a host knows of a call.
+
+    ``settled_dropped``: it finished, but what came of it was lost. ``never_seen``: by this incarnation.
+    """
+
+    running = "running"
+    settled = "settled"
+    settled_dropped = "settled_dropped"
+    cancelled = "cancelled"
+    never_seen = "never_seen"
+
+
+class Attached(Frozen):
+    """A host's answer about one attempt; ``outcome`` is there when settled or cancelled."""
+
+    key: CallKey
+    status: CallStatus
+    outcome: CallOutcome | None = None
+
+
+class Delta(Frozen):
+    """A piece of a running call's output.
+
+    Attributes:
+        index: Counts from 0 within the attempt; with the started record's seq it is the reader's cursor.
+        channel: ``text`` and ``thinking`` of a model, ``tool_input`` for a call being written, ``output`` of a tool.
+    """
+
+    index: int
+    channel: Literal["text", "thinking", "tool_input", "output"]
+    text: str
+
+
+class Emit(Protocol):
+    """Where a running call puts its deltas."""
+
+    def __call__(self, channel: Literal["text", "thinking", "tool_input", "output"], text: str) -> None:
+        """Hand over one piece; never blocks, the oldest pieces are dropped when nobody reads."""
+        ...

@@ -1,0 +1,184 @@
+"""What people and programs tell a session. Each command has an id; asking twice gets the first outcome."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from actors.domain.actions import Resolution
+from actors.domain.base import Frozen
+from actors.domain.llm import LlmConfig
+from actors.domain.messages import Message
+from actors.domain.permissions import PermissionPolicy
+from actors.domain.policies import ConfirmationPolicy, OnBusy
+from actors.domain.session import SessionConfig
+
+
+class Command(Frozen):
+    """Base of all commands.
+
+    Attributes:
+        command_id: Identity of the command within its session.
+        fresh: The sender made the id just now and has not sent it before, so there is no first outcome to look
+            up. A wrong claim is caught by the store.
+    """
+
+    command_id: str
+    fresh: bool = Field(default=False, exclude=True)
+
+    def digest(self) -> str:
+        """Hex digest of everything but the id: the same id with another digest is a conflict."""
+        plain = self.model_dump(mode="json", exclude={"command_id"})
+        return digest_of_json(plain)
+
+
+def digest_of_json(value: Any) -> str:
+    """A short digest of a JSON value, independent of the order of keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+class Send(Command):
+    """Give the session an input; a turn answers it."""
+
+    kind: Literal["send"] = "send"
+    message: Message
+    on_busy: OnBusy = OnBusy.enqueue
+
+
+class AddMessage(Command):
+    """Put a message into the context without starting a turn."""
+
+    kind: Literal["add_message"] = "add_message"
+    message: Message
+
+
+class WithdrawInput(Command):
+    """Take back an input that no turn has taken."""
+
+    kind: Literal["withdraw_input"] = "withdraw_input"
+    input_id: str
+
+
+class Cancel(Command):
+    """End the running turn and everything it waits for."""
+
+    kind: Literal["cancel"] = "cancel"
+    reason: str = "cancelled by request"
+
+
+class Pause(Command):
+    """Take no new step until resumed."""
+
+    kind: Literal["pause"] = "pause"
+
+
+class Resume(Command):
+    """Go on."""
+
+    kind: Literal["resume"] = "resume"
+
+
+class Clear(Command):
+    """Empty the context; the transcript stays in the journal."""
+
+    kind: Literal["clear"] = "clear"
+
+
+class Complete(Command):
+    """End the session's life."""
+
+    kind: Literal["complete"] = "complete"
+    error: str | None = None
+
+
+class Configure(Command):
+    """Change configuration; only fields that are given change (``None`` can be given where it means something).
+
+    ``set_fields`` names the given ones, since None is a value.
+    """
+
+    kind: Literal["configure"] = "configure"
+    name: str | None = None
+    system_prompt: str | None = None
+    model: LlmConfig | None = None
+    thinking_enabled: bool | None = None
+    thinking_budget: int | None = None
+    permission_policy: PermissionPolicy | None = None
+    confirmation_policy: ConfirmationPolicy | None = None
+    set_fields: tuple[str, ...] = ()
+
+
+class ResolveAction(Command):
+    """Decide what a session asked.
+
+    Attributes:
+        action_id: The action's id, or the model's tool call id within the open turn.
+        args: Other arguments to run the call with (approve only).
+        value: The result to give the model (answer only).
+        args_digest: What the decider saw; refused when the arguments are others.
+    """
+
+    kind: Literal["resolve_action"] = "resolve_action"
+    action_id: str
+    resolution: Resolution
+    args: dict[str, Any] | None = None
+    value: str | None = None
+    reason: str | None = None
+    args_digest: str | None = None
+    by: str = "user"
+
+
+class CreateChild(Command):
+    """Create a child session; its row is written in the parent's own append."""
+
+    kind: Literal["create_child"] = "create_child"
+    child_id: str
+    child_journal_id: str
+    config: SessionConfig
+
+
+AnyCommand = Annotated[
+    Send
+    | AddMessage
+    | WithdrawInput
+    | Cancel
+    | Pause
+    | Resume
+    | Clear
+    | Complete
+    | Configure
+    | ResolveAction
+    | CreateChild,
+    Field(discriminator="kind"),
+]
+COMMAND: TypeAdapter[
+    Send
+    | AddMessage
+    | WithdrawInput
+    | Cancel
+    | Pause
+    | Resume
+    | Clear
+    | Complete
+    | Configure
+    | ResolveAction
+    | CreateChild
+] = TypeAdapter(AnyCommand)
+
+
+class Reply(Frozen):
+    """The outcome of a command.
+
+    Attributes:
+        seq: Place of the first record that the command caused; None when it changed nothing.
+        changed: Whether it changed anything.
+        input_id: For inputs, what a receipt names.
+    """
+
+    seq: int | None = None
+    changed: bool = True
+    input_id: str | None = None

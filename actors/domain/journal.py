@@ -1,0 +1,148 @@
+"""What goes into a store and comes out of it, as every store and every user of one sees it.
+
+Records, snapshots and outcomes are opaque bytes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from actors.domain.actions import Action
+from actors.domain.session import SessionInfo
+from actors.errors import GreenroomError
+
+
+@dataclass(frozen=True, slots=True)
+class StoreIdentity:
+    """Who the store is: made once, never changed."""
+
+    store_id: str
+    schema_version: int
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as a store keeps it; ``body`` is its whole JSON form."""
+
+    seq: int
+    type: str
+    at: datetime
+    epoch: int
+    body: bytes
+    cause: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A message to another session, written with the records that caused it. Key: sender journal and seq."""
+
+    seq: int
+    target_journal_id: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session to be written: its first record and its projection row."""
+
+    row: SessionInfo
+    first: StoredRecord
+
+
+@dataclass(frozen=True, slots=True)
+class AppendPart:
+    """One journal's part of an append; it succeeds or is refused by itself, as one transaction.
+
+    Attributes:
+        expected_seq: The head this append was planned on.
+        batch_id: The same for every retry of this part.
+        records: Gapless from ``expected_seq + 1``.
+        row: The projection after these records.
+        actions: Upserts by action_id.
+        blobs: By digest; one that exists already is left alone.
+        creations: Child sessions that are born in this append.
+    """
+
+    tenant: str
+    journal_id: str
+    epoch: int
+    expected_seq: int
+    batch_id: str
+    records: tuple[StoredRecord, ...]
+    row: SessionInfo
+    actions: tuple[Action, ...] = ()
+    outbox: tuple[OutboxRow, ...] = ()
+    blobs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    creations: tuple[NewSession, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The part is durable. ``head_seq``: the journal's head afterwards; ``replayed``: it was durable before."""
+
+    head_seq: int
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The part was not written. ``error`` says why, and is what the writer raises.
+
+    Fenced: a newer epoch. CommandConflict: the cause of a record that carries a digest exists already (with any
+    digest). SessionNotFound: destroyed meanwhile. SessionExists: a child's id is in use. InvalidRequest: a record is
+    larger than 256 KiB. InternalError: expected_seq is not the head and the batch is not the journal's last one, or
+    the part contradicts itself.
+    """
+
+    error: GreenroomError
+
+
+@dataclass(frozen=True, slots=True)
+class Acquired:
+    """A new activation. ``epoch`` is greater than any before."""
+
+    epoch: int
+    head_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOutcome:
+    """What a command led to when it was first sent."""
+
+    seq: int
+    digest: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The fold at ``seq``, as JSON; ``version`` is that of the state's schema."""
+
+    seq: int
+    version: int
+    epoch: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """An outcome that a host wrote down since nobody fetched it."""
+
+    call_id: str
+    attempt: int
+    outcome: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which sessions a listing shows; None means any. ``roots_only`` leaves children out."""
+
+    state: str | None = None
+    activity: str | None = None
+    parent_journal_id: str | None = None
+    roots_only: bool = False
+    name_contains: str | None = None

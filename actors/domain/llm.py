@@ -1,0 +1,99 @@
+"""Which model a session talks to, and with what settings. Keys are held apart and are never written."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from actors.domain.base import Frozen
+from actors.errors import InvalidConfig
+
+PROVIDER_ALIASES = {"claude": "anthropic", "gpt": "openai"}
+
+
+class LlmConfig(Frozen):
+    """A model of a provider: ``LlmConfig.of("openai/gpt-4o-mini")``, or with every setting.
+
+    Attributes:
+        provider: ``openai``, ``anthropic``, ``local``, ``scripted``; any other name needs ``base_url`` and
+            speaks the OpenAI wire.
+        model: The provider's own name of the model.
+        base_url: Root of the server; a trailing ``/`` and ``/v1`` are dropped, user info and query are refused.
+        api_key: The key. Never part of a dump, a repr, the journal or an event.
+        credential_id: Names a key that the runtime holds in memory; set by the manager when a key is given.
+        temperature: Sampling temperature; the provider's default when None.
+        max_tokens: Longest answer in tokens; 8192 on the Anthropic wire when None, which wants a number.
+        timeout_s: Total time of one call in seconds, retries included.
+        options: Further settings of the provider, sent as they are (for ``scripted``: the script).
+    """
+
+    provider: str = Field(min_length=1, max_length=64)
+    model: str = Field(min_length=1, max_length=256)
+    base_url: str | None = None
+    api_key: SecretStr | None = Field(default=None, exclude=True)
+    credential_id: str | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    max_tokens: int | None = Field(default=None, gt=0)
+    timeout_s: float = Field(default=600.0, gt=0, le=3600)
+    options: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, name: str, **settings: Any) -> LlmConfig:
+        """From ``provider/model``.
+
+        Raises:
+            InvalidConfig: the name has no slash, or an empty part.
+        """
+        provider, slash, model = name.partition("/")
+        if not slash or not provider or not model:
+            raise InvalidConfig(f"Model name {name!r} is not of the form provider/model, such as 'openai/gpt-4o-mini'.")
+        return cls(provider=provider, model=model, **settings)
+
+    @property
+    def name(self) -> str:
+        """``provider/model``."""
+        return f"{self.provider}/{self.model}"
+
+    @field_validator("provider")
+    @classmethod
+    def _canonical_provider(cls, value: str) -> str:
+        return PROVIDER_ALIASES.get(value.lower(), value.lower())
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_base_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value.strip())
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("base_url must be an http or https URL")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("base_url must not carry credentials, a query or a fragment; give the key as api_key")
+        path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
+        return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+    @model_validator(mode="after")
+    def _no_key_in_options(self) -> LlmConfig:
+        for key in self.options:
+            if key.lower().replace("-", "_") in {"api_key", "authorization", "x_api_key"}:
+                raise ValueError(f"options must not carry credentials ({key}); give the key as api_key")
+        return self
+
+
+class RetryConfig(Frozen):
+    """When and how long a model host waits before it asks a provider again.
+
+    Delay = min(base x 2^attempt, max) with 25 % jitter either way; a Retry-After header of up to 300 s wins.
+    """
+
+    max_retries: int = Field(default=10, ge=0)
+    base_delay_ms: int = Field(default=1000, ge=0)
+    max_delay_ms: int = Field(default=30_000, ge=0)
+    retryable: frozenset[int] = frozenset({408, 429, 500, 502, 503, 504, 529})
+
+    @classmethod
+    def disabled(cls) -> RetryConfig:
+        """No retries at all."""
+        return cls(max_retries=0)

@@ -1,0 +1,187 @@
+"""Permission rules and policies: what may run, what may not, and what has to be asked.
+
+The order is deny, allow, ask, default. An allow rule beats an ask rule, also a narrower one: to be asked about some
+uses of a tool, allow the others by name and leave those to the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import Field, field_validator, model_serializer, model_validator
+
+from actors.domain.base import Frozen
+from actors.domain.permission_rules import ParsedRule, Subject, parse, subject_of
+
+
+class PermissionDecision(StrEnum):
+    """What a permission policy says of a call."""
+
+    allow = "allow"
+    deny = "deny"
+    ask = "ask"
+
+
+class PermissionRule(Frozen):
+    """A rule, kept as its text: ``Tool`` or ``Tool(pattern)``. It is parsed wherever it is used, also after loading.
+
+    The tool's name ignores case and may hold ``*``; ``mcp__server`` means all tools of that server. The pattern is
+    compared with what the call is about: the command of bash, the path of read, write, edit, patch and ls, the
+    pattern of glob, pattern and path of grep, the url of web_fetch, the JSON of all arguments of any other tool.
+    ``prefix:*`` fits what begins with the prefix, for bash at the end of a word. Elsewhere ``*`` is any run without
+    a slash, ``**`` any run, ``?`` one character.
+
+    On bash an allow rule fits only a line that is one plain command; deny and ask rules look at every command that
+    the line may run. A bare ``bash`` fits every line. Paths are compared as written, without ``.`` and ``..``;
+    symbolic links are the workspace's business.
+    """
+
+    text: str = Field(min_length=1, max_length=1024)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, text: str) -> None: ...
+
+    else:
+
+        def __init__(self, text: str = "", /, **values: Any) -> None:
+            super().__init__(**(values or {"text": text}))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"text": value} if isinstance(value, str) else value
+
+    @field_validator("text")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        parse(value)
+        return value
+
+    @model_serializer
+    def _to_text(self) -> str:
+        return self.text
+
+    @property
+    def parsed(self) -> ParsedRule:
+        """The rule's parts."""
+        return parse(self.text)
+
+    def matches(self, tool_name: str, args: Mapping[str, Any], *, workspace: str = "") -> bool:
+        """Whether an allow rule of this text would cover the call."""
+        return self.parsed.allows(subject_of(tool_name, args, workspace))
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingRules:
+    """The rules that a call meets, list by list."""
+
+    deny: tuple[PermissionRule, ...] = ()
+    allow: tuple[PermissionRule, ...] = ()
+    ask: tuple[PermissionRule, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no rule says anything."""
+        return not (self.deny or self.allow or self.ask)
+
+
+class PermissionPolicy(Frozen):
+    """Lists of rules; deny beats allow, allow beats ask, then the default.
+
+    Attributes:
+        deny: Rules, or their texts, for what never runs.
+        allow: For what runs without a question.
+        ask: For what is asked.
+        default_decision: For all else.
+        enabled: False allows everything.
+    """
+
+    deny: tuple[PermissionRule, ...] = ()
+    allow: tuple[PermissionRule, ...] = ()
+    ask: tuple[PermissionRule, ...] = ()
+    default_decision: PermissionDecision = PermissionDecision.ask
+    enabled: bool = True
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            deny: Iterable[PermissionRule | str] = (),
+            allow: Iterable[PermissionRule | str] = (),
+            ask: Iterable[PermissionRule | str] = (),
+            default_decision: PermissionDecision | str = PermissionDecision.ask,
+            enabled: bool = True,
+        ) -> None: ...
+
+    @classmethod
+    def permissive(cls) -> PermissionPolicy:
+        """Everything is allowed but what a rule denies."""
+        return cls(default_decision=PermissionDecision.allow)
+
+    @classmethod
+    def strict(cls) -> PermissionPolicy:
+        """Everything is asked but what a rule allows or denies."""
+        return cls()
+
+    def with_rule(self, kind: PermissionDecision | str, text: str) -> Self:
+        """A policy with one rule more in the list ``kind``; a rule that is there already is not added again."""
+        return self.with_rules(kind, [text])
+
+    def with_rules(self, kind: PermissionDecision | str, texts: Iterable[str]) -> Self:
+        """A policy with these rules at the end of the list ``kind``."""
+        name = PermissionDecision(kind).value
+        present = {rule.text for rule in self._list(kind)}
+        fresh = [PermissionRule(text) for text in dict.fromkeys(texts) if text not in present]
+        return self.model_copy(update={name: (*self._list(kind), *fresh)})
+
+    def check(self, tool_name: str, args: Mapping[str, Any], *, workspace: str = "") -> PermissionDecision:
+        """The decision for one call. ``workspace`` lets absolute paths in it compare with relative rules."""
+        if not self.enabled:
+            return PermissionDecision.allow
+        subject = subject_of(tool_name, args, workspace)
+        if any(rule.parsed.concerns(subject) for rule in self.deny):
+            return PermissionDecision.deny
+        if any(rule.parsed.allows(subject) for rule in self.allow):
+            return PermissionDecision.allow
+        if any(rule.parsed.concerns(subject) for rule in self.ask):
+            return PermissionDecision.ask
+        return self.default_decision
+
+    def is_allowed(self, tool_name: str, args: Mapping[str, Any]) -> bool:
+        """Whether the call may run without a question."""
+        return self.check(tool_name, args) is PermissionDecision.allow
+
+    def is_denied(self, tool_name: str, args: Mapping[str, Any]) -> bool:
+        """Whether the call may not run."""
+        return self.check(tool_name, args) is PermissionDecision.deny
+
+    def requires_confirmation(self, tool_name: str, args: Mapping[str, Any]) -> bool:
+        """Whether the call has to be asked."""
+        return self.check(tool_name, args) is PermissionDecision.ask
+
+    def matching_rules(self, tool_name: str, args: Mapping[str, Any], *, workspace: str = "") -> MatchingRules:
+        """All rules that have a say about the call, whether or not the policy is enabled."""
+        subject = subject_of(tool_name, args, workspace)
+        return MatchingRules(
+            deny=_concerned(self.deny, subject),
+            allow=tuple(rule for rule in self.allow if rule.parsed.allows(subject)),
+            ask=_concerned(self.ask, subject),
+        )
+
+    def _list(self, kind: PermissionDecision | str) -> tuple[PermissionRule, ...]:
+        match PermissionDecision(kind):
+            case PermissionDecision.deny:
+                return self.deny
+            case PermissionDecision.allow:
+                return self.allow
+            case PermissionDecision.ask:
+                return self.ask
+
+
+def _concerned(rules: tuple[PermissionRule, ...], subject: Subject) -> tuple[PermissionRule, ...]:
+    return tuple(rule for rule in rules if rule.parsed.concerns(subject))

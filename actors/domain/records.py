@@ -1,0 +1,555 @@
+"""The journal's vocabulary: every record a session can write, as one discriminated union.
+
+Records and events are the same objects; only deltas (``actors.domain.events``) are not journaled. An envelope has
+``seq, session_id, turn_id, type, at, epoch, cause, data``; ``type`` is ``{domain}.{action}``. Clients ignore types
+they do not know.
+
+The reference implementation's event names map to these:
+
+    agent_start, turn_start         turn.started, model.call.started
+    text_delta, tool_input_delta    message.delta
+    tool_start / tool_end           tool.call.started / tool.call.completed
+    tool_output_delta               tool.output.delta
+    turn_end                        model.call.completed
+    agent_end / error               turn.completed / turn.failed
+    confirmation_required           action.requested
+    confirmation_received           action.resolved
+    confirmation_timeout            timer.fired, then action.resolved by "timeout"
+    permission_denied               tool.call.denied
+    persistence_failed              session.persistence_failed
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from actors.domain.actions import ActionKind, Resolution
+from actors.domain.base import Frozen
+from actors.domain.calls import HostRef, Outcome
+from actors.domain.commands import Configure
+from actors.domain.messages import BlobTextBlock, ImageBlock, Message, StopReason, TextBlock, TokenUsage
+from actors.domain.policies import OnBusy
+from actors.domain.session import SessionConfig
+from actors.domain.tools import EffectClass
+
+MAX_RECORD_BYTES = 256 * 1024
+"""Largest encoded record. Content that could be larger is a blob or is refused before it gets here."""
+
+
+class Empty(Frozen):
+    """No data."""
+
+
+class RecordBase(Frozen):
+    """The envelope.
+
+    Attributes:
+        seq: Place in the journal, from 1, without gaps.
+        at: Wall time in UTC; never goes back within a journal.
+        epoch: Activation that wrote the record.
+        cause: The command, outbox row or record that led to it.
+    """
+
+    seq: int
+    session_id: str
+    turn_id: str | None = None
+    at: datetime
+    epoch: int
+    cause: str | None = None
+
+
+# --- session -------------------------------------------------------------------------------------------------------
+
+
+class SessionCreated(RecordBase):
+    """First record of every journal."""
+
+    class Data(Frozen):
+        """Everything that identifies the session."""
+
+        journal_id: str
+        tenant: str
+        config: SessionConfig
+        parent_journal_id: str | None = None
+        root_journal_id: str | None = None
+
+    type: Literal["session.created"] = "session.created"
+    data: Data
+
+
+class SessionConfigured(RecordBase):
+    """Configuration changed: the command itself, key-free."""
+
+    class Data(Frozen):
+        """The fields named in ``change.set_fields`` are in force from here."""
+
+        change: Configure
+
+    type: Literal["session.configured"] = "session.configured"
+    data: Data
+
+
+class SessionPaused(RecordBase):
+    """No new step until resumed."""
+
+    type: Literal["session.paused"] = "session.paused"
+    data: Empty = Empty()
+
+
+class SessionResumed(RecordBase):
+    """Goes on."""
+
+    type: Literal["session.resumed"] = "session.resumed"
+    data: Empty = Empty()
+
+
+class SessionCleared(RecordBase):
+    """The context is empty from here; the transcript stays."""
+
+    type: Literal["session.cleared"] = "session.cleared"
+    data: Empty = Empty()
+
+
+class SessionCompleted(RecordBase):
+    """The session takes no more input."""
+
+    type: Literal["session.completed"] = "session.completed"
+    data: Empty = Empty()
+
+
+class SessionError(RecordBase):
+    """The session is in state error: ``code`` names why (``crash_loop``, ``set_by_user``)."""
+
+    class Data(Frozen):
+        """What happened."""
+
+        code: str
+        message: str
+
+    type: Literal["session.error"] = "session.error"
+    data: Data
+
+
+# --- input and turns -----------------------------------------------------------------------------------------------
+
+
+class UserMessage(RecordBase):
+    """An input was accepted. A turn takes it later (``turn.started`` or ``turn.steered``)."""
+
+    class Data(Frozen):
+        """``on_busy`` is what the sender wanted: ``interrupt`` goes to the front, ``steer`` into the running turn."""
+
+        input_id: str
+        message: Message
+        on_busy: OnBusy = OnBusy.enqueue
+
+    type: Literal["user.message"] = "user.message"
+    data: Data
+
+
+class MessageAdded(RecordBase):
+    """A message entered the context without a turn."""
+
+    class Data(Frozen):
+        """The message."""
+
+        message: Message
+
+    type: Literal["message.added"] = "message.added"
+    data: Data
+
+
+class InputWithdrawn(RecordBase):
+    """A queued input was taken back."""
+
+    class Data(Frozen):
+        """Which one."""
+
+        input_id: str
+
+    type: Literal["input.withdrawn"] = "input.withdrawn"
+    data: Data
+
+
+class TurnStarted(RecordBase):
+    """A turn took these inputs."""
+
+    class Data(Frozen):
+        """``inputs``: ids, in order."""
+
+        inputs: tuple[str, ...]
+
+    type: Literal["turn.started"] = "turn.started"
+    data: Data
+
+
+class TurnSteered(RecordBase):
+    """The running turn took further inputs, between two steps."""
+
+    class Data(Frozen):
+        """``inputs``: ids, in order."""
+
+        inputs: tuple[str, ...]
+
+    type: Literal["turn.steered"] = "turn.steered"
+    data: Data
+
+
+class TurnCancelling(RecordBase):
+    """The turn takes no new step and ends as soon as its running calls have an outcome."""
+
+    class Data(Frozen):
+        """``then``: how it ends."""
+
+        reason: str
+        then: Literal["cancelled", "failed"] = "cancelled"
+        code: str = "cancelled"
+
+    type: Literal["turn.cancelling"] = "turn.cancelling"
+    data: Data
+
+
+class TurnCompleted(RecordBase):
+    """The turn has an answer."""
+
+    class Data(Frozen):
+        """What ``AgentResult`` is made of."""
+
+        text: str
+        usage: TokenUsage = TokenUsage()
+        tool_calls_count: int = 0
+        cost_usd: str | None = None
+
+    type: Literal["turn.completed"] = "turn.completed"
+    data: Data
+
+
+class TurnFailed(RecordBase):
+    """The turn ended without an answer. ``code`` names the kind of failure."""
+
+    class Data(Frozen):
+        """Why. ``error_args`` are those of the error class that ``code`` names, when it is one of ours."""
+
+        code: str
+        message: str
+        error_args: tuple[Any, ...] = ()
+        usage: TokenUsage = TokenUsage()
+
+    type: Literal["turn.failed"] = "turn.failed"
+    data: Data
+
+
+class TurnCancelled(RecordBase):
+    """The turn was ended on request."""
+
+    class Data(Frozen):
+        """Why."""
+
+        reason: str
+        usage: TokenUsage = TokenUsage()
+
+    type: Literal["turn.cancelled"] = "turn.cancelled"
+    data: Data
+
+
+# --- model calls ---------------------------------------------------------------------------------------------------
+
+
+class ModelCallStarted(RecordBase):
+    """A model call is on its way. The first attempt's place gives the call its id."""
+
+    class Data(Frozen):
+        """``nudge``: a text that asks an unfinished answer to go on; it becomes a user message of the context."""
+
+        call_id: str = ""
+        attempt: int = 1
+        host: HostRef
+        model: str
+        round: int
+        nudge: str | None = None
+
+    type: Literal["model.call.started"] = "model.call.started"
+    data: Data
+
+
+class ModelCallCompleted(RecordBase):
+    """The model answered; the message is part of the context."""
+
+    class Data(Frozen):
+        """The answer and what it took."""
+
+        call_id: str
+        attempt: int
+        message: Message
+        stop_reason: StopReason
+        usage: TokenUsage = TokenUsage()
+        cost_usd: str | None = None
+        provider: str = ""
+        model: str = ""
+        duration_ms: int = 0
+
+    type: Literal["model.call.completed"] = "model.call.completed"
+    data: Data
+
+
+class ModelCallFailed(RecordBase):
+    """An attempt ended without an answer. ``partial`` is text that had arrived when it was cancelled."""
+
+    class Data(Frozen):
+        """``host_lost``: the host went away; such attempts do not count as the model's failures."""
+
+        call_id: str
+        attempt: int
+        code: str
+        message: str
+        error_args: tuple[Any, ...] = ()
+        retryable: bool = False
+        host_lost: bool = False
+        partial: Message | None = None
+        usage: TokenUsage = TokenUsage()
+        cost_usd: str | None = None
+
+    type: Literal["model.call.failed"] = "model.call.failed"
+    data: Data
+
+
+# --- tool calls ----------------------------------------------------------------------------------------------------
+
+
+class ToolCallStarted(RecordBase):
+    """A tool call is about to begin: durable before anything runs. Arguments stand in the model's message."""
+
+    class Data(Frozen):
+        """``index``: place of the call in the model's answer, from 0. ``args`` only where a decider changed them."""
+
+        call_id: str = ""
+        attempt: int = 1
+        index: int
+        tool_use_id: str
+        name: str
+        effect: EffectClass
+        host: HostRef
+        args: dict[str, Any] | None = None
+
+    type: Literal["tool.call.started"] = "tool.call.started"
+    data: Data
+
+
+ResultContent = str | tuple[Annotated[TextBlock | ImageBlock | BlobTextBlock, Field(discriminator="type")], ...]
+
+
+class ToolCallCompleted(RecordBase):
+    """A started call has its outcome."""
+
+    class Data(Frozen):
+        """The outcome, as the model will see it, and the tool's metadata."""
+
+        call_id: str
+        attempt: int
+        index: int
+        tool_use_id: str
+        name: str
+        outcome: Outcome
+        content: ResultContent
+        exit_code: int = 0
+        metadata: dict[str, Any] = {}
+        duration_ms: int = 0
+
+    type: Literal["tool.call.completed"] = "tool.call.completed"
+    data: Data
+
+
+class ToolCallDenied(RecordBase):
+    """A call that was never run, with the text the model gets instead of a result.
+
+    ``code``: malformed, unknown_tool, permission, rejected, duplicate, cancelled, too_large.
+    """
+
+    class Data(Frozen):
+        """Why."""
+
+        index: int
+        tool_use_id: str
+        name: str
+        code: str
+        reason: str
+
+    type: Literal["tool.call.denied"] = "tool.call.denied"
+    data: Data
+
+
+class ToolCallInDoubt(RecordBase):
+    """Nobody knows whether the started call ran: ``detail`` says what is known."""
+
+    class Data(Frozen):
+        """Which call."""
+
+        call_id: str
+        attempt: int
+        index: int
+        tool_use_id: str
+        name: str
+        detail: str
+
+    type: Literal["tool.call.in_doubt"] = "tool.call.in_doubt"
+    data: Data
+
+
+class ToolCallLate(RecordBase):
+    """An outcome that came after the call was closed; kept for the record, the model does not see it."""
+
+    class Data(Frozen):
+        """The outcome."""
+
+        call_id: str
+        attempt: int
+        outcome: Outcome
+        content: ResultContent
+
+    type: Literal["tool.call.late"] = "tool.call.late"
+    data: Data
+
+
+# --- actions, timers, children ---------------------------------------------------------------------------------------
+
+
+class ActionRequested(RecordBase):
+    """The turn waits for a decision."""
+
+    class Data(Frozen):
+        """``timeout_ms``: None waits for ever."""
+
+        action_id: str
+        kind: ActionKind
+        index: int
+        tool_use_id: str
+        tool: str
+        args: dict[str, Any]
+        args_digest: str
+        timeout_ms: int | None = None
+        detail: str = ""
+
+    type: Literal["action.requested"] = "action.requested"
+    data: Data
+
+
+class ActionResolved(RecordBase):
+    """The first committed resolution of an action."""
+
+    class Data(Frozen):
+        """``by``: who, or ``timeout``, ``cancel``. ``value``: the result to give the model (answer)."""
+
+        action_id: str
+        resolution: Resolution
+        by: str
+        reason: str | None = None
+        args: dict[str, Any] | None = None
+        value: str | None = None
+
+    type: Literal["action.resolved"] = "action.resolved"
+    data: Data
+
+
+class TimerFired(RecordBase):
+    """A moment the session waited for has passed: ``turn`` or ``action:<id>``."""
+
+    class Data(Frozen):
+        """Which timer."""
+
+        name: str
+
+    type: Literal["timer.fired"] = "timer.fired"
+    data: Data
+
+
+class ChildStarted(RecordBase):
+    """A child session was created in this very append."""
+
+    class Data(Frozen):
+        """Both of its identities."""
+
+        child_id: str
+        child_journal_id: str
+
+    type: Literal["child.started"] = "child.started"
+    data: Data
+
+
+Record = Annotated[
+    SessionCreated
+    | SessionConfigured
+    | SessionPaused
+    | SessionResumed
+    | SessionCleared
+    | SessionCompleted
+    | SessionError
+    | UserMessage
+    | MessageAdded
+    | InputWithdrawn
+    | TurnStarted
+    | TurnSteered
+    | TurnCancelling
+    | TurnCompleted
+    | TurnFailed
+    | TurnCancelled
+    | ModelCallStarted
+    | ModelCallCompleted
+    | ModelCallFailed
+    | ToolCallStarted
+    | ToolCallCompleted
+    | ToolCallDenied
+    | ToolCallInDoubt
+    | ToolCallLate
+    | ActionRequested
+    | ActionResolved
+    | TimerFired
+    | ChildStarted,
+    Field(discriminator="type"),
+]
+
+RECORD: TypeAdapter[Record] = TypeAdapter(Record)
+"""The one adapter that reads records."""
+
+TURN_ENDS = (TurnCompleted, TurnFailed, TurnCancelled)
+"""The records that end a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A record that has no place yet: the core makes drafts, whoever appends stamps them."""
+
+    kind: type[RecordBase]
+    data: Frozen
+    turn_id: str | None = None
+    cause: str | None = None
+
+
+def stamp(draft: Draft, *, journal_id: str, session_id: str, seq: int, at: datetime, epoch: int) -> Record:
+    """Give a draft its place. The first attempt of a call gets its ``call_id`` here."""
+    data = draft.data
+    if isinstance(data, ModelCallStarted.Data | ToolCallStarted.Data) and not data.call_id:
+        data = data.model_copy(update={"call_id": f"{journal_id}:{epoch}:{seq}"})
+    return draft.kind.model_construct(  # pyright: ignore[reportReturnType] - Draft.kind is one of the union
+        seq=seq,
+        session_id=session_id,
+        turn_id=draft.turn_id,
+        at=at,
+        epoch=epoch,
+        cause=draft.cause,
+        type=draft.kind.model_fields["type"].default,
+        data=data,
+    )
+
+
+def encode_record(record: RecordBase) -> bytes:
+    """A record as compact JSON."""
+    return record.model_dump_json().encode()
+
+
+def decode_record(encoded: bytes) -> Record:
+    """A record from its JSON form."""
+    return RECORD.validate_json(encoded)

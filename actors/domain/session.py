@@ -1,0 +1,242 @@
+"""A session's configuration, and the small values that describe how it stands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Self
+
+from pydantic import Field, PrivateAttr, field_validator
+
+from actors.domain.base import Frozen
+from actors.domain.llm import LlmConfig
+from actors.domain.messages import Message, TokenUsage, decode_messages
+from actors.domain.permissions import PermissionPolicy
+from actors.domain.policies import ConfirmationPolicy, OnInDoubt
+
+DEFAULT_CONTEXT_TOKENS = 200_000
+"""Context window that is assumed when the configuration names none."""
+
+
+class SessionState(StrEnum):
+    """The life of a session. Only active sessions take input."""
+
+    active = "active"
+    paused = "paused"
+    completed = "completed"
+    error = "error"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session takes no input any more."""
+        return self in {SessionState.completed, SessionState.error}
+
+
+class Activity(StrEnum):
+    """What a session does at the moment."""
+
+    idle = "idle"
+    queued = "queued"
+    running = "running"
+    requires_action = "requires_action"
+
+
+class StorageType(StrEnum):
+    """Kinds of store a session can live in."""
+
+    memory = "memory"
+    file = "file"
+    custom = "custom"
+
+
+class SessionConfig(Frozen):
+    """How a session behaves.
+
+    Attributes:
+        name: Title for people.
+        workspace: Directory its tools work in, an absolute path; empty means the runtime's own workspace.
+        system_prompt: Text added to the standard instructions.
+        model: The session's model, as ``provider/model`` or an LlmConfig; the runtime's default when None.
+        max_context_length: Context window in tokens; 0 means 200,000.
+        permission_policy: None asks for everything.
+        confirmation_policy: None is the enabled policy: 30 s, then reject.
+        thinking_enabled: Ask the model to think first, within ``thinking_budget`` tokens (at least 1,024).
+        max_rounds: Model calls that one turn may take.
+        max_turn_s: Longest wall time of a turn in seconds, waits for people not counted.
+        tool_timeout_s: Longest run of one tool call in seconds, unless the tool says otherwise.
+        max_parse_retries: Tool calls with unreadable arguments in a row that are tolerated.
+        circuit_breaker_threshold: Failed attempts of one model call after which the turn fails.
+        duplicate_call_threshold: How often the same call in a row is run before the model is told to stop.
+        max_continuations: How often an answer that looks unfinished is asked to go on; 0 turns that off.
+        on_in_doubt: What becomes of a call that may or may not have run.
+        metadata: Free text values of the caller's, at most 32.
+    """
+
+    version: int = Field(default=1, ge=1, le=1)
+    name: str = Field(default="", max_length=256)
+    workspace: str = ""
+    system_prompt: str | None = Field(default=None, max_length=100_000)
+    model: LlmConfig | None = None
+    max_context_length: int = Field(default=0, ge=0)
+    auto_compact: bool = False
+    auto_compact_threshold: float = Field(default=0.80, gt=0, le=1)
+    storage_type: StorageType | None = None
+    permission_policy: PermissionPolicy | None = None
+    confirmation_policy: ConfirmationPolicy | None = None
+    parent_id: str | None = None
+    thinking_enabled: bool = False
+    thinking_budget: int | None = Field(default=None, ge=1024)
+    max_rounds: int = Field(default=50, ge=1, le=1000)
+    max_turn_s: float = Field(default=3600.0, gt=0, le=86_400)
+    tool_timeout_s: float = Field(default=600.0, gt=0, le=86_400)
+    max_parse_retries: int = Field(default=2, ge=0)
+    circuit_breaker_threshold: int = Field(default=3, ge=1)
+    duplicate_call_threshold: int = Field(default=3, ge=1)
+    max_continuations: int = Field(default=3, ge=0)
+    on_in_doubt: OnInDoubt = OnInDoubt.ask
+    metadata: dict[str, str] = Field(default={}, max_length=32)
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _model_by_name(cls, value: Any) -> Any:
+        return LlmConfig.of(value) if isinstance(value, str) else value
+
+    @field_validator("max_context_length")
+    @classmethod
+    def _useful_context(cls, value: int) -> int:
+        if 0 < value < 256:
+            raise ValueError("max_context_length is 0 (the default window) or at least 256 tokens")
+        return value
+
+    @property
+    def context_tokens(self) -> int:
+        """The context window in tokens."""
+        return self.max_context_length or DEFAULT_CONTEXT_TOKENS
+
+    @property
+    def confirmation(self) -> ConfirmationPolicy:
+        """The confirmation policy in force."""
+        return self.confirmation_policy or ConfirmationPolicy()
+
+    @property
+    def permissions(self) -> PermissionPolicy:
+        """The permission policy in force."""
+        return self.permission_policy or PermissionPolicy()
+
+    def changed(self, **values: Any) -> Self:
+        """A validated copy with other values."""
+        return type(self).model_validate(self.model_dump() | values)
+
+
+class ContextUsage(Frozen):
+    """How full the context is. ``percent`` is a fraction; ``turns`` counts messages."""
+
+    used_tokens: int = 0
+    max_tokens: int = DEFAULT_CONTEXT_TOKENS
+    percent: float = 0.0
+    turns: int = 0
+
+
+class TurnStatus(StrEnum):
+    """How a turn stands."""
+
+    running = "running"
+    requires_action = "requires_action"
+    completed = "completed"
+    failed = "failed"
+    cancelled = "cancelled"
+
+
+class Receipt(Frozen):
+    """Proof that an input is durable: ``seq`` is its record's place in the journal."""
+
+    session_id: str
+    journal_id: str
+    input_id: str
+    seq: int
+
+
+class AgentResult(Frozen):
+    """The answer of a turn.
+
+    Attributes:
+        usage: Tokens of all model calls of the turn.
+        tool_calls_count: Tool calls the model asked for in the turn, denied and malformed ones included.
+        cost_usd: Price of the turn in US dollars as a decimal string; None when a model has no known price.
+    """
+
+    text: str
+    usage: TokenUsage = TokenUsage()
+    tool_calls_count: int = 0
+    turn_id: str = ""
+    cost_usd: str | None = None
+    _context: tuple[bytes, ...] = PrivateAttr(default=())
+
+    def with_context(self, encoded: tuple[bytes, ...]) -> Self:
+        """A copy that knows the messages, still encoded; they are decoded when somebody asks."""
+        copy = self.model_copy()
+        copy._context = encoded
+        return copy
+
+    @cached_property
+    def messages(self) -> tuple[Message, ...]:
+        """The whole conversation as the model sees it, this turn included."""
+        return decode_messages(self._context)
+
+
+class TurnEnd(Frozen):
+    """How a turn ended, as its last record says.
+
+    Attributes:
+        code: On failure the kind of it, an error class of ours where there is one; ``error_args`` are its arguments.
+        message: On failure or cancel, why.
+    """
+
+    turn_id: str
+    status: TurnStatus
+    seq: int
+    text: str = ""
+    usage: TokenUsage = TokenUsage()
+    tool_calls_count: int = 0
+    cost_usd: str | None = None
+    code: str = ""
+    message: str = ""
+    error_args: tuple[Any, ...] = ()
+
+
+class SessionInfo(Frozen):
+    """One session as listings show it: the projection row, nothing folded.
+
+    Attributes:
+        activity: What it does now; ``requires_action`` waits for a person.
+        wake_at: The next moment at which a timer is due.
+        cost_usd: Price so far as a decimal string.
+    """
+
+    tenant: str
+    session_id: str
+    journal_id: str
+    name: str = ""
+    state: SessionState = SessionState.active
+    activity: Activity = Activity.idle
+    model: str | None = None
+    parent_id: str | None = None
+    parent_journal_id: str | None = None
+    root_journal_id: str | None = None
+    head_seq: int = 0
+    epoch: int = 0
+    open_turn: str | None = None
+    queued: int = 0
+    messages: int = 0
+    turns: int = 0
+    usage: TokenUsage = TokenUsage()
+    cost_usd: str = "0"
+    wake_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def needs_actor(self) -> bool:
+        """Whether it has work to do now, so that it should live in an actor without anybody asking."""
+        return self.state is SessionState.active and self.activity in {Activity.running, Activity.queued}

@@ -1,0 +1,41 @@
+"""What a tool is to the rest of the service: a definition for the model and an effect class for recovery."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from actors.domain.base import Frozen
+
+MAX_TOOL_NAME = 64
+"""Providers cap tool names at 64 characters (OpenAI and Anthropic alike)."""
+
+
+class EffectClass(StrEnum):
+    """What running a call twice would mean. It decides recovery after a crash and never grants permission."""
+
+    pure = "pure"
+    """Reads only: may run any number of times, and beside others."""
+
+    idempotent = "idempotent"
+    """The second run changes nothing more."""
+
+    unsafe = "unsafe"
+    """Must not run twice unless somebody decides so."""
+
+
+class ToolDefinition(Frozen):
+    """A tool as the model and the loop see it.
+
+    Attributes:
+        parameters: JSON Schema of the arguments, an object.
+        timeout_s: Longest run in seconds; None leaves it to the session's ``tool_timeout_s``.
+    """
+
+    name: str = Field(min_length=1, max_length=MAX_TOOL_NAME, pattern=r"^[A-Za-z0-9_.-]+$")
+    description: str = ""
+    parameters: dict[str, Any] = {"type": "object", "properties": {}}
+    effect: EffectClass = EffectClass.unsafe
+    timeout_s: float | None = Field(default=None, gt=0)

@@ -1,0 +1,702 @@
+"""The one error tree of Greenroom: what can go wrong, what it carries, and what to do next.
+
+    GreenroomError
+    |-- InvalidRequest            input refused at the edge, nothing has happened
+    |   |-- InvalidSessionId
+    |   |-- InvalidConfig
+    |   +-- UnknownProvider
+    |-- SessionNotFound           no such session (also: an old handle on a re-created id)
+    |-- SessionExists
+    |-- SessionPaused
+    |-- SessionEnded              completed or failed sessions take no more input
+    |-- SessionBusy               on_busy="reject" met a running turn
+    |-- InputNotFound
+    |-- ActionNotFound
+    |-- ActionSettled             somebody else's resolution was committed first
+    |-- CommandConflict           a command id was used before with other arguments
+    |-- TurnPending               not an outcome yet: carries the receipt to wait with
+    |-- TurnFailed                the turn ended without an answer
+    |-- ModelError
+    |   |-- NoModel
+    |   |-- ModelAuthFailed
+    |   |-- ModelUnavailable      could not be reached or stayed overloaded; may be tried again
+    |   |-- ModelRejected         the provider refused the request
+    |   +-- ModelProtocolError    the provider's answer was broken or cut short
+    |-- ToolError                 a tool says no; the text goes to the model
+    |   +-- PathOutsideWorkspace
+    |-- StoreError
+    |   |-- StoreUnavailable      nothing was acknowledged; try again
+    |   |-- StoreInUse
+    |   |-- StoreLost
+    |   |-- StoreCorrupt
+    |   |-- StoreNotWritable
+    |   +-- SnapshotTooNew
+    |-- RuntimeExists
+    |-- RuntimeNotFound
+    |-- PortInUse
+    |-- Overloaded                a bound was reached; carries retry_after_s
+    |-- Unauthorized
+    |-- Fenced                    a newer activation owns the session; this one must stop
+    |-- NotHere                   the session is not resident in the asked actor
+    |-- HostGone                  an effect host is another incarnation, or dead
+    |-- TransportLost             the connection broke: the outcome is unknown
+    +-- InternalError
+
+Every error passes all its arguments to ``Exception.__init__``, so it survives pickling, and travels between
+processes as ``to_wire``'s plain values. ``status`` is the HTTP status that the service answers with.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, cast
+
+
+class GreenroomError(Exception):
+    """Root of all errors raised by Greenroom on purpose.
+
+    Attributes:
+        status: The HTTP status the service answers with.
+        retryable: Whether the same call may succeed later without any change by the caller.
+    """
+
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    @property
+    def code(self) -> str:
+        """The stable name of this kind of error, such as ``SessionNotFound``."""
+        return type(self).__name__
+
+    @property
+    def message(self) -> str:
+        """One sentence that says what happened and what to do."""
+        return str(self.args[0]) if self.args else self.code
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds after which trying again makes sense; None when it does not."""
+        return None
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InternalError(GreenroomError):
+    """A defect: something that the code did not expect. ``detail`` names the kind of exception only."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+
+    @property
+    def message(self) -> str:
+        return f"Unexpected failure inside Greenroom ({self.args[0]}); see the log of the process that raised it."
+
+
+# --- bad input -------------------------------------------------------------------------------------------------
+
+
+class InvalidRequest(GreenroomError):
+    """Input that was refused at the edge; nothing has happened. The only argument is the sentence."""
+
+    status = 422
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+class InvalidSessionId(InvalidRequest):
+    """A Session ID that breaks the naming rule."""
+
+    def __init__(self, session_id: str, reason: str) -> None:
+        Exception.__init__(self, session_id, reason)
+        self.session_id = session_id
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        shown = self.session_id if len(self.session_id) <= 140 else f"{self.session_id[:140]}..."
+        return f"Session ID {shown!r} {self.reason}. Use 1 to 128 ASCII letters, digits, '-', '_' and '.'."
+
+
+class InvalidConfig(InvalidRequest):
+    """A configuration value that cannot be used."""
+
+
+class UnknownProvider(InvalidRequest):
+    """A model name whose provider is not known."""
+
+    def __init__(self, provider: str, known: tuple[str, ...] | list[str]) -> None:
+        Exception.__init__(self, provider, tuple(known))
+        self.provider = provider
+        self.known = tuple(known)
+
+    @property
+    def message(self) -> str:
+        return (
+            f"Unknown model provider {self.provider!r}. Name models provider/model with one of {', '.join(self.known)}, "
+            "or give base_url for any OpenAI-compatible server."
+        )
+
+
+# --- sessions, commands, turns -----------------------------------------------------------------------------------
+
+
+class SessionNotFound(GreenroomError):
+    """No session of this id in this tenant."""
+
+    status = 404
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+        self.session_id = session_id
+
+    @property
+    def message(self) -> str:
+        return f"There is no session {self.session_id!r}. Create it, or list sessions to see what there is."
+
+
+class SessionExists(GreenroomError):
+    """The id, or some of the ids of a bulk create, are in use. ``session_ids`` lists them."""
+
+    status = 409
+
+    def __init__(self, session_ids: tuple[str, ...] | list[str]) -> None:
+        super().__init__(tuple(session_ids))
+        self.session_ids = tuple(session_ids)
+
+    @property
+    def message(self) -> str:
+        shown = ", ".join(repr(one) for one in self.session_ids[:5])
+        more = f" and {len(self.session_ids) - 5} more" if len(self.session_ids) > 5 else ""
+        return f"Session {shown}{more} exists already. Pick another id, or destroy it first."
+
+
+class SessionPaused(GreenroomError):
+    """The session is paused and takes no input."""
+
+    status = 409
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+        self.session_id = session_id
+
+    @property
+    def message(self) -> str:
+        return f"Session {self.session_id!r} is paused. Resume it before sending input."
+
+
+class SessionEnded(GreenroomError):
+    """The session is in state completed or error."""
+
+    status = 409
+
+    def __init__(self, session_id: str, state: str) -> None:
+        super().__init__(session_id, state)
+        self.session_id = session_id
+        self.state = state
+
+    @property
+    def message(self) -> str:
+        return f"Session {self.session_id!r} is in state {self.state} and takes no input. Fork it to go on from here."
+
+
+class SessionBusy(GreenroomError):
+    """A turn is running and the input came with ``on_busy="reject"``."""
+
+    status = 409
+    retryable = True
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+        self.session_id = session_id
+
+    @property
+    def message(self) -> str:
+        return f"Session {self.session_id!r} is running a turn. Wait for it, or send with on_busy='enqueue'."
+
+
+class InputNotFound(GreenroomError):
+    """No queued input of this id: it was never there, was withdrawn, or a turn has taken it."""
+
+    status = 404
+
+    def __init__(self, input_id: str) -> None:
+        super().__init__(input_id)
+        self.input_id = input_id
+
+    @property
+    def message(self) -> str:
+        return f"There is no queued input {self.input_id!r}; a turn may have taken it already."
+
+
+class ActionNotFound(GreenroomError):
+    """The session never asked for this action."""
+
+    status = 404
+
+    def __init__(self, action_id: str) -> None:
+        super().__init__(action_id)
+        self.action_id = action_id
+
+    @property
+    def message(self) -> str:
+        return f"There is no action {self.action_id!r}. List the session's actions to see what it waits for."
+
+
+class ActionSettled(GreenroomError):
+    """The first committed resolution wins; ``resolution`` says what it was."""
+
+    status = 409
+
+    def __init__(self, action_id: str, resolution: str) -> None:
+        super().__init__(action_id, resolution)
+        self.action_id = action_id
+        self.resolution = resolution
+
+    @property
+    def message(self) -> str:
+        return f"Action {self.action_id!r} is settled already ({self.resolution}). Nothing is left to decide."
+
+
+class CommandConflict(GreenroomError):
+    """The command id (idempotency key) was used before with other arguments."""
+
+    status = 409
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__(command_id)
+        self.command_id = command_id
+
+    @property
+    def message(self) -> str:
+        return f"Command id {self.command_id!r} was used before with other arguments. Use a new id for a new command."
+
+
+class TurnPending(GreenroomError):
+    """The turn goes on; this is not a failure. Wait again with ``wait_turn(receipt)``.
+
+    ``receipt`` is the plain form of the ``Receipt`` (``input_id`` and ``seq``), ``why`` is ``timeout`` or
+    ``requires_action``.
+    """
+
+    status = 202
+    retryable = True
+
+    def __init__(self, session_id: str, input_id: str, seq: int, why: str = "timeout") -> None:
+        super().__init__(session_id, input_id, seq, why)
+        self.session_id = session_id
+        self.input_id = input_id
+        self.seq = seq
+        self.why = why
+
+    @property
+    def message(self) -> str:
+        if self.why == "requires_action":
+            return f"The turn of session {self.session_id!r} waits for a decision. Resolve its actions, then wait again."
+        return f"The turn of session {self.session_id!r} goes on. Wait for it with wait_turn(receipt)."
+
+
+class TurnFailed(GreenroomError):
+    """The turn ended without an answer. ``reason`` is the sentence, ``error_code`` the kind of failure."""
+
+    status = 502
+
+    def __init__(self, session_id: str, turn_id: str, error_code: str, reason: str) -> None:
+        super().__init__(session_id, turn_id, error_code, reason)
+        self.session_id = session_id
+        self.turn_id = turn_id
+        self.error_code = error_code
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.reason} (session {self.session_id!r}; what was done is kept in its history)"
+
+
+# --- models --------------------------------------------------------------------------------------------------------
+
+
+class ModelError(GreenroomError):
+    """A model call failed. The only argument is the sentence."""
+
+    status = 502
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+class NoModel(ModelError):
+    """Neither the session nor the runtime has a model."""
+
+    status = 409
+
+    def __init__(self, session_id: str = "") -> None:
+        Exception.__init__(self, session_id)
+        self.session_id = session_id
+
+    @property
+    def message(self) -> str:
+        return (
+            "No model is configured. Give SessionConfig(model='provider/model'), call set_default_llm, or set "
+            "GREENROOM_MODEL; 'local/smollm2-135m-instruct' needs no key."
+        )
+
+
+class ModelAuthFailed(ModelError):
+    """The provider refused the key, or none was configured."""
+
+    status = 502
+
+    def __init__(self, provider: str, detail: str) -> None:
+        Exception.__init__(self, provider, detail)
+        self.provider = provider
+        self.detail = detail
+
+    @property
+    def message(self) -> str:
+        return f"Provider {self.provider!r} refused the credentials: {self.detail}. Check the API key in settings."
+
+
+class ModelUnavailable(ModelError):
+    """The provider could not be reached or stayed overloaded."""
+
+    status = 503
+    retryable = True
+
+    def __init__(self, provider: str, detail: str, retry_after: float | None = None) -> None:
+        Exception.__init__(self, provider, detail, retry_after)
+        self.provider = provider
+        self.detail = detail
+        self.retry_after = retry_after
+
+    @property
+    def message(self) -> str:
+        return f"Provider {self.provider!r} is not available: {self.detail}. Check base_url and the network, or retry."
+
+    @property
+    def retry_after_s(self) -> float | None:
+        return self.retry_after
+
+
+class ModelRejected(ModelError):
+    """The provider refused the request itself, so trying again does not help. ``http_status`` is 0 when unknown."""
+
+    def __init__(self, provider: str, http_status: int, detail: str) -> None:
+        Exception.__init__(self, provider, http_status, detail)
+        self.provider = provider
+        self.http_status = http_status
+        self.detail = detail
+
+    @property
+    def message(self) -> str:
+        return f"Provider {self.provider!r} refused the request ({self.http_status}): {self.detail}"
+
+
+class ModelProtocolError(ModelError):
+    """The provider's answer was malformed, carried an error event, or ended early."""
+
+    retryable = True
+
+    def __init__(self, provider: str, detail: str) -> None:
+        Exception.__init__(self, provider, detail)
+        self.provider = provider
+        self.detail = detail
+
+    @property
+    def message(self) -> str:
+        return f"Provider {self.provider!r} sent a broken answer: {self.detail}. Trying again may help."
+
+
+# --- tools ---------------------------------------------------------------------------------------------------------
+
+
+class ToolError(GreenroomError):
+    """A tool refuses or fails; the sentence goes to the model as the call's result."""
+
+    status = 422
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+class PathOutsideWorkspace(ToolError):
+    """A path that leads out of the session's workspace."""
+
+    def __init__(self, path: str) -> None:
+        Exception.__init__(self, path)
+        self.path = path
+
+    @property
+    def message(self) -> str:
+        return f"Path {self.path!r} is outside the workspace. Use a path inside it, relative to its root."
+
+
+# --- stores ----------------------------------------------------------------------------------------------------------
+
+
+class StoreError(GreenroomError):
+    """Something is wrong with the durable store. The only argument is the sentence."""
+
+    status = 503
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot commit now; nothing was acknowledged and it heals by itself."""
+
+    retryable = True
+
+    def __init__(self, detail: str, retry_after: float = 1.0) -> None:
+        Exception.__init__(self, detail, retry_after)
+        self.detail = detail
+        self.retry_after = retry_after
+
+    @property
+    def message(self) -> str:
+        return f"The store cannot take writes now: {self.detail}. Nothing was lost; try again."
+
+    @property
+    def retry_after_s(self) -> float | None:
+        return self.retry_after
+
+
+class StoreInUse(StoreError):
+    """A live runtime owns this store."""
+
+    status = 409
+
+    def __init__(self, location: str) -> None:
+        Exception.__init__(self, location)
+        self.location = location
+
+    @property
+    def message(self) -> str:
+        return f"Store {self.location} is in use by a running runtime. Join it with SessionManager.connect()."
+
+
+class StoreLost(StoreError):
+    """The store is gone with its actor (memory), or its file vanished."""
+
+    def __init__(self, location: str) -> None:
+        Exception.__init__(self, location)
+        self.location = location
+
+    @property
+    def message(self) -> str:
+        return f"Store {self.location} is lost: it lived in memory, or its files were removed. Its sessions are gone."
+
+
+class StoreCorrupt(StoreError):
+    """The database, or one of its rows, cannot be read."""
+
+    def __init__(self, location: str, detail: str) -> None:
+        Exception.__init__(self, location, detail)
+        self.location = location
+        self.detail = detail
+
+    @property
+    def message(self) -> str:
+        return f"Store {self.location} is damaged: {self.detail}. Restore it from a backup; it was left untouched."
+
+
+class StoreNotWritable(StoreError):
+    """The store's directory cannot be created or written."""
+
+    def __init__(self, location: str, detail: str) -> None:
+        Exception.__init__(self, location, detail)
+        self.location = location
+        self.detail = detail
+
+    @property
+    def message(self) -> str:
+        return f"Cannot write the store at {self.location}: {self.detail}. Choose another directory or fix its rights."
+
+
+class SnapshotTooNew(StoreError):
+    """A snapshot or schema written by a newer release."""
+
+    def __init__(self, found: int, known: int) -> None:
+        Exception.__init__(self, found, known)
+        self.found = found
+        self.known = known
+
+    @property
+    def message(self) -> str:
+        return f"The store has version {self.found}, this release knows {self.known}. Upgrade greenroom."
+
+
+# --- runtime, transport, fencing -------------------------------------------------------------------------------------
+
+
+class RuntimeExists(GreenroomError):
+    """A live runtime of this name exists in this Ray cluster."""
+
+    status = 409
+
+    def __init__(self, runtime: str) -> None:
+        super().__init__(runtime)
+        self.runtime = runtime
+
+    @property
+    def message(self) -> str:
+        return (
+            f"A runtime named {self.runtime!r} is running in this cluster. Join it with SessionManager.connect(), "
+            "or set Settings.runtime (GREENROOM_RUNTIME) to another name."
+        )
+
+
+class RuntimeNotFound(GreenroomError):
+    """There is no runtime of this name to connect to."""
+
+    status = 503
+
+    def __init__(self, runtime: str) -> None:
+        super().__init__(runtime)
+        self.runtime = runtime
+
+    @property
+    def message(self) -> str:
+        return f"No runtime named {self.runtime!r} runs in this cluster. Start one with SessionManager or 'greenroom serve'."
+
+
+class PortInUse(GreenroomError):
+    """The HTTP port is taken."""
+
+    status = 409
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.host = host
+        self.port = port
+
+    @property
+    def message(self) -> str:
+        return f"Port {self.port} on {self.host} is in use. Stop what listens there, or choose another with --port."
+
+
+class Overloaded(GreenroomError):
+    """A bound was reached."""
+
+    status = 503
+    retryable = True
+
+    def __init__(self, what: str, retry_after: float = 1.0) -> None:
+        super().__init__(what, retry_after)
+        self.what = what
+        self.retry_after = retry_after
+
+    @property
+    def message(self) -> str:
+        return f"Too much at once: {self.what}. Try again in {self.retry_after:g} s."
+
+    @property
+    def retry_after_s(self) -> float | None:
+        return self.retry_after
+
+
+class Unauthorized(GreenroomError):
+    """A missing or wrong token."""
+
+    status = 401
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+
+    @property
+    def message(self) -> str:
+        return f"Not authorized: {self.args[0]}."
+
+
+class Fenced(GreenroomError):
+    """A newer activation of the journal exists; whoever gets this has to stop at once."""
+
+    status = 409
+
+    def __init__(self, journal_id: str, epoch: int, current: int) -> None:
+        super().__init__(journal_id, epoch, current)
+        self.journal_id = journal_id
+        self.epoch = epoch
+        self.current = current
+
+    @property
+    def message(self) -> str:
+        return f"Epoch {self.epoch} of journal {self.journal_id} was replaced by {self.current}."
+
+
+class NotHere(GreenroomError):
+    """The session is not resident in the asked actor; resolve it again."""
+
+    status = 409
+    retryable = True
+
+    def __init__(self, journal_id: str, assignment_no: int) -> None:
+        super().__init__(journal_id, assignment_no)
+        self.journal_id = journal_id
+        self.assignment_no = assignment_no
+
+    @property
+    def message(self) -> str:
+        return f"Journal {self.journal_id} (assignment {self.assignment_no}) does not live here. Resolve it again."
+
+
+class HostGone(GreenroomError):
+    """The effect host is another incarnation than the one that was asked, or cannot be reached."""
+
+    status = 503
+    retryable = True
+
+    def __init__(self, host_id: str, detail: str) -> None:
+        super().__init__(host_id, detail)
+        self.host_id = host_id
+        self.detail = detail
+
+    @property
+    def message(self) -> str:
+        return f"Effect host {self.host_id} is gone: {self.detail}."
+
+
+class TransportLost(GreenroomError):
+    """The connection broke while a call was open: it may or may not have been carried out."""
+
+    status = 503
+    retryable = True
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
+
+    @property
+    def message(self) -> str:
+        return f"The connection to {self.address} was lost."
+
+
+def _tree(root: type[GreenroomError]) -> dict[str, type[GreenroomError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+def to_wire(error: BaseException) -> dict[str, object]:
+    """The plain form of an error: ``{"type": name, "args": [...]}``.
+
+    What is not of this tree becomes an InternalError that names the exception's class and nothing else, since its
+    text may hold anything.
+    """
+    known = error if isinstance(error, GreenroomError) else InternalError(type(error).__name__)
+    return {"type": known.code, "args": list(known.args)}
+
+
+def from_wire(wire: dict[str, object]) -> GreenroomError:
+    """The error that ``to_wire`` described; a type this release does not know becomes an InternalError."""
+    name = str(wire.get("type"))
+    kind = _tree(GreenroomError).get(name)
+    args = cast("list[object]", wire.get("args") or [])
+    if kind is None:
+        return InternalError(name)
+    try:
+        return kind(*args)
+    except TypeError:
+        return InternalError(name)

@@ -1,0 +1,465 @@
+"""``SessionHandle``: a reference to one session that works wherever the session is, and while it is nowhere.
+
+A handle remembers the session's journal, so one to a session that was destroyed stays useless even when the id is used
+again. Reads and waits go to the store and to effect hosts; only commands reach, or activate, the session itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from actors.domain import commands as c
+from actors.domain.actions import Action, Resolution
+from actors.domain.base import Frozen
+from actors.domain.blobs import blobs_in, inflate
+from actors.domain.events import Event
+from actors.domain.ids import check_command_id, new_ulid
+from actors.domain.llm import LlmConfig
+from actors.domain.messages import Message, Role, decode_messages
+from actors.domain.permissions import PermissionDecision, PermissionPolicy
+from actors.domain.policies import ConfirmationPolicy, OnBusy
+from actors.domain.records import TURN_ENDS, Record, TurnStarted, TurnSteered, decode_record
+from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionInfo
+from actors.errors import (
+    ActionNotFound,
+    ActionSettled,
+    GreenroomError,
+    InvalidRequest,
+    SessionNotFound,
+    TurnPending,
+)
+from actors.policy.permissions import decide
+from actors.reader import EventReader, read_records
+from actors.session.runtime import Runtime
+from actors.session.state import State, from_snapshot
+from actors.turns import TurnInfo, result_of, turns_of, wait_turn
+
+WAIT_SLICE_S = 30.0
+"""Longest wait of one call for a turn's end; after that the wait goes on at the store."""
+
+
+class PendingInput(Frozen):
+    """An input that no turn has taken yet."""
+
+    input_id: str
+    seq: int
+    message: Message
+    on_busy: OnBusy
+
+
+class SessionHandle:
+    """One session. Made by a ``SessionManager``; every method raises SessionNotFound when the session is gone."""
+
+    def __init__(self, runtime: Runtime, info: SessionInfo) -> None:
+        self._runtime = runtime
+        self._tenant = info.tenant
+        self._actor: Any = None
+        self._residency: tuple[str, int] | None = None
+        self.session_id = info.session_id
+        self.journal_id = info.journal_id
+        self.parent_id = info.parent_id
+
+    def __repr__(self) -> str:
+        return f"SessionHandle({self.session_id!r})"
+
+    # --- turns -----------------------------------------------------------------------------------------------------
+
+    async def generate(
+        self,
+        prompt: str | Message,
+        *,
+        timeout: float | None = None,
+        on_busy: OnBusy | str = OnBusy.enqueue,
+        command_id: str | None = None,
+    ) -> AgentResult:
+        """Send an input and wait for the answer of its turn.
+
+        Args:
+            timeout: Seconds to wait; None waits for as long as it takes.
+            command_id: Idempotency key: the same key and prompt never start a second turn.
+
+        Raises:
+            TurnPending: not over in time; wait on with ``wait_turn``.
+            TurnFailed, ModelAuthFailed, ModelUnavailable: the turn has no answer.
+            SessionPaused, SessionEnded, SessionBusy, NoModel, CommandConflict: the input was refused.
+        """
+        command = await self._send_command(prompt, on_busy, command_id)
+        first = WAIT_SLICE_S if timeout is None else min(timeout, WAIT_SLICE_S)
+        submitted = await self._runtime.submit(self._tenant, self.journal_id, command, wait_s=first)
+        if submitted.end is not None:
+            return result_of(self.session_id, submitted.end, submitted.context)
+        receipt = self._receipt(command, submitted.reply)
+        if timeout is not None and timeout <= WAIT_SLICE_S and not submitted.waits:
+            raise TurnPending(self.session_id, receipt.input_id, receipt.seq)
+        return await self.wait_turn(receipt, timeout=timeout)
+
+    async def send(
+        self, prompt: str | Message, *, on_busy: OnBusy | str = OnBusy.enqueue, command_id: str | None = None
+    ) -> Receipt:
+        """Send an input; returns as soon as it is durable."""
+        command = await self._send_command(prompt, on_busy, command_id)
+        submitted = await self._runtime.submit(self._tenant, self.journal_id, command)
+        return self._receipt(command, submitted.reply)
+
+    async def wait_turn(
+        self, receipt: Receipt, *, timeout: float | None = None, until_action: bool = False
+    ) -> AgentResult:
+        """Wait for the turn that takes an input; see ``generate`` for the errors.
+
+        Args:
+            until_action: Raise TurnPending as soon as the turn waits for a decision.
+        """
+        if receipt.journal_id != self.journal_id:
+            raise SessionNotFound(receipt.session_id)
+        return await wait_turn(
+            self._runtime.store, self._tenant, receipt, timeout=timeout, until_action=until_action
+        )
+
+    async def generate_streaming(
+        self, prompt: str | Message, *, on_busy: OnBusy | str = OnBusy.enqueue, command_id: str | None = None
+    ) -> TurnStream:
+        """Send an input and read its turn as it happens."""
+        receipt = await self.send(prompt, on_busy=on_busy, command_id=command_id)
+        return TurnStream(self, receipt)
+
+    async def _send_command(self, prompt: str | Message, on_busy: OnBusy | str, command_id: str | None) -> c.Send:
+        message = Message.user(prompt) if isinstance(prompt, str) else prompt
+        if message.role is not Role.user or not message.content:
+            raise InvalidRequest("A prompt is a text, or a message of role user with some content.")
+        if isinstance(prompt, str) and not prompt.strip():
+            raise InvalidRequest("The prompt is empty.")
+        return c.Send(**self._identity(command_id), message=message, on_busy=_on_busy(on_busy))
+
+    def _identity(self, command_id: str | None) -> dict[str, Any]:
+        if command_id is not None:
+            return {"command_id": check_command_id(command_id)}
+        return {"command_id": new_ulid(), "fresh": True}
+
+    def _receipt(self, command: c.Command, reply: c.Reply) -> Receipt:
+        return Receipt(
+            session_id=self.session_id,
+            journal_id=self.journal_id,
+            input_id=command.command_id,
+            seq=reply.seq or 0,
+        )
+
+    async def _do(self, command: c.Command) -> c.Reply:
+        return (await self._runtime.submit(self._tenant, self.journal_id, command)).reply
+
+    async def add_message(self, message: Message | str, *, command_id: str | None = None) -> int:
+        """Put a message into the conversation without starting a turn; returns its place in the journal."""
+        added = Message.user(message) if isinstance(message, str) else message
+        return (await self._do(c.AddMessage(**self._identity(command_id), message=added))).seq or 0
+
+    async def pending_inputs(self) -> tuple[PendingInput, ...]:
+        """Inputs that no turn has taken yet, in the order in which turns will."""
+        state = await self._state()
+        messages = await self._whole(decode_messages([item.message for item in state.queue]))
+        return tuple(
+            PendingInput(input_id=item.input_id, seq=item.seq, message=message, on_busy=item.on_busy)
+            for item, message in zip(state.queue, messages, strict=True)
+        )
+
+    async def withdraw_input(self, input_id: str) -> None:
+        """Take back an input.
+
+        Raises:
+            InputNotFound: a turn has taken it, or there was none.
+        """
+        await self._do(c.WithdrawInput(**self._identity(None), input_id=input_id))
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    async def info(self) -> SessionInfo:
+        """How the session stands."""
+        row = await self._runtime.store.row(self._tenant, self.journal_id)
+        if row is None:
+            raise SessionNotFound(self.session_id)
+        return row
+
+    async def events(
+        self, *, after: int = 0, follow: bool = False, deltas: bool = True
+    ) -> AsyncIterator[Event]:
+        """Records after a seq; with ``follow`` also those to come, and the deltas of running calls between them."""
+        head = (await self.info()).head_seq
+        if not follow:
+            async for record in read_records(self._runtime, self._tenant, self.journal_id, after=after, upto=head):
+                yield record
+            return
+        reader = EventReader(self._runtime, self._tenant, self.journal_id, deltas=deltas, live_after=min(after, head))
+        stream = reader.events(after)
+        try:
+            async for event in stream:
+                yield event
+        finally:
+            await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue] - it is an async generator
+
+    async def records(self, *, after: int = 0, limit: int = 100) -> tuple[Record, ...]:
+        """A page of records."""
+        page = await self._runtime.store.records(self._tenant, self.journal_id, after=after, limit=limit)
+        return tuple(decode_record(stored.body) for stored in page)
+
+    async def turns(self) -> list[TurnInfo]:
+        """All turns, oldest first."""
+        info = await self.info()
+        records = read_records(self._runtime, self._tenant, self.journal_id, after=0, upto=info.head_seq)
+        wanted = (TurnStarted, TurnSteered, *TURN_ENDS)
+        return turns_of([one async for one in records if isinstance(one, wanted)], info.activity)
+
+    async def turn(self, turn_id: str) -> TurnInfo | None:
+        """One turn."""
+        return next((one for one in await self.turns() if one.turn_id == turn_id), None)
+
+    async def history(self) -> tuple[Message, ...]:
+        """The conversation as the model sees it."""
+        state = await self._state()
+        return await self._whole(decode_messages([entry.message for entry in state.context]))
+
+    async def context_usage(self) -> ContextUsage:
+        """How full the context is."""
+        return (await self._state()).context_usage
+
+    async def config(self) -> SessionConfig:
+        """The configuration in force."""
+        return (await self._state()).config
+
+    async def actions(self, *, pending: bool = True) -> tuple[Action, ...]:
+        """What the session waits for; without ``pending`` also what was decided."""
+        page, _ = await self._runtime.store.actions(
+            self._tenant, journal_id=self.journal_id, pending=pending, limit=1000
+        )
+        return page
+
+    async def _state(self) -> State:
+        snapshot = await self._runtime.store.state(self._tenant, self.journal_id)
+        return from_snapshot(snapshot.body)
+
+    async def _whole(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        wanted = blobs_in(messages)
+        if not wanted:
+            return tuple(messages)
+        blobs = await self._runtime.store.blobs(self._tenant, sorted(wanted))
+        return tuple(inflate(message, blobs) for message in messages)
+
+    # --- control ---------------------------------------------------------------------------------------------------
+
+    async def pause(self) -> bool:
+        """Take no new step until resumed; False when it was not active."""
+        return (await self._do(c.Pause(**self._identity(None)))).changed
+
+    async def resume(self) -> bool:
+        """Go on; False when there was nothing to resume."""
+        return (await self._do(c.Resume(**self._identity(None)))).changed
+
+    async def cancel(self, reason: str = "cancelled by request") -> bool:
+        """End the running turn: its model call, tools and approvals; False when no turn runs."""
+        return (await self._do(c.Cancel(**self._identity(None), reason=reason))).changed
+
+    async def clear(self) -> None:
+        """Empty the conversation. The transcript stays in the journal.
+
+        Raises:
+            SessionBusy: a turn is running.
+        """
+        await self._do(c.Clear(**self._identity(None)))
+
+    async def complete(self) -> None:
+        """End the session's life: it takes no more input."""
+        await self._do(c.Complete(**self._identity(None)))
+
+    async def fail(self, message: str) -> None:
+        """Put the session into state error."""
+        await self._do(c.Complete(**self._identity(None), error=message))
+
+    async def hibernate(self) -> bool:
+        """Give up the session's actor; False when it has work to do."""
+        return await self._runtime.hibernate(self._tenant, self.journal_id)
+
+    async def configure(
+        self,
+        *,
+        thinking: bool | None = None,
+        budget: int | None = None,
+        model_config: LlmConfig | str | None = None,
+        name: str | None = None,
+        command_id: str | None = None,
+    ) -> None:
+        """Change what is given: thinking, its budget in tokens, the model, the name."""
+        changes: dict[str, Any] = {}
+        if thinking is not None:
+            changes["thinking_enabled"] = thinking
+        if budget is not None:
+            changes["thinking_budget"] = budget
+        if name is not None:
+            changes["name"] = name
+        if model_config is not None:
+            changes["model"] = await known_model(self._runtime, model_config)
+        if changes:
+            await self._configure(changes, command_id)
+
+    async def _configure(self, changes: dict[str, Any], command_id: str | None = None) -> None:
+        await self._do(c.Configure(**self._identity(command_id), **changes, set_fields=tuple(sorted(changes))))
+
+    async def set_system_prompt(self, text: str | None) -> None:
+        """Replace the text that is added to the standard instructions; None removes it."""
+        await self._configure({"system_prompt": text})
+
+    async def set_permission_policy(self, policy: PermissionPolicy) -> PermissionPolicy:
+        """Replace the permission policy."""
+        await self._configure({"permission_policy": policy})
+        return policy
+
+    async def permission_policy(self) -> PermissionPolicy:
+        """The permission policy in force."""
+        return (await self._state()).config.permissions
+
+    async def check_permission(self, tool: str, args: dict[str, Any]) -> PermissionDecision:
+        """What the policy would say of a call."""
+        return decide(None, await self.permission_policy(), tool, args)
+
+    async def set_confirmation_policy(self, policy: ConfirmationPolicy) -> ConfirmationPolicy:
+        """Replace the confirmation policy; pending approvals keep their time."""
+        await self._configure({"confirmation_policy": policy})
+        return policy
+
+    async def confirmation_policy(self) -> ConfirmationPolicy:
+        """The confirmation policy in force."""
+        return (await self._state()).config.confirmation
+
+    # --- actions ---------------------------------------------------------------------------------------------------
+
+    async def resolve_action(
+        self,
+        action_id: str,
+        resolution: Resolution | str,
+        *,
+        args: dict[str, Any] | None = None,
+        value: str | None = None,
+        reason: str | None = None,
+        args_digest: str | None = None,
+        command_id: str | None = None,
+    ) -> None:
+        """Decide an action. The first committed decision wins.
+
+        Args:
+            action_id: The action's id, or the model's tool call id within the open turn.
+            resolution: ``approve`` or ``reject`` an approval; ``retry``, ``skip`` or ``answer`` a call in doubt.
+            args: Approve with other arguments.
+            value: The result to give the model (answer).
+            args_digest: What was seen; refused when the call's arguments are others.
+
+        Raises:
+            ActionSettled: it was decided before. ActionNotFound: there is no such action.
+        """
+        try:
+            wanted = Resolution(resolution)
+        except ValueError:
+            raise InvalidRequest(f"Unknown resolution {str(resolution)!r}.") from None
+        command = c.ResolveAction(
+            **self._identity(command_id),
+            action_id=action_id,
+            resolution=wanted,
+            args=args,
+            value=value,
+            reason=reason,
+            args_digest=args_digest,
+        )
+        try:
+            await self._do(command)
+        except ActionNotFound:
+            raise await self._why_not_pending(action_id) from None
+
+    async def _why_not_pending(self, action_id: str) -> GreenroomError:
+        for action in await self.actions(pending=False):
+            if action_id in {action.action_id, action.tool_use_id} and action.resolution is not None:
+                return ActionSettled(action.action_id, action.resolution)
+        return ActionNotFound(action_id)
+
+    async def confirm_tool(self, action_id: str, approved: bool, reason: str | None = None) -> bool:
+        """Approve or reject a pending call; False when nothing of this id is pending."""
+        try:
+            await self.resolve_action(action_id, "approve" if approved else "reject", reason=reason)
+        except (ActionNotFound, ActionSettled):
+            return False
+        return True
+
+    # --- children and place ----------------------------------------------------------------------------------------
+
+    async def create_child(self, child_id: str, config: SessionConfig) -> SessionInfo:
+        """Create a child session; what its configuration leaves open it takes from this session."""
+        journal_id = new_ulid()
+        command = c.CreateChild(
+            **self._identity(None), child_id=child_id, child_journal_id=journal_id, config=config
+        )
+        await self._do(command)
+        row = await self._runtime.store.row(self._tenant, journal_id)
+        if row is None:
+            raise SessionNotFound(child_id)
+        return row
+
+    async def resolve(self) -> SessionHandle:
+        """Look up where the session is resident now; ``actor`` and ``residency`` say it afterwards."""
+        found = await self._runtime.resolve(self._tenant, self.journal_id)
+        self._actor, self._residency = found or (None, None)
+        return self
+
+    @property
+    def actor(self) -> Any:
+        """The Ray handle of the session's actor as last resolved; None when it was dormant."""
+        return self._actor
+
+    @property
+    def residency(self) -> tuple[str, int] | None:
+        """(journal_id, assignment_no), the first arguments of the actor's methods; None when it was dormant."""
+        return self._residency
+
+
+class TurnStream:
+    """The events of one turn, as they happen. Iterate once; stopping early does not end the turn."""
+
+    def __init__(self, session: SessionHandle, receipt: Receipt) -> None:
+        self._session = session
+        self.receipt = receipt
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        turn_id: str | None = None
+        inputs = self.receipt.input_id
+        stream = self._session.events(after=self.receipt.seq - 1, follow=True)
+        async for event in stream:
+            if isinstance(event, TurnStarted | TurnSteered) and inputs in event.data.inputs:
+                turn_id = event.turn_id
+            mine = getattr(event, "turn_id", None) in {None, turn_id} if turn_id else _is_input(event, inputs)
+            if mine:
+                yield event
+            if turn_id and isinstance(event, TURN_ENDS) and event.turn_id == turn_id:
+                return
+
+    async def result(self, *, timeout: float | None = None) -> AgentResult:
+        """The answer; see ``SessionHandle.generate`` for the errors."""
+        return await self._session.wait_turn(self.receipt, timeout=timeout)
+
+    async def cancel(self) -> bool:
+        """End the turn."""
+        return await self._session.cancel()
+
+
+def _is_input(event: Event, input_id: str) -> bool:
+    return getattr(getattr(event, "data", None), "input_id", None) == input_id
+
+
+def _on_busy(value: OnBusy | str) -> OnBusy:
+    try:
+        return OnBusy(value)
+    except ValueError:
+        raise InvalidRequest(f"on_busy is one of {', '.join(OnBusy)}, not {str(value)!r}.") from None
+
+
+async def known_model(runtime: Runtime, model: LlmConfig | str) -> LlmConfig:
+    """A model that can be journaled: somebody serves it, and its key is with the runtime instead of in it."""
+    config = LlmConfig.of(model) if isinstance(model, str) else model
+    await runtime.check_model(config)
+    if config.api_key is None:
+        return config
+    credential_id = await runtime.put_credential(config.api_key)
+    return config.model_copy(update={"api_key": None, "credential_id": credential_id})

@@ -1,0 +1,75 @@
+"""What model and tool host actors share: an ``EffectHost`` on the data plane, with the store for what nobody fetches."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from actors.cluster_links import Links
+from actors.domain.journal import StoredResult
+from actors.effect_host import EffectHost, Executor, HostLimits
+from actors.effect_host.remote import host_handlers
+from actors.errors import InternalError
+from actors.peers import HostPeer, Peer, RuntimeInfo
+from actors.served import Served
+from actors.storage.remote import RemoteStore
+
+
+class StoreResults:
+    """The store's table of results, as a host's sink."""
+
+    def __init__(self, store: RemoteStore) -> None:
+        self._store = store
+
+    async def save(self, tenant: str, journal_id: str, call_id: str, attempt: int, outcome: bytes) -> None:
+        """See ``ResultSink.save``."""
+        result = StoredResult(call_id=call_id, attempt=attempt, outcome=outcome)
+        await self._store.put_result(tenant, journal_id, result)
+
+
+class HostActor:
+    """Base of the host actors."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._host: EffectHost | None = None
+        self._served: Served | None = None
+        self._peer: HostPeer | None = None
+
+    async def _start(self, info: RuntimeInfo, kind: str, executor: Executor, limits: HostLimits, links: Links) -> None:
+        import ray
+
+        store = RemoteStore(links.to(info.store))
+        self._host = EffectHost(self._name, executor, StoreResults(store), limits)
+        self._served = Served(host_handlers(self._host))
+        token = info.token.get_secret_value()
+        address = await self._served.listen(info.runtime, kind, token) if info.data_plane else ""
+        node_id = ray.get_runtime_context().get_node_id()
+        peer = Peer(name=self._name, node_id=node_id, address=address)
+        self._peer = HostPeer(ref=self._host.ref, peer=peer)
+
+    async def describe(self) -> HostPeer | None:
+        """Who this host is; None before it was opened."""
+        return self._peer
+
+    async def invoke(self, method: str, args: dict[str, Any]) -> list[Any]:
+        """The data plane's methods as a Ray method."""
+        if self._served is None:
+            raise InternalError("host used before it was opened")
+        return await self._served.invoke(method, args)
+
+    async def watch(self) -> None:
+        """Never returns: whoever waits for it learns of this process's death at once."""
+        await asyncio.get_running_loop().create_future()
+
+    async def pid(self) -> int:
+        """The process, for tests that kill it."""
+        return os.getpid()
+
+    async def close(self) -> None:
+        """Cancel every call, and hand outcomes nobody fetched to the store."""
+        if self._host is not None:
+            await self._host.close()
+        if self._served is not None:
+            await self._served.close()

@@ -1,0 +1,107 @@
+"""Carries model calls out: between the effect host, which knows calls and outcomes, and model providers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from actors.domain.blobs import blobs_in, inflate
+from actors.domain.calls import Delta, Emit, ModelCall, ModelOutcome, Outcome, ToolCall, ToolOutcome
+from actors.domain.messages import Message, decode_messages
+from actors.errors import GreenroomError
+from actors.llm.provider import ModelProvider, outcome_of_error
+
+logger = logging.getLogger(__name__)
+
+BACKSTOP_S = 5.0
+"""Providers keep a call's ``timeout_s`` themselves and say what they were waiting for; one that does not is stopped
+this much later."""
+
+ProviderOf = Callable[[ModelCall], Awaitable[ModelProvider]]
+FetchBlobs = Callable[[str, frozenset[str]], Awaitable[Mapping[str, bytes]]]
+"""(tenant, digests) -> content of those that exist."""
+
+
+class ModelExecutor:
+    """An ``Executor`` for model calls.
+
+    Args:
+        providers: Gives the provider of a call; may raise, which fails the call.
+        fetch_blobs: Gets content that the messages only refer to; what is missing is named in its place.
+        sleep: Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        providers: ProviderOf,
+        fetch_blobs: FetchBlobs,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._providers = providers
+        self._fetch_blobs = fetch_blobs
+        self._sleep = sleep
+
+    async def execute(self, call: ModelCall | ToolCall, emit: Emit) -> ModelOutcome | ToolOutcome:
+        """Ask the model. Every failure is an outcome; only cancellation is raised."""
+        if call.kind != "model":
+            return ToolOutcome(outcome=Outcome.error, content="This host runs models, not tools.", exit_code=1)
+        started = time.monotonic()
+        try:
+            if call.delay_s > 0:
+                await self._sleep(call.delay_s)
+            async with asyncio.timeout(call.llm.timeout_s + BACKSTOP_S):
+                return await self._ask(call, emit)
+        except TimeoutError:
+            outcome = _timed_out(call)
+        except Exception as error:
+            outcome = _failed(call, error)
+        return outcome.model_copy(update={"duration_ms": round((time.monotonic() - started) * 1000)})
+
+    def cancelled(self, call: ModelCall | ToolCall, deltas: Sequence[Delta]) -> ModelOutcome | ToolOutcome:
+        """The text that had arrived, as a message when there is any."""
+        if call.kind != "model":
+            return ToolOutcome(outcome=Outcome.cancelled, content="cancelled", exit_code=1)
+        text = "".join(delta.text for delta in deltas if delta.channel == "text")
+        return ModelOutcome(
+            outcome=Outcome.cancelled,
+            message=Message.assistant(text) if text else None,
+            provider=call.llm.provider,
+            model=call.llm.model,
+        )
+
+    async def _ask(self, call: ModelCall, emit: Emit) -> ModelOutcome:
+        provider = await self._providers(call)
+        messages = decode_messages(call.messages)
+        wanted = blobs_in(messages)
+        if wanted:
+            blobs = await self._fetch_blobs(call.tenant, wanted)
+            messages = tuple(inflate(message, blobs) for message in messages)
+        return await provider.run(call, messages, emit)
+
+
+def _failed(call: ModelCall, error: Exception) -> ModelOutcome:
+    if not isinstance(error, GreenroomError):
+        logger.error("model provider %s broke", call.llm.provider, exc_info=error)
+    outcome = outcome_of_error(error, call.llm.provider, call.llm.model)
+    if outcome.error_args or not isinstance(error, GreenroomError):
+        return outcome
+    return outcome.model_copy(update={"error_args": _plain(error.args)})
+
+
+def _plain(arguments: tuple[object, ...]) -> tuple[object, ...]:
+    """The arguments as they come back from JSON, so that an outcome is the same on both sides of a socket."""
+    return tuple(json.loads(json.dumps(arguments, default=str)))
+
+
+def _timed_out(call: ModelCall) -> ModelOutcome:
+    return ModelOutcome(
+        outcome=Outcome.timeout,
+        provider=call.llm.provider,
+        model=call.llm.model,
+        error_code="ModelUnavailable",
+        error=f"Model {call.llm.name} gave no whole answer within {call.llm.timeout_s:g} s.",
+        error_args=(call.llm.provider, f"no whole answer within {call.llm.timeout_s:g} s"),
+    )

@@ -1,0 +1,24 @@
+"""Which key goes with a model call: between a runtime's keys and the providers they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from pydantic import SecretStr
+
+from actors.domain.llm import LlmConfig
+
+Keys = Callable[[str], Awaitable[SecretStr | None]]
+"""A key by provider name or credential id."""
+
+
+def credentials(keys: Keys) -> Callable[[LlmConfig], Awaitable[SecretStr | None]]:
+    """How a host finds the key for a model."""
+
+    async def key_of(config: LlmConfig) -> SecretStr | None:
+        if config.credential_id is not None:
+            return await keys(config.credential_id)
+        # The runtime's own key is for the provider's own server, never for an address that a session names.
+        return await keys(config.provider) if config.base_url is None else None
+
+    return key_of

@@ -1,0 +1,133 @@
+"""A model without a model: answers by a script, the same for the same history.
+
+Between the model host, which treats it like any provider, and the scripts of ``scripted_steps``. It ships for
+examples, tests and benchmarks. Models:
+
+- ``scripted/echo`` answers with the last user text, word by word.
+- ``scripted/script`` follows ``options["steps"]``, one step per answer of a turn; see ``Step`` for what a step may
+  hold. After the last step that step repeats, or with ``options["loop"]`` the first one follows.
+- ``scripted/prompt`` takes the user's text as the script; see ``prompt_steps`` for its lines.
+
+``options["delay_s"]`` and ``options["token_delay_s"]`` are the defaults of every step, for all three.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Sequence
+
+from actors.domain.calls import Emit, ModelCall, ModelOutcome, Outcome
+from actors.domain.messages import (
+    Message,
+    Role,
+    StopReason,
+    TextBlock,
+    TokenUsage,
+    ToolResultBlock,
+    ToolUseBlock,
+)
+from actors.errors import (
+    GreenroomError,
+    ModelAuthFailed,
+    ModelProtocolError,
+    ModelRejected,
+    ModelUnavailable,
+)
+from actors.llm.answer import parse_arguments
+from actors.llm.scripted_steps import Step, StepCall, plan
+
+PROVIDER = "scripted"
+
+_WORD = re.compile(r"\S+\s*|\s+")
+
+_CHARS_PER_TOKEN = 4
+"""The usual rule of thumb for English; usage has to be plausible and the same each time, not exact."""
+
+_BREATH = 64
+"""Words put out before other tasks get their turn."""
+
+
+class ScriptedModel:
+    """A provider whose answer is a function of the history (and, for scripted failures, of the attempt)."""
+
+    async def run(self, call: ModelCall, messages: tuple[Message, ...], emit: Emit) -> ModelOutcome:
+        """Perform the step that the history has come to.
+
+        Raises:
+            ModelRejected: unknown model or a script that is not valid, both named; or a scripted failure.
+            ModelUnavailable, ModelProtocolError, ModelAuthFailed: scripted failures, and no end within ``timeout_s``.
+        """
+        started = time.monotonic()
+        step = plan(call.llm, messages)
+        try:
+            async with asyncio.timeout(call.llm.timeout_s):
+                message = await _perform(step, call, messages, emit)
+        except TimeoutError:
+            raise ModelUnavailable(PROVIDER, f"no whole answer within {call.llm.timeout_s:g} s") from None
+        return ModelOutcome(
+            outcome=Outcome.ok,
+            message=message,
+            stop_reason=step.stop_reason or (StopReason.tool_use if message.tool_calls else StopReason.end_turn),
+            usage=step.usage or _usage(call.system, messages, message),
+            provider=call.llm.provider,
+            model=call.llm.model,
+            duration_ms=round((time.monotonic() - started) * 1000),
+        )
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+async def _perform(step: Step, call: ModelCall, messages: Sequence[Message], emit: Emit) -> Message:
+    await asyncio.sleep(step.delay_s)
+    if step.fails_on(call.attempt):
+        raise _failure(step.error or "unavailable")
+    if step.thinking:
+        emit("thinking", step.thinking)
+    for number, word in enumerate(_WORD.findall(step.text)):
+        if number and (step.token_delay_s or number % _BREATH == 0):
+            await asyncio.sleep(step.token_delay_s)
+        emit("text", word)
+    answers = sum(1 for message in messages if message.role is Role.assistant)
+    uses = [_use(one, f"call_{answers}_{place}", emit) for place, one in enumerate(step.calls)]
+    return Message.assistant(step.text, *uses).model_copy(update={"reasoning_content": step.thinking or None})
+
+
+def _use(call: StepCall, identity: str, emit: Emit) -> ToolUseBlock:
+    written = call.raw_args if call.raw_args is not None else json.dumps(call.args, ensure_ascii=False)
+    emit("tool_input", written)
+    return ToolUseBlock(id=identity, name=call.tool, input=parse_arguments(written))
+
+
+def _failure(kind: str) -> GreenroomError:
+    match kind:
+        case "auth":
+            return ModelAuthFailed(PROVIDER, "the script says so")
+        case "rejected":
+            return ModelRejected(PROVIDER, 400, "the script says so")
+        case "protocol":
+            return ModelProtocolError(PROVIDER, "the script says so")
+        case _:
+            return ModelUnavailable(PROVIDER, "the script says so")
+
+
+def _usage(system: str | None, messages: Sequence[Message], answer: Message) -> TokenUsage:
+    prompt = max(1, (len(system or "") + sum(map(_chars, messages))) // _CHARS_PER_TOKEN)
+    completion = max(1, _chars(answer) // _CHARS_PER_TOKEN)
+    return TokenUsage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
+
+
+def _chars(message: Message) -> int:
+    count = len(message.reasoning_content or "")
+    for block in message.content:
+        if isinstance(block, TextBlock):
+            count += len(block.text)
+        elif isinstance(block, ToolUseBlock):
+            count += len(block.name) + len(json.dumps(block.input, ensure_ascii=False))
+        elif isinstance(block, ToolResultBlock):
+            parts = (TextBlock(text=block.content),) if isinstance(block.content, str) else block.content
+            count += sum(len(part.text) for part in parts if isinstance(part, TextBlock))
+    return count

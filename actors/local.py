@@ -1,0 +1,289 @@
+"""A whole runtime in one process: the same parts as in a cluster, without Ray and without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, ToolCall
+from actors.domain.commands import Command
+from actors.domain.ids import new_ulid
+from actors.domain.journal import StoredResult
+from actors.domain.llm import LlmConfig
+from actors.domain.tools import ToolDefinition
+from actors.effect_host import EffectHost
+from actors.errors import HostGone, NotHere, SessionNotFound
+from actors.llm.catalogue import ProviderPool, check_provider
+from actors.llm.executor import ModelExecutor
+from actors.llm.keys import credentials
+from actors.llm.models import known_models
+from actors.residency import Residency, ResidencyLimits
+from actors.session.effects import Surroundings
+from actors.session.ports import Submitted, ToolSpec
+from actors.session.runtime import ModelInfo
+from actors.session_host import SessionHost
+from actors.settings import Settings
+from actors.storage.open import open_backend
+from actors.storage.service import StoreService
+from actors.tools.executor import ToolExecutor
+from actors.tools.given import as_tool
+from actors.tools.registry import ToolRegistry
+
+PER_SEAT = 1_000_000
+"""One process hosts as many sessions as it has memory for."""
+
+
+class LocalHosts:
+    """``actors.session.ports.Hosts`` over hosts in this process."""
+
+    def __init__(self, models: EffectHost, tools: EffectHost, registry: ToolRegistry) -> None:
+        self._models = models
+        self._tools = tools
+        self._registry = registry
+
+    def _host(self, ref: HostRef) -> EffectHost:
+        for host in (self._models, self._tools):
+            if host.ref == ref:
+                return host
+        raise HostGone(ref.host_id, "it ended with its process")
+
+    async def model_host(self, provider: str) -> HostRef:
+        """See ``Hosts.model_host``."""
+        del provider
+        return self._models.ref
+
+    async def tools(self) -> dict[str, ToolSpec]:
+        """See ``Hosts.tools``."""
+        host = self._tools.ref
+        return {one.name: ToolSpec(definition=one, host=host) for one in self._registry.definitions()}
+
+    async def run(self, call: ModelCall | ToolCall) -> Attached:
+        """See ``Hosts.run``."""
+        return await self._host(call.host).run(call)
+
+    async def attach(
+        self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey], settled: Sequence[CallKey]
+    ) -> list[Attached]:
+        """See ``Hosts.attach``."""
+        return await self._host(host).attach(journal_id, epoch, host.incarnation, keys, settled)
+
+    async def cancel(self, host: HostRef, journal_id: str, epoch: int, key: CallKey) -> Attached:
+        """See ``Hosts.cancel``."""
+        return await self._host(host).cancel(key, epoch, journal_id, host.incarnation)
+
+    async def ack(self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey]) -> None:
+        """See ``Hosts.ack``."""
+        await self._host(host).ack(journal_id, epoch, host.incarnation, keys)
+
+    async def confirmed_dead(self, host: HostRef) -> bool:
+        """A host of another process: its reapers ended what it ran when that process did."""
+        return host not in {self._models.ref, self._tools.ref}
+
+    async def deltas(self, host: HostRef, key: CallKey) -> AsyncIterator[Delta]:
+        """The output of a call as it comes."""
+        async for page in self._host(host).watch(key):
+            for delta in page.deltas:
+                yield delta
+
+
+class _LocalResults:
+    def __init__(self, store: StoreService) -> None:
+        self._store = store
+
+    async def save(self, tenant: str, journal_id: str, call_id: str, attempt: int, outcome: bytes) -> None:
+        result = StoredResult(call_id=call_id, attempt=attempt, outcome=outcome)
+        await self._store.put_result(tenant, journal_id, result)
+
+
+class _LocalSeat:
+    """The one seat there is."""
+
+    seat_id = "local"
+
+    def __init__(self, host: SessionHost) -> None:
+        self._host = host
+
+    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
+        await self._host.assign(tenant, journal_id, term, assignment_no)
+
+    async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
+        return await self._host.release(journal_id, assignment_no, idle_s=idle_s)
+
+
+class _NoMoreSeats:
+    async def grow(self) -> None:
+        return None
+
+
+class LocalRuntime:
+    """``actors.session.runtime.Runtime`` in this process. Made by ``start``."""
+
+    def __init__(self, settings: Settings, store: StoreService, model: LlmConfig | None) -> None:
+        self._settings = settings
+        self._store = store
+        self._model = model
+        self._keys: dict[str, SecretStr] = {}
+        self._workspace = settings.workspace or os.getcwd()
+
+    @classmethod
+    async def start(
+        cls, settings: Settings, store_url: str, model: LlmConfig | None, tools: Sequence[Any] = ()
+    ) -> LocalRuntime:
+        """Open the store and begin; open turns of a former runtime go on.
+
+        Raises:
+            StoreError, UnknownProvider, InvalidConfig.
+        """
+        if model is not None:
+            check_provider(model)
+        registry = ToolRegistry.with_builtins()
+        for one in tools:
+            registry.register(as_tool(one))
+        store = StoreService(await asyncio.to_thread(open_backend, store_url))
+        await store.open()
+        runtime = cls(settings, store, None)
+        if model is not None:
+            runtime._model = await runtime._keyless(model)
+        await runtime._begin(registry)
+        return runtime
+
+    async def _begin(self, registry: ToolRegistry) -> None:
+        results = _LocalResults(self._store)
+        self._providers = ProviderPool(credentials(self._key))
+        name = new_ulid()
+        models = ModelExecutor(self._providers.of, self._blobs)
+        self._models = EffectHost(f"models-{name}", models, results)
+        self._tools = EffectHost(f"tools-{name}", ToolExecutor(Path(self._workspace), registry), results)
+        self._registry = registry
+        self._hosts = LocalHosts(self._models, self._tools, registry)
+        self._sessions = SessionHost(self._store, self._hosts, self._around(), on_end=self._ended)
+        term = await self._store.next_term()
+        limits = ResidencyLimits(per_seat=PER_SEAT, idle_s=self._settings.idle_timeout_s)
+        self._residency = Residency(self._store, _NoMoreSeats(), term, limits)
+        self._residency.add_seat(_LocalSeat(self._sessions))
+        self._residency.start()
+        self._listening = asyncio.get_running_loop().create_task(self._listen())
+
+    async def _listen(self) -> None:
+        async for _ in self._store.hints():
+            self._residency.hint()
+
+    def _around(self) -> Surroundings:
+        return Surroundings(
+            default_model=self._model, global_policy=self._settings.permission_policy, workspace=self._workspace
+        )
+
+    def _ended(self, journal_id: str, assignment_no: int, reason: Exception) -> None:
+        del reason
+        self._residency.forget(journal_id, assignment_no)
+        self._residency.hint()
+
+    async def _key(self, name: str) -> SecretStr | None:
+        return self._keys.get(name) or self._settings.provider_key(name)
+
+    async def _blobs(self, tenant: str, digests: frozenset[str]) -> Mapping[str, bytes]:
+        return await self._store.blobs(tenant, sorted(digests))
+
+    async def _keyless(self, model: LlmConfig) -> LlmConfig:
+        if model.api_key is None:
+            return model
+        credential_id = await self.put_credential(model.api_key)
+        return model.model_copy(update={"api_key": None, "credential_id": credential_id})
+
+    @property
+    def store(self) -> StoreService:
+        """Where the journals are."""
+        return self._store
+
+    async def submit(
+        self, tenant: str, journal_id: str, command: Command, *, wait_s: float = 0.0, until_action: bool = False
+    ) -> Submitted:
+        """See ``Runtime.submit``."""
+        stale = 0
+        while True:
+            placement = await self._residency.resolve(tenant, journal_id, stale=stale)
+            try:
+                return await self._sessions.submit(
+                    journal_id, placement.assignment_no, command, wait_s=wait_s, until_action=until_action
+                )
+            except NotHere as exc:
+                stale = max(stale, exc.assignment_no)
+                command = command.model_copy(update={"fresh": False})
+
+    async def hibernate(self, tenant: str, journal_id: str) -> bool:
+        """See ``Runtime.hibernate``."""
+        del tenant
+        return await self._residency.hibernate(journal_id)
+
+    async def forget(self, tenant: str, journal_id: str) -> None:
+        """See ``Runtime.forget``."""
+        placement = self._residency.where(tenant, journal_id)
+        await self._sessions.drop(journal_id, SessionNotFound(journal_id))
+        if placement is not None:
+            self._residency.forget(journal_id, placement.assignment_no)
+
+    async def resolve(self, tenant: str, journal_id: str) -> tuple[Any, tuple[str, int]] | None:
+        """See ``Runtime.resolve``; there are no actors here."""
+        placement = self._residency.where(tenant, journal_id)
+        return (None, (journal_id, placement.assignment_no)) if placement else None
+
+    def deltas(self, host: HostRef, key: CallKey, *, after: int = 0) -> AsyncIterator[Delta]:
+        """See ``Runtime.deltas``."""
+        del after
+        return self._hosts.deltas(host, key)
+
+    async def tools(self) -> tuple[ToolDefinition, ...]:
+        """See ``Runtime.tools``."""
+        return self._registry.definitions()
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        """See ``Runtime.models``."""
+        keys = {name for name in ("openai", "anthropic") if await self._key(name) is not None}
+        return known_models(self._model, frozenset(keys))
+
+    async def check_model(self, model: LlmConfig) -> None:
+        """See ``Runtime.check_model``."""
+        check_provider(model)
+
+    async def default_model(self) -> LlmConfig | None:
+        """See ``Runtime.default_model``."""
+        return self._model
+
+    async def set_default_model(self, model: LlmConfig | None) -> None:
+        """See ``Runtime.set_default_model``."""
+        self._model = model
+        await self._sessions.surround(self._around())
+
+    async def put_credential(self, key: SecretStr) -> str:
+        """See ``Runtime.put_credential``."""
+        credential_id = f"cred_{new_ulid()}"
+        self._keys[credential_id] = key
+        return credential_id
+
+    async def status(self) -> dict[str, Any]:
+        """See ``Runtime.status``."""
+        return {
+            "runtime": "local",
+            "workspace": self._workspace,
+            "session_actors": 0,
+            "resident": len(self._residency.placed),
+            "store": (await self._store.identity()).location,
+        }
+
+    async def close(self) -> None:
+        """End the runtime: running calls are cancelled, the journals are complete as they are."""
+        self._listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._listening
+        await self._residency.close()
+        await self._sessions.close()
+        await self._models.close()
+        await self._tools.close()
+        await self._providers.close()
+        await self._store.close()

@@ -1,0 +1,57 @@
+"""The actor that calls models: HTTP connections, provider keys, and on a host of its own the embedded model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pydantic import SecretStr
+
+from actors.cluster_links import Links, actor_named, awaited
+from actors.effect_host import HostLimits
+from actors.host_actor import HostActor
+from actors.llm.catalogue import ProviderPool
+from actors.llm.executor import ModelExecutor
+from actors.llm.keys import credentials
+from actors.peers import HostPeer, RuntimeInfo
+from actors.storage.remote import RemoteStore
+
+RUNNING = 512
+"""Model calls of one host at the same time: they wait for the network nearly all of the time."""
+
+
+class ModelActor(HostActor):
+    """A model host. Keys come from the registry, and stay in this process's memory."""
+
+    async def open(self, info: RuntimeInfo, keys: dict[str, SecretStr]) -> HostPeer:
+        """Take part in a runtime.
+
+        Args:
+            keys: By provider name or credential id.
+        """
+        if self._peer is None:
+            links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
+            store = RemoteStore(links.to(info.store))
+            self._registry = actor_named(info.registry)
+            self._keys = dict(keys)
+            self._providers = ProviderPool(credentials(self._key))
+
+            async def blobs(tenant: str, digests: frozenset[str]) -> Mapping[str, bytes]:
+                return await store.blobs(tenant, sorted(digests))
+
+            executor = ModelExecutor(self._providers.of, blobs)
+            await self._start(info, "models", executor, HostLimits(running=RUNNING), links)
+        peer = await self.describe()
+        assert peer is not None, "it was just opened"
+        return peer
+
+    async def _key(self, name: str) -> SecretStr | None:
+        """A key by provider name or credential id; asked of the registry when it is new."""
+        if name not in self._keys:
+            found: SecretStr | None = await awaited(self._registry.credential.remote(name), "the registry")
+            if found is None:
+                return None
+            self._keys[name] = found
+        return self._keys[name]
+
+    async def keys(self) -> dict[str, SecretStr]:
+        """The keys here, for a registry that has just restarted."""
+        return dict(self._keys)

@@ -1,0 +1,58 @@
+"""How the parts of a runtime name and describe each other: plain values that the registry hands out."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from actors.domain.base import Frozen
+from actors.domain.calls import HostRef
+from actors.domain.llm import LlmConfig
+from actors.domain.permissions import PermissionPolicy
+from actors.domain.tools import ToolDefinition
+
+
+class Peer(Frozen):
+    """An actor: its Ray name, the node it runs on, and its address on the data plane ("" when it has none)."""
+
+    name: str
+    node_id: str
+    address: str = ""
+
+
+class HostPeer(Frozen):
+    """An effect host and the actor that is it."""
+
+    ref: HostRef
+    peer: Peer
+
+
+class Toolbox(Frozen):
+    """The tools of one host."""
+
+    host: HostPeer
+    definitions: tuple[ToolDefinition, ...]
+
+
+class World(Frozen):
+    """What session actors are told of the runtime; a new one replaces the old."""
+
+    default_model: LlmConfig | None = None
+    global_policy: PermissionPolicy | None = None
+    workspace: str = ""
+
+
+class RuntimeInfo(Frozen):
+    """What a part, or a client, needs to take part in a runtime.
+
+    Attributes:
+        token: Of the data plane; random per runtime. Never logged.
+        term: The registry's, for acquiring epochs.
+    """
+
+    runtime: str
+    token: SecretStr
+    store: Peer
+    registry: str
+    term: int
+    world: World
+    data_plane: bool = True

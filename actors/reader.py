@@ -1,0 +1,157 @@
+"""Readers of a session: committed records from its store, and between them the deltas of running calls from hosts.
+
+Neither activates the session nor keeps it resident. A delta is shown only for a call whose started record is
+committed, and always before the record that closes the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from actors.domain import records as r
+from actors.domain.calls import CallKey
+from actors.domain.events import Event, MessageDelta, ToolOutputDelta
+from actors.domain.records import Record, decode_record
+from actors.errors import GreenroomError
+from actors.session.runtime import Runtime
+
+MAX_BUFFERED = 1000
+"""Events that wait for a slow reader; the sources are not read on while it is full."""
+
+Started = r.ModelCallStarted | r.ToolCallStarted
+Closed = r.ModelCallCompleted | r.ModelCallFailed | r.ToolCallCompleted | r.ToolCallInDoubt
+
+
+@dataclass(slots=True)
+class _Watch:
+    """A running call that is shown. ``text``: what of the model's answer was shown; ``index``: of the next delta."""
+
+    started: Started
+    task: asyncio.Task[None]
+    text: str = ""
+    index: int = 0
+
+
+class EventReader:
+    """One reader's merge of both sources.
+
+    Args:
+        live_after: Head of the journal when reading began: answers up to there are shown as records only.
+    """
+
+    def __init__(self, runtime: Runtime, tenant: str, journal_id: str, *, deltas: bool, live_after: int) -> None:
+        self._runtime = runtime
+        self._tenant = tenant
+        self._journal_id = journal_id
+        self._deltas = deltas
+        self._live_after = live_after
+        self._queue: asyncio.Queue[Event | BaseException] = asyncio.Queue(MAX_BUFFERED)
+        self._watches: dict[CallKey, _Watch] = {}
+
+    async def events(self, after: int) -> AsyncIterator[Event]:
+        """Everything after a seq, without an end."""
+        pump = self._task(self._pump(after))
+        try:
+            while True:
+                item = await self._queue.get()
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            pump.cancel()
+            for watch in self._watches.values():
+                watch.task.cancel()
+
+    async def _pump(self, after: int) -> None:
+        try:
+            async for batch in self._runtime.store.follow(self._tenant, self._journal_id, after=after):
+                for stored in batch:
+                    await self._show(decode_record(stored.body))
+        except Exception as exc:
+            await self._queue.put(exc)
+
+    async def _show(self, record: Record) -> None:
+        if isinstance(record, Closed):
+            await self._close(record)
+        await self._queue.put(record)
+        if self._deltas and isinstance(record, Started) and record.seq > self._live_after:
+            key = CallKey(call_id=record.data.call_id, attempt=record.data.attempt)
+            self._watches[key] = _Watch(record, self._task(self._watch(key, record)))
+
+    async def _close(self, record: Closed) -> None:
+        """Show what of an answer had not been shown when its record was committed."""
+        key = CallKey(call_id=record.data.call_id, attempt=record.data.attempt)
+        watch = self._watches.pop(key, None)
+        if watch is None:
+            return
+        watch.task.cancel()
+        if isinstance(record, r.ModelCallCompleted):
+            whole = record.data.message.text
+            if whole.startswith(watch.text) and len(whole) > len(watch.text):
+                await self._queue.put(_message_delta(watch, "text", whole[len(watch.text) :]))
+
+    async def _watch(self, key: CallKey, record: Started) -> None:
+        watch = None
+        try:
+            async for delta in self._runtime.deltas(record.data.host, key):
+                watch = self._watches.get(key)
+                if watch is None:
+                    return
+                watch.index = delta.index
+                if isinstance(record, r.ToolCallStarted):
+                    await self._queue.put(_tool_delta(record, delta.index, delta.text))
+                    continue
+                if delta.channel == "text":
+                    watch.text += delta.text
+                await self._queue.put(_message_delta(watch, delta.channel, delta.text))
+                watch.index += 1
+        except GreenroomError:
+            # The host is gone or does not know the call: the records tell the rest.
+            return
+
+    def _task(self, work: Any) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+
+
+def _message_delta(watch: _Watch, channel: str, text: str) -> MessageDelta:
+    record = watch.started
+    return MessageDelta(
+        session_id=record.session_id,
+        turn_id=record.turn_id,
+        call_id=record.data.call_id,
+        attempt=record.data.attempt,
+        seq=record.seq,
+        index=watch.index,
+        channel=cast("Any", channel),
+        text=text,
+    )
+
+
+def _tool_delta(record: r.ToolCallStarted, index: int, text: str) -> ToolOutputDelta:
+    return ToolOutputDelta(
+        session_id=record.session_id,
+        turn_id=record.turn_id,
+        call_id=record.data.call_id,
+        attempt=record.data.attempt,
+        seq=record.seq,
+        index=index,
+        name=record.data.name,
+        text=text,
+    )
+
+
+async def read_records(
+    runtime: Runtime, tenant: str, journal_id: str, *, after: int, upto: int
+) -> AsyncIterator[Record]:
+    """The records of a stretch of the journal, page by page."""
+    while after < upto:
+        page = await runtime.store.records(tenant, journal_id, after=after, limit=min(1000, upto - after))
+        if not page:
+            return
+        for stored in page:
+            yield decode_record(stored.body)
+        after = page[-1].seq

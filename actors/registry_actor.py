@@ -1,0 +1,188 @@
+"""The registry: the one named actor that knows who is where, and starts, watches and replaces every other.
+
+A thin shell: who is resident where is ``Residency``'s to say, and starting actors is ``ActorPool``'s. Its state is
+rebuilt from the live actors and the store whenever it starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from pydantic import SecretStr
+
+from actors.cluster_pool import ActorPool, Launch
+from actors.domain.calls import HostRef
+from actors.domain.ids import new_ulid
+from actors.domain.llm import LlmConfig
+from actors.errors import GreenroomError
+from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox, World
+from actors.residency import Residency, ResidencyLimits
+from actors.storage.remote import RemoteStore
+
+log = logging.getLogger(__name__)
+
+
+class RegistryActor:
+    """One per runtime. Its constructor does the work, so a restart by Ray is a recovery."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._ready: asyncio.Task[None] | None = None
+        self._keys: dict[str, SecretStr] = {}
+
+    async def open(self) -> RuntimeInfo:
+        """Bring the runtime up, or take over what is there; returns what clients need."""
+        if self._ready is None or (self._ready.done() and self._ready.exception() is not None):
+            self._ready = asyncio.get_running_loop().create_task(self._open())
+        await asyncio.shield(self._ready)
+        return self._info
+
+    async def _open(self) -> None:
+        launch = self._launch
+        self._pool = ActorPool(launch, self._lost)
+        store = await self._pool.open_store()
+        links = self._pool.links
+        self._store = RemoteStore(links.to(store))
+        term = await self._store.next_term()
+        self._world = World(
+            default_model=launch.model, global_policy=launch.settings.permission_policy, workspace=launch.workspace
+        )
+        self._info = RuntimeInfo(
+            runtime=launch.settings.runtime,
+            token=launch.token,
+            store=store,
+            registry=launch.registry_name,
+            term=term,
+            world=self._world,
+            data_plane=launch.settings.data_plane,
+        )
+        settings = launch.settings
+        limits = ResidencyLimits(per_seat=settings.sessions_per_actor, idle_s=settings.idle_timeout_s)
+        self._residency = Residency(self._store, self._pool, term, limits)
+        await self._pool.open(self._info, self._keys, self._residency)
+        self._residency.start()
+        self._listening = asyncio.get_running_loop().create_task(self._listen())
+
+    async def _listen(self) -> None:
+        """Ring the supervisor's bell for commits that may need an actor."""
+        while True:
+            try:
+                async for _ in self._store.hints():
+                    self._residency.hint()
+            except GreenroomError as exc:
+                log.info("hints of the store stopped: %s", exc)
+            await asyncio.sleep(1.0)
+
+    def _lost(self, name: str) -> None:
+        """An actor is dead."""
+        self._residency.lose_seat(name)
+
+    # --- residency -------------------------------------------------------------------------------------------------
+
+    async def resolve(self, tenant: str, journal_id: str, stale: int = 0) -> tuple[Peer, int]:
+        """Where a session is, activated when need be: its actor and its assignment."""
+        await self.open()
+        placement = await self._residency.resolve(tenant, journal_id, stale=stale)
+        return self._pool.seat_peer(placement.seat.seat_id), placement.assignment_no
+
+    async def where(self, tenant: str, journal_id: str) -> tuple[Peer, int] | None:
+        """Where a session is, when it is resident."""
+        await self.open()
+        placement = self._residency.where(tenant, journal_id)
+        return (self._pool.seat_peer(placement.seat.seat_id), placement.assignment_no) if placement else None
+
+    async def hibernate(self, journal_id: str) -> bool:
+        """Release a session."""
+        await self.open()
+        return await self._residency.hibernate(journal_id)
+
+    async def forget(self, journal_id: str) -> None:
+        """A session was destroyed: stop what is left of it."""
+        await self.open()
+        placement = self._residency.placed.get(journal_id)
+        if placement is not None:
+            await self._pool.drop(placement.seat.seat_id, journal_id)
+            self._residency.forget(journal_id, placement.assignment_no)
+
+    async def session_ended(self, journal_id: str, assignment_no: int, code: str) -> None:
+        """A session stopped by itself in its actor."""
+        log.info("session %s stopped: %s", journal_id, code)
+        self._residency.forget(journal_id, assignment_no)
+        self._residency.hint()
+
+    # --- hosts -----------------------------------------------------------------------------------------------------
+
+    async def model_host(self, provider: str) -> HostPeer:
+        """The host that serves a provider, started when there is none."""
+        await self.open()
+        return await self._pool.model_host(provider)
+
+    async def toolbox(self) -> Toolbox:
+        """The tools, and the host that runs them."""
+        await self.open()
+        return await self._pool.toolbox()
+
+    async def host(self, host_id: str) -> HostPeer | None:
+        """A host by its id, when it lives."""
+        await self.open()
+        return self._pool.host(host_id)
+
+    async def host_lives(self, ref: HostRef) -> bool:
+        """Whether this very incarnation may still run something."""
+        await self.open()
+        return await self._pool.lives(ref)
+
+    async def confirmed_dead(self, ref: HostRef) -> bool:
+        """Whether this incarnation, and every process it started, is known to be gone."""
+        await self.open()
+        return await self._pool.confirmed_dead(ref)
+
+    # --- models and keys ---------------------------------------------------------------------------------------------
+
+    async def credential(self, name: str) -> SecretStr | None:
+        """A key by provider name or credential id."""
+        return self._keys.get(name)
+
+    async def put_credential(self, key: SecretStr, name: str | None = None) -> str:
+        """Keep a key; returns its id."""
+        credential_id = name or f"cred_{new_ulid()}"
+        self._keys[credential_id] = key
+        return credential_id
+
+    async def default_model(self) -> LlmConfig | None:
+        """The model of sessions that name none."""
+        await self.open()
+        return self._world.default_model
+
+    async def set_default_model(self, model: LlmConfig | None) -> None:
+        """Change it, everywhere."""
+        await self.open()
+        self._launch = self._launch.model_copy(update={"model": model})
+        self._world = self._world.model_copy(update={"default_model": model})
+        self._info = self._info.model_copy(update={"world": self._world})
+        await self._pool.surround(self._info)
+
+    # --- the runtime -------------------------------------------------------------------------------------------------
+
+    async def status(self) -> dict[str, Any]:
+        """How the runtime stands."""
+        await self.open()
+        return {
+            "runtime": self._launch.settings.runtime,
+            "workspace": self._launch.workspace,
+            "session_actors": len(self._residency.seats),
+            "resident": len(self._residency.placed),
+            "providers": sorted(name for name in self._keys if not name.startswith("cred_")),
+            "store": self._launch.store_url.partition(":")[0],
+            "term": self._info.term,
+        }
+
+    async def shutdown(self) -> None:
+        """End every actor of the runtime but this one."""
+        if self._ready is None or not self._ready.done() or self._ready.exception() is not None:
+            return
+        self._listening.cancel()
+        await self._residency.close()
+        await self._pool.close()

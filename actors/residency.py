@@ -1,0 +1,393 @@
+"""Who is resident where: the registry's mind, without Ray.
+
+Only this changes a session's residency: dormant, assigned, resident, releasing, dormant. Seats (processes that host
+sessions) and how they are started belong to whoever owns this; the store says which sessions have work to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from actors.domain.ids import utc_now
+from actors.domain.session import SessionInfo
+from actors.errors import Fenced, GreenroomError, NotHere, Overloaded, SessionNotFound
+from actors.session.ports import Store
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 30.0
+"""Safety net: how often the projection is asked for work that nobody was told about."""
+
+IDLE_CHECK_S = 1.0
+"""How often resident sessions are offered hibernation."""
+
+MAX_QUEUE = 10_000
+"""Activations that may wait for a free seat; each is one small future, and none waits longer than ``wait_s``."""
+
+REVIVE_AT_ONCE = 16
+"""Sessions that are activated at the same time without anybody asking, so that callers are not pushed aside."""
+
+
+class Seat(Protocol):
+    """A process that hosts sessions."""
+
+    @property
+    def seat_id(self) -> str:
+        """Its name."""
+        ...
+
+    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
+        """See ``SessionHost.assign``."""
+        ...
+
+    async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
+        """See ``SessionHost.release``."""
+        ...
+
+
+class Pool(Protocol):
+    """Where seats come from."""
+
+    async def grow(self) -> Seat | None:
+        """Start one more seat, ready to use; None when there are as many as there may be."""
+        ...
+
+
+@dataclass(slots=True)
+class Placement:
+    """One session's residency. ``ready`` is done when the seat has it; ``gone`` when it has given it up."""
+
+    tenant: str
+    journal_id: str
+    seat: Seat
+    assignment_no: int
+    ready: asyncio.Future[None]
+    releasing: asyncio.Task[bool] | None = None
+    used: float = 0.0
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """Activations since the session last made progress."""
+
+    head_seq: int
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResidencyLimits:
+    """Bounds. ``per_seat``: sessions of one seat; ``idle_s``: unused for so long, a session hibernates."""
+
+    per_seat: int = 1
+    idle_s: float = 60.0
+    wait_s: float = 20.0
+
+
+@dataclass(slots=True)
+class Residency:
+    """Assigns sessions to seats."""
+
+    store: Store
+    pool: Pool
+    term: int
+    limits: ResidencyLimits = field(default_factory=ResidencyLimits)
+    seats: dict[str, Seat] = field(default_factory=dict[str, Seat])
+    placed: dict[str, Placement] = field(default_factory=dict[str, Placement])
+    _next_no: int = 0
+    _load: dict[str, int] = field(default_factory=dict[str, int])
+    _freed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _waiting: int = 0
+    _growing: bool = False
+    _bell: asyncio.Event = field(default_factory=asyncio.Event)
+    _tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+    _reviving: set[str] = field(default_factory=set[str])
+    _attempts: dict[str, _Attempts] = field(default_factory=dict[str, _Attempts])
+
+    # --- asking ----------------------------------------------------------------------------------------------------
+
+    async def resolve(self, tenant: str, journal_id: str, *, stale: int = 0) -> Placement:
+        """Where a session is resident, after activating it when it is dormant.
+
+        Args:
+            stale: An assignment that turned out not to work.
+
+        Raises:
+            SessionNotFound: there is no such session.
+            Overloaded: no seat became free in time.
+        """
+        while True:
+            placement = self.placed.get(journal_id)
+            if placement is None:
+                await self._place(tenant, journal_id)
+                continue
+            if placement.releasing is not None:
+                await asyncio.wait([placement.releasing])
+                continue
+            try:
+                await asyncio.shield(placement.ready)
+            except NotHere:
+                # Its seat died under the activation: another one takes it.
+                continue
+            if placement.assignment_no <= stale:
+                self.forget(journal_id, placement.assignment_no)
+                continue
+            if placement.tenant != tenant:
+                raise SessionNotFound(journal_id)
+            placement.used = asyncio.get_running_loop().time()
+            return placement
+
+    def where(self, tenant: str, journal_id: str) -> Placement | None:
+        """Where a session is resident now, if it is."""
+        placement = self.placed.get(journal_id)
+        if placement is None or placement.tenant != tenant or not placement.ready.done() or placement.releasing:
+            return None
+        return placement
+
+    async def hibernate(self, journal_id: str, *, idle_s: float = 0.0) -> bool:
+        """Release a session; True when it is dormant afterwards."""
+        placement = self.placed.get(journal_id)
+        if placement is None:
+            return True
+        if placement.releasing is None:
+            placement.releasing = self._spawn(self._release(placement, idle_s))
+        return await asyncio.shield(placement.releasing)
+
+    def forget(self, journal_id: str, assignment_no: int) -> None:
+        """An assignment is over; a later one stays."""
+        placement = self.placed.get(journal_id)
+        if placement is not None and placement.assignment_no <= assignment_no:
+            del self.placed[journal_id]
+            self._unload(placement.seat.seat_id)
+
+    # --- seats -----------------------------------------------------------------------------------------------------
+
+    def add_seat(self, seat: Seat) -> None:
+        """A seat is ready."""
+        self.seats[seat.seat_id] = seat
+        self._load.setdefault(seat.seat_id, 0)
+        self._spawn(self._notify())
+
+    def adopt(self, seat: Seat, tenant: str, journal_id: str, assignment_no: int) -> None:
+        """A session was found resident in a seat, by a registry that has just started."""
+        ready = asyncio.get_running_loop().create_future()
+        ready.set_result(None)
+        self.placed[journal_id] = Placement(tenant, journal_id, seat, assignment_no, ready)
+        self._load[seat.seat_id] = self._load.get(seat.seat_id, 0) + 1
+        self._next_no = max(self._next_no, assignment_no)
+
+    def lose_seat(self, seat_id: str) -> None:
+        """A seat is dead: its sessions are dormant, and those with work to do are activated at once."""
+        self.seats.pop(seat_id, None)
+        self._load.pop(seat_id, None)
+        lost = [one for one in self.placed.values() if one.seat.seat_id == seat_id]
+        for placement in lost:
+            self.placed.pop(placement.journal_id, None)
+            if not placement.ready.done():
+                placement.ready.set_exception(NotHere(placement.journal_id, placement.assignment_no))
+                placement.ready.exception()
+        for placement in lost:
+            self._spawn(self._revive_if_needed(placement.tenant, placement.journal_id))
+
+    # --- placing ---------------------------------------------------------------------------------------------------
+
+    async def _place(self, tenant: str, journal_id: str) -> None:
+        seat = await self._free_seat()
+        if journal_id in self.placed:
+            self._unload(seat.seat_id)
+            return
+        self._next_no += 1
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ready.add_done_callback(lambda done: done.exception())
+        placement = Placement(tenant, journal_id, seat, self._next_no, ready)
+        self.placed[journal_id] = placement
+        self._spawn(self._assign(placement))
+
+    async def _assign(self, placement: Placement) -> None:
+        try:
+            await placement.seat.assign(
+                placement.tenant, placement.journal_id, self.term, placement.assignment_no
+            )
+        except Exception as exc:
+            self.forget(placement.journal_id, placement.assignment_no)
+            error = exc if isinstance(exc, GreenroomError) else NotHere(placement.journal_id, placement.assignment_no)
+            if not placement.ready.done():
+                placement.ready.set_exception(error)
+            if not isinstance(exc, SessionNotFound):
+                log.warning("session %s could not be activated: %s", placement.journal_id, exc)
+        else:
+            placement.used = asyncio.get_running_loop().time()
+            if not placement.ready.done():
+                placement.ready.set_result(None)
+
+    async def _free_seat(self) -> Seat:
+        """A seat with room, which counts as taken from here; first come, first served."""
+        if self._waiting == 0:
+            seat = self._take()
+            if seat is not None:
+                return seat
+        if self._waiting >= MAX_QUEUE:
+            raise Overloaded("too many sessions wait for a session actor", 5.0)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self.limits.wait_s), self._freed:
+                while (seat := self._take()) is None:
+                    self._make_room()
+                    await self._freed.wait()
+                return seat
+        except TimeoutError:
+            raise Overloaded("all session actors are busy", 5.0) from None
+        finally:
+            self._waiting -= 1
+
+    def _take(self) -> Seat | None:
+        free = [seat_id for seat_id in self.seats if self._load[seat_id] < self.limits.per_seat]
+        if not free:
+            return None
+        chosen = min(free, key=lambda seat_id: self._load[seat_id])
+        self._load[chosen] += 1
+        return self.seats[chosen]
+
+    def _unload(self, seat_id: str) -> None:
+        if seat_id in self._load:
+            self._load[seat_id] -= 1
+            self._spawn(self._notify())
+
+    async def _notify(self) -> None:
+        async with self._freed:
+            self._freed.notify_all()
+
+    def _make_room(self) -> None:
+        """Start a seat, and ask the sessions that were used least recently to hibernate."""
+        if not self._growing:
+            self._growing = True
+            self._spawn(self._grow())
+
+    async def _grow(self) -> None:
+        try:
+            seat = await self.pool.grow()
+            if seat is not None:
+                self.add_seat(seat)
+            else:
+                await self._evict()
+        except GreenroomError as exc:
+            log.warning("no further session actor: %s", exc)
+            await asyncio.sleep(IDLE_CHECK_S)
+        finally:
+            self._growing = False
+            await self._notify()
+
+    async def _evict(self) -> None:
+        for placement in sorted(self.placed.values(), key=lambda one: one.used):
+            if placement.ready.done() and await self.hibernate(placement.journal_id):
+                return
+        await asyncio.sleep(IDLE_CHECK_S / 10)
+
+    async def _release(self, placement: Placement, idle_s: float) -> bool:
+        done = False
+        try:
+            await asyncio.wait([placement.ready])
+            done = await placement.seat.release(placement.journal_id, placement.assignment_no, idle_s=idle_s)
+        except Exception as exc:
+            # The seat is dying; whoever watches it says so.
+            log.info("session %s was not released: %s", placement.journal_id, exc)
+        if done:
+            self.forget(placement.journal_id, placement.assignment_no)
+            self._bell.set()
+        else:
+            placement.releasing = None
+        return done
+
+    # --- supervision -----------------------------------------------------------------------------------------------
+
+    def hint(self) -> None:
+        """Something was committed that may need an actor."""
+        self._bell.set()
+
+    def start(self) -> None:
+        """Begin to supervise."""
+        self._spawn(self._supervise())
+        self._spawn(self._hibernate_idle())
+
+    async def close(self) -> None:
+        """Stop supervising."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _supervise(self) -> None:
+        while True:
+            delay = SWEEP_S
+            try:
+                for row in await self.store.due(utc_now()):
+                    self._revive(row)
+                wake_at = await self.store.next_wake()
+                if wake_at is not None:
+                    delay = min(max((wake_at - utc_now()).total_seconds(), 0.05), SWEEP_S)
+            except GreenroomError as exc:
+                log.warning("supervision waits for the store: %s", exc)
+                delay = 1.0
+            try:
+                async with asyncio.timeout(delay):
+                    await self._bell.wait()
+            except TimeoutError:
+                continue
+            self._bell.clear()
+
+    def _revive(self, row: SessionInfo) -> None:
+        if row.journal_id in self.placed or row.journal_id in self._reviving:
+            return
+        if len(self._reviving) >= REVIVE_AT_ONCE:
+            self._spawn(self._ring_later())
+            return
+        self._reviving.add(row.journal_id)
+        self._spawn(self._activate_unasked(row))
+
+    async def _ring_later(self) -> None:
+        await asyncio.sleep(IDLE_CHECK_S / 10)
+        self._bell.set()
+
+    async def _activate_unasked(self, row: SessionInfo) -> None:
+        attempts = self._attempts.get(row.journal_id)
+        if attempts is None or attempts.head_seq != row.head_seq:
+            attempts = self._attempts[row.journal_id] = _Attempts(row.head_seq)
+        delay = min(0.1 * 2**attempts.count, SWEEP_S) if attempts.count else 0.0
+        attempts.count += 1
+        try:
+            await asyncio.sleep(delay)
+            await self.resolve(row.tenant, row.journal_id)
+        except (SessionNotFound, Fenced):
+            self._attempts.pop(row.journal_id, None)
+        except GreenroomError as exc:
+            log.warning("session %s could not be activated: %s", row.session_id, exc)
+            self._spawn(self._ring_later())
+        finally:
+            self._reviving.discard(row.journal_id)
+
+    async def _revive_if_needed(self, tenant: str, journal_id: str) -> None:
+        try:
+            row = await self.store.row(tenant, journal_id)
+        except GreenroomError:
+            self._bell.set()
+            return
+        if row is not None and row.needs_actor:
+            self._revive(row)
+
+    async def _hibernate_idle(self) -> None:
+        while True:
+            await asyncio.sleep(IDLE_CHECK_S)
+            now = asyncio.get_running_loop().time()
+            for placement in list(self.placed.values()):
+                if placement.ready.done() and now - placement.used > self.limits.idle_s:
+                    placement.used = now
+                    await self.hibernate(placement.journal_id, idle_s=self.limits.idle_s)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

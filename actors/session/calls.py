@@ -1,0 +1,209 @@
+"""The calls of one resident session: started, joined again after a crash, ended, acknowledged.
+
+Between the driver, which says what has to be under way, and the hosts, which do it. A call is started by ``run``, which
+joins an attempt that the host knows, so asking again is always safe; a host that is another incarnation answers
+HostGone, and only then, and only when the old one is known to be dead, is the call taken for lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
+
+from actors.domain import records as r
+from actors.domain.calls import OUTCOME, Attached, CallKey, CallStatus, ModelCall, Outcome, ToolCall
+from actors.errors import Fenced, GreenroomError, HostGone
+from actors.session.effects import Effects
+from actors.session.plan import CallAnswered, CallLost, Happening
+from actors.session.ports import Hosts, Store
+from actors.session.state import State
+
+log = logging.getLogger(__name__)
+
+Call = ModelCall | ToolCall
+
+RETRY_FIRST_S, RETRY_MAX_S = 0.05, 2.0
+"""Bounds of the back-off while a host, or the store, cannot be reached."""
+
+
+class CallKeeper:
+    """Keeps the calls under way that the core wants under way."""
+
+    def __init__(
+        self,
+        store: Store,
+        hosts: Hosts,
+        *,
+        post: Callable[[Happening], None],
+        stop: Callable[[GreenroomError], None],
+        spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
+        renew: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._hosts = hosts
+        self._post = post
+        self._stop = stop
+        self._spawn = spawn
+        self._renew = renew
+        self._calls: dict[CallKey, Call] = {}
+        self._tasks: dict[CallKey, asyncio.Task[Any]] = {}
+        self._ended: set[CallKey] = set()
+        self._given_up: set[CallKey] = set()
+        self._recovering: frozenset[CallKey] = frozenset()
+        self._settled: tuple[CallKey, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        """Whether any call is under way."""
+        return bool(self._calls)
+
+    def recover(self, state: State) -> None:
+        """Remember which calls a former activation started: they are asked for before they are run."""
+        turn = state.turn
+        if turn is None:
+            return
+        keys = [turn.model_call.key] if turn.model_call else []
+        keys += [call.key for call in turn.calls if call.key is not None and call.result is None]
+        self._recovering = frozenset(keys)
+        self._settled = tuple(call.key for call in turn.calls if call.key is not None and call.result is not None)
+
+    def start_early(self, effects: Effects) -> tuple[Call, ...]:
+        """Start model calls whose record is being committed; tool calls never start early."""
+        early = tuple(
+            call for call in effects.running if isinstance(call, ModelCall) and call.key not in self._calls
+        )
+        for call in () if effects.ending else early:
+            self._start(call)
+        return early
+
+    async def abandon(self, calls: Iterable[Call]) -> None:
+        """End calls whose record was not committed."""
+        for call in calls:
+            if self._calls.pop(call.key, None) is not None:
+                self._tasks.pop(call.key).cancel()
+                self._spawn(self._end_quietly(call))
+
+    def keep(self, effects: Effects) -> None:
+        """Start what has to be under way and is not; end it when the turn is being closed."""
+        for call in effects.running:
+            if call.key not in self._calls:
+                self._start(call)
+            if effects.ending and call.key not in self._ended:
+                self._ended.add(call.key)
+                self._spawn(self._end(call))
+
+    def acknowledge(self, records: Iterable[r.Record]) -> None:
+        """The outcomes in these records are durable: tell the hosts that they may forget them."""
+        closing = (r.ModelCallCompleted, r.ModelCallFailed, r.ToolCallCompleted, r.ToolCallInDoubt)
+        for record in records:
+            if isinstance(record, closing):
+                key = CallKey(call_id=record.data.call_id, attempt=record.data.attempt)
+                call = self._calls.pop(key, None)
+                if key not in self._given_up:
+                    self._tasks.pop(key, None)
+                if call is not None and not isinstance(record, r.ToolCallInDoubt):
+                    self._spawn(self._ack(call))
+
+    def stop(self) -> None:
+        """Wait for nothing any more. The calls themselves go on, for whoever activates the session next."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._calls.clear()
+        self._tasks.clear()
+
+    async def end_all(self) -> None:
+        """End every running call, whatever comes of it."""
+        await asyncio.gather(*(self._end_quietly(call) for call in list(self._calls.values())))
+
+    # --- one call --------------------------------------------------------------------------------------------------
+
+    def _start(self, call: Call) -> None:
+        self._calls[call.key] = call
+        self._tasks[call.key] = self._spawn(self._perform(call))
+
+    async def _perform(self, call: Call) -> None:
+        """See one attempt through, whatever happens to the connection or the host."""
+        asked_before = call.key in self._recovering
+        delay = RETRY_FIRST_S
+        while True:
+            try:
+                answer = await self._recall(call) if asked_before else None
+                answer = answer or await self._hosts.run(call)
+            except Fenced as exc:
+                self._stop(exc)
+                return
+            except HostGone as exc:
+                if await self._is_lost(call, exc):
+                    return
+            except GreenroomError as exc:
+                log.info("call %s is asked for again: %s", call.call_id, exc)
+            else:
+                self._post(CallAnswered(answer, late=call.key in self._given_up))
+                return
+            asked_before = True
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, RETRY_MAX_S)
+
+    async def _recall(self, call: Call) -> Attached | None:
+        """What is known of an attempt that was started before: from the store, then from its host."""
+        stored = await self._stored(call)
+        if stored is not None:
+            return stored
+        answers = await self._hosts.attach(call.host, call.journal_id, call.epoch, [call.key], self._settled)
+        self._settled = ()
+        answer = answers[0]
+        if answer.status is CallStatus.settled_dropped:
+            return await self._stored(call) or answer
+        return None if answer.status in {CallStatus.running, CallStatus.never_seen} else answer
+
+    async def _stored(self, call: Call) -> Attached | None:
+        for result in await self._store.results(call.tenant, call.journal_id):
+            if (result.call_id, result.attempt) == (call.call_id, call.attempt):
+                outcome = OUTCOME.validate_json(result.outcome)
+                return Attached(key=call.key, status=CallStatus.settled, outcome=outcome)
+        return None
+
+    async def _is_lost(self, call: Call, gone: HostGone) -> bool:
+        """Settle the matter of a call whose host is another incarnation; False when it is too early to say."""
+        try:
+            if isinstance(call, ToolCall) and not await self._hosts.confirmed_dead(call.host):
+                return False
+            stored = await self._stored(call)
+            await self._renew()
+        except GreenroomError as exc:
+            log.info("cannot tell yet whether call %s is lost: %s", call.call_id, exc)
+            return False
+        if stored is not None:
+            self._post(CallAnswered(stored))
+        else:
+            self._post(CallLost(Attached(key=call.key, status=CallStatus.never_seen), gone.detail))
+        return True
+
+    async def _end(self, call: Call) -> None:
+        try:
+            answer = await self._hosts.cancel(call.host, call.journal_id, call.epoch, call.key)
+        except Fenced as exc:
+            self._stop(exc)
+        except GreenroomError as exc:
+            # The task that performs the call finds out what became of its host.
+            self._ended.discard(call.key)
+            log.info("call %s could not be ended: %s", call.call_id, exc)
+        else:
+            if answer.outcome is not None and answer.outcome.outcome is Outcome.unknown:
+                self._given_up.add(call.key)
+            self._post(CallAnswered(answer))
+
+    async def _end_quietly(self, call: Call) -> None:
+        try:
+            await self._hosts.cancel(call.host, call.journal_id, call.epoch, call.key)
+        except GreenroomError as exc:
+            log.info("call %s could not be ended: %s", call.call_id, exc)
+
+    async def _ack(self, call: Call) -> None:
+        try:
+            await self._hosts.ack(call.host, call.journal_id, call.epoch, [call.key])
+        except GreenroomError as exc:
+            # The host keeps the outcome until somebody acknowledges it, or writes it to the store.
+            log.info("call %s was not acknowledged: %s", call.call_id, exc)

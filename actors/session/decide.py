@@ -1,0 +1,175 @@
+"""What a command means for a session in this state: the records it causes, or why it is refused.
+
+Pure. A refusal raises before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ValidationError
+
+from actors.domain import commands as c
+from actors.domain import records as r
+from actors.domain.actions import Resolution
+from actors.domain.messages import Role
+from actors.domain.policies import OnBusy
+from actors.domain.records import Draft
+from actors.domain.session import SessionState
+from actors.errors import (
+    ActionNotFound,
+    ActionSettled,
+    InputNotFound,
+    InvalidRequest,
+    Overloaded,
+    SessionBusy,
+    SessionEnded,
+    SessionPaused,
+)
+from actors.session.fold_calls import may_resolve
+from actors.session.state import State
+
+MAX_QUEUE = 1000
+"""Inputs that may wait in one session; more would be a mistake of the sender's, and each is resident memory."""
+
+
+def decide(state: State, command: c.Command) -> tuple[Draft, ...]:
+    """The records that the command causes; empty when it changes nothing.
+
+    Raises:
+        GreenroomError: the command is refused; which one depends on the command.
+    """
+    return tuple(
+        draft if draft.cause else Draft(draft.kind, draft.data, draft.turn_id, command.command_id)
+        for draft in _DECIDERS[type(command)](state, command)
+    )
+
+
+def _taking_input(state: State) -> None:
+    if state.lifecycle is SessionState.paused:
+        raise SessionPaused(state.session_id)
+    if state.lifecycle.ended:
+        raise SessionEnded(state.session_id, state.lifecycle.value)
+
+
+def _send(state: State, command: c.Send) -> list[Draft]:
+    _taking_input(state)
+    if command.message.role is not Role.user:
+        raise InvalidRequest("An input is a message of role user.")
+    if state.turn is not None and command.on_busy is OnBusy.reject:
+        raise SessionBusy(state.session_id)
+    if len(state.queue) >= MAX_QUEUE:
+        raise Overloaded(f"{MAX_QUEUE} inputs wait in session {state.session_id!r}", 5.0)
+    data = r.UserMessage.Data(input_id=command.command_id, message=command.message, on_busy=command.on_busy)
+    drafts = [Draft(r.UserMessage, data)]
+    if command.on_busy is OnBusy.interrupt:
+        drafts += _cancelling(state, "interrupted by a new input")
+    return drafts
+
+
+def _cancelling(state: State, reason: str) -> list[Draft]:
+    turn = state.turn
+    if turn is None or turn.ending is not None:
+        return []
+    return [Draft(r.TurnCancelling, r.TurnCancelling.Data(reason=reason), turn.turn_id)]
+
+
+def _add_message(state: State, command: c.AddMessage) -> list[Draft]:
+    if state.lifecycle.ended:
+        raise SessionEnded(state.session_id, state.lifecycle.value)
+    if any(block.type in {"tool_use", "tool_result"} for block in command.message.content):
+        raise InvalidRequest("add_message takes text and images; tool calls and results come from turns.")
+    return [Draft(r.MessageAdded, r.MessageAdded.Data(message=command.message))]
+
+
+def _withdraw(state: State, command: c.WithdrawInput) -> list[Draft]:
+    if all(item.input_id != command.input_id for item in state.queue):
+        raise InputNotFound(command.input_id)
+    return [Draft(r.InputWithdrawn, r.InputWithdrawn.Data(input_id=command.input_id))]
+
+
+def _cancel(state: State, command: c.Cancel) -> list[Draft]:
+    return _cancelling(state, command.reason)
+
+
+def _pause(state: State, _: c.Pause) -> list[Draft]:
+    return [Draft(r.SessionPaused, r.Empty())] if state.lifecycle is SessionState.active else []
+
+
+def _resume(state: State, _: c.Resume) -> list[Draft]:
+    # A crash loop leaves the session in state error; resuming is how a person says that the cause is gone.
+    stopped = state.lifecycle in {SessionState.paused, SessionState.error}
+    return [Draft(r.SessionResumed, r.Empty())] if stopped else []
+
+
+def _clear(state: State, _: c.Clear) -> list[Draft]:
+    if state.turn is not None:
+        raise SessionBusy(state.session_id)
+    return [Draft(r.SessionCleared, r.Empty())]
+
+
+def _complete(state: State, command: c.Complete) -> list[Draft]:
+    drafts = _cancelling(state, "the session was ended")
+    if command.error is not None:
+        data = r.SessionError.Data(code="set_by_user", message=command.error)
+        return [Draft(r.SessionError, data), *drafts]
+    return [Draft(r.SessionCompleted, r.Empty()), *drafts]
+
+
+def _configure(state: State, command: c.Configure) -> list[Draft]:
+    if state.lifecycle.ended:
+        raise SessionEnded(state.session_id, state.lifecycle.value)
+    values = {name: getattr(command, name) for name in command.set_fields}
+    try:
+        changed = state.config.changed(**values)
+    except ValidationError as exc:
+        raise InvalidRequest(f"Configuration refused: {exc.errors()[0]['msg']}") from None
+    if changed == state.config:
+        return []
+    return [Draft(r.SessionConfigured, r.SessionConfigured.Data(change=command))]
+
+
+def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
+    action = state.action(command.action_id)
+    if action is None:
+        raise ActionNotFound(command.action_id)
+    if action.action_id in state.expired:
+        raise ActionSettled(action.action_id, "timeout")
+    if not may_resolve(action, command.resolution):
+        raise InvalidRequest(f"An action of kind {action.kind} cannot be resolved by {command.resolution}.")
+    if command.args is not None and command.resolution is not Resolution.approve:
+        raise InvalidRequest("Arguments can be changed only when a call is approved.")
+    if command.args_digest is not None and command.args_digest != action.args_digest:
+        raise InvalidRequest("The call's arguments are not those the decision was made on. Look at the action again.")
+    data = r.ActionResolved.Data(
+        action_id=action.action_id,
+        resolution=command.resolution,
+        by=command.by,
+        reason=command.reason,
+        args=command.args,
+        value=command.value,
+    )
+    return [Draft(r.ActionResolved, data, action.turn_id)]
+
+
+def _create_child(state: State, command: c.CreateChild) -> list[Draft]:
+    if state.lifecycle.ended:
+        raise SessionEnded(state.session_id, state.lifecycle.value)
+    data = r.ChildStarted.Data(child_id=command.child_id, child_journal_id=command.child_journal_id)
+    return [Draft(r.ChildStarted, data)]
+
+
+_DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
+    c.Send: _send,
+    c.AddMessage: _add_message,
+    c.WithdrawInput: _withdraw,
+    c.Cancel: _cancel,
+    c.Pause: _pause,
+    c.Resume: _resume,
+    c.Clear: _clear,
+    c.Complete: _complete,
+    c.Configure: _configure,
+    c.ResolveAction: _resolve,
+    c.CreateChild: _create_child,
+}

@@ -1,0 +1,274 @@
+"""What a session does next: a pure function of its state and its surroundings.
+
+``next_effects(state, around)`` says which records follow from the state alone, which calls have to be under way, and
+which have to be ended. Whoever drives it appends the records, folds them, and asks again until none are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from actors.domain import records as r
+from actors.domain.calls import HostRef, ModelCall, ToolCall
+from actors.domain.llm import LlmConfig
+from actors.domain.permissions import PermissionPolicy
+from actors.domain.policies import OnBusy
+from actors.domain.records import Draft
+from actors.domain.session import SessionState
+from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
+from actors.policy.prompts import system_prompt
+from actors.session import tool_steps
+from actors.session.ports import ToolSpec
+from actors.session.state import CallPhase, Failure, Stage, State, ToolCallState, Turn
+
+MAX_HOSTS_LOST = 10
+"""How often the host of one model call may go away before the turn fails: beyond that something is wrong with it."""
+
+ATTEMPT_DELAY_S = 0.1
+"""The second attempt of a model call waits this long, the third twice as long: 100 ms times the attempts so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the core needs to know of the world around a session.
+
+    Attributes:
+        tools: The tools there are now.
+        default_model: For sessions that name no model.
+        model_host: The host of the session's model; None while unknown.
+        model_error: Why there is no host: error code and sentence.
+        global_policy: Denials of the runtime that no session can lift.
+        workspace: Directory of sessions that name none.
+    """
+
+    tools: Mapping[str, ToolSpec] = field(default_factory=dict[str, ToolSpec])
+    default_model: LlmConfig | None = None
+    model_host: HostRef | None = None
+    model_error: tuple[str, str] | None = None
+    global_policy: PermissionPolicy | None = None
+    workspace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What follows. ``drafts`` come first: while there are any, nothing else is to be done.
+
+    Attributes:
+        running: Calls that have to be under way.
+        ending: Those of them that have to be ended.
+        needs_model_host: The next record needs ``Surroundings.model_host``.
+    """
+
+    drafts: tuple[Draft, ...] = ()
+    running: tuple[ModelCall | ToolCall, ...] = ()
+    ending: bool = False
+    needs_model_host: bool = False
+
+
+def model_of(state: State, around: Surroundings) -> LlmConfig | None:
+    """The model in force."""
+    return state.config.model or around.default_model
+
+
+def next_effects(state: State, around: Surroundings) -> Effects:
+    """What follows from the state."""
+    turn = state.turn
+    if turn is None:
+        return Effects(drafts=_next_turn(state))
+    if turn.ending is not None:
+        drafts = tuple(_close(state, turn))
+        return Effects(drafts=drafts) if drafts else Effects(running=_running(state, around), ending=True)
+    if turn.timed_out:
+        return Effects(drafts=(_end(turn, "failed", "time_limit", _time_limit_text(state)),))
+    drafts = (*tool_steps.expired(state, turn),)
+    if not drafts and state.lifecycle is SessionState.active:
+        needs_host = turn.stage in {Stage.model, Stage.answered}
+        if needs_host and around.model_host is None and around.model_error is None:
+            return Effects(needs_model_host=True)
+        drafts = tuple(_step(state, turn, around))
+    return Effects(drafts=drafts) if drafts else Effects(running=_running(state, around))
+
+
+def _next_turn(state: State) -> tuple[Draft, ...]:
+    if state.lifecycle is not SessionState.active or not state.queue:
+        return ()
+    first = state.queue[0]
+    data = r.TurnStarted.Data(inputs=(first.input_id,))
+    return (Draft(r.TurnStarted, data, turn_id=f"turn-{state.turns + 1}"),)
+
+
+def _time_limit_text(state: State) -> str:
+    return f"The turn took longer than its limit of {state.config.max_turn_s:g} s"
+
+
+def _end(turn: Turn, then: str, code: str, reason: str) -> Draft:
+    how = "failed" if then == "failed" else "cancelled"
+    return Draft(r.TurnCancelling, r.TurnCancelling.Data(reason=reason, then=how, code=code), turn.turn_id)
+
+
+def _step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
+    if turn.stage is Stage.model:
+        yield from _model_step(state, turn, around)
+    elif turn.stage is Stage.tools:
+        yield from tool_steps.steps(state, turn, around.tools, around.global_policy)
+    elif turn.stage is Stage.answered:
+        yield from _answered(state, turn, around)
+
+
+def _steered(state: State) -> tuple[str, ...]:
+    return tuple(item.input_id for item in state.queue if item.on_busy is OnBusy.steer)
+
+
+def _model_step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
+    steered = _steered(state)
+    if steered:
+        yield Draft(r.TurnSteered, r.TurnSteered.Data(inputs=steered), turn.turn_id)
+        return
+    failed = _reason_to_stop(state, turn, around)
+    if failed is not None:
+        yield failed
+        return
+    again = turn.failure is not None and turn.call_id != ""
+    yield _call_model(state, turn, around, again=again)
+
+
+def _call_model(
+    state: State, turn: Turn, around: Surroundings, *, again: bool = False, nudge: str | None = None
+) -> Draft:
+    model = model_of(state, around)
+    if around.model_host is None or model is None:
+        code, reason = around.model_error or ("NoModel", "No model is configured.")
+        return _failed(turn, Failure(code=code, message=reason, retryable=False, host_lost=False), reason)
+    data = r.ModelCallStarted.Data(
+        call_id=turn.call_id if again else "",
+        attempt=turn.attempts + 1 if again else 1,
+        host=around.model_host,
+        model=model.name,
+        round=turn.round if again else turn.round + 1,
+        nudge=nudge,
+    )
+    return Draft(r.ModelCallStarted, data, turn.turn_id)
+
+
+def _failed(turn: Turn, failure: Failure, reason: str) -> Draft:
+    data = r.TurnFailed.Data(code=failure.code, message=reason, error_args=failure.error_args, usage=turn.usage)
+    return Draft(r.TurnFailed, data, turn.turn_id)
+
+
+def _stop(turn: Turn, code: str, reason: str) -> Draft:
+    return _failed(turn, Failure(code=code, message=reason, retryable=False, host_lost=False), reason)
+
+
+def _reason_to_stop(state: State, turn: Turn, around: Surroundings) -> Draft | None:
+    config = state.config
+    if turn.parse_failures > config.max_parse_retries:
+        return _stop(
+            turn, "malformed_arguments", f"The model sent malformed tool arguments {turn.parse_failures} times in a row"
+        )
+    if turn.repeats >= 2 * config.duplicate_call_threshold:
+        return _stop(turn, "repeated_call", f"The model sent the same tool call {turn.repeats} times in a row")
+    failure = turn.failure
+    if failure is None:
+        if turn.round >= config.max_rounds:
+            return _stop(turn, "max_rounds", f"Max tool rounds ({config.max_rounds}) exceeded")
+        return None
+    if failure.host_lost:
+        return None if turn.hosts_lost < MAX_HOSTS_LOST else _failed(turn, failure, failure.message)
+    if failure.retryable and turn.failures < config.circuit_breaker_threshold:
+        return None
+    if turn.failures > 1:
+        reason = (
+            f"The circuit breaker opened after {turn.failures} failed attempts of the model call: {failure.message}"
+        )
+        return _failed(turn, failure, reason)
+    return _failed(turn, failure, failure.message)
+
+
+def _answered(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
+    steered = _steered(state)
+    if steered:
+        yield Draft(r.TurnSteered, r.TurnSteered.Data(inputs=steered), turn.turn_id)
+        return
+    more = turn.continuations < state.config.max_continuations and turn.round < state.config.max_rounds
+    if more and looks_incomplete(turn.text, turn.stop_reason, turn.used_tools) and around.model_host is not None:
+        yield _call_model(state, turn, around, nudge=CONTINUATION_PROMPT)
+        return
+    data = r.TurnCompleted.Data(
+        text=turn.text,
+        usage=turn.usage,
+        tool_calls_count=turn.tool_calls_count,
+        cost_usd=str(turn.cost) if turn.cost is not None else None,
+    )
+    yield Draft(r.TurnCompleted, data, turn.turn_id)
+
+
+def _close(state: State, turn: Turn) -> Iterator[Draft]:
+    """Everything a turn that is being ended has to settle before it may end."""
+    ending = turn.ending
+    if ending is None or turn.model_call is not None:
+        return
+    open_calls = [call for call in turn.calls if call.phase is not CallPhase.settled]
+    if open_calls:
+        yield from tool_steps.closing(state, turn, open_calls, ending.reason)
+        return
+    if ending.then == "failed":
+        yield _stop(turn, ending.code, ending.reason)
+    else:
+        yield Draft(r.TurnCancelled, r.TurnCancelled.Data(reason=ending.reason, usage=turn.usage), turn.turn_id)
+
+
+def _running(state: State, around: Surroundings) -> tuple[ModelCall | ToolCall, ...]:
+    turn = state.turn
+    if turn is None:
+        return ()
+    if turn.model_call is not None:
+        return (_model_call(state, turn, around),)
+    return tuple(_tool_call(state, turn, call, around) for call in turn.calls if call.phase is CallPhase.started)
+
+
+def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
+    call = turn.model_call
+    model = model_of(state, around)
+    if call is None or model is None:
+        raise AssertionError("a model call is under way")
+    config = state.config
+    definitions = tuple(spec.definition for _, spec in sorted(around.tools.items()))
+    return ModelCall.model_construct(
+        call_id=call.call_id,
+        attempt=call.attempt,
+        tenant=state.tenant,
+        journal_id=state.journal_id,
+        session_id=state.session_id,
+        turn_id=turn.turn_id,
+        epoch=state.epoch,
+        host=call.host,
+        kind="model",
+        llm=model,
+        system=system_prompt(config.system_prompt),
+        messages=tuple(entry.message for entry in state.context),
+        tools=definitions,
+        thinking_budget=(config.thinking_budget or 1024) if config.thinking_enabled else None,
+        delay_s=ATTEMPT_DELAY_S * turn.failures,
+    )
+
+
+def _tool_call(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> ToolCall:
+    if call.call_id is None or call.host is None:
+        raise AssertionError("a started call has an id and a host")
+    return ToolCall(
+        call_id=call.call_id,
+        attempt=call.attempt,
+        tenant=state.tenant,
+        journal_id=state.journal_id,
+        session_id=state.session_id,
+        turn_id=turn.turn_id,
+        epoch=state.epoch,
+        host=call.host,
+        tool_use_id=call.tool_use_id,
+        name=call.name,
+        args=call.args,
+        effect=call.effect,
+        workspace=state.config.workspace or around.workspace,
+        timeout_s=state.config.tool_timeout_s,
+    )

@@ -1,0 +1,173 @@
+"""``apply(state, record) -> state``: the meaning of every record, and nothing else.
+
+Pure: no clock, no randomness, no I/O. Time is the record's own ``at``. What happens to the calls of a turn is in
+``actors.session.fold_calls``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from actors.domain import records as r
+from actors.domain.policies import OnBusy
+from actors.domain.session import SessionState
+from actors.errors import InternalError
+from actors.session import fold_calls as calls
+from actors.session.fold_calls import change, change_turn, flush_held, open_turn, remember
+from actors.session.state import Ending, Entry, QueuedInput, State, Turn, turn_deadline
+
+
+def apply(state: State, record: r.Record) -> State:
+    """The state after one more record.
+
+    Raises:
+        InternalError: the record does not follow the state's seq.
+    """
+    if record.seq != state.seq + 1:
+        raise InternalError(f"record {record.seq} does not follow {state.seq}")
+    folded = _HANDLERS[type(record)](state, record)
+    changes: dict[str, Any] = {"seq": record.seq, "epoch": record.epoch, "updated_at": record.at}
+    turn = folded.turn
+    if turn is not None:
+        changes["turn"] = _keep_time(folded, turn, record)
+    return folded.model_copy(update=changes)
+
+
+def fold(state: State, records: Iterable[r.Record]) -> State:
+    """``apply`` over many records."""
+    for record in records:
+        state = apply(state, record)
+    return state
+
+
+def _keep_time(state: State, turn: Turn, record: r.Record) -> Turn:
+    """Waits for people do not count as the turn's wall time."""
+    waits = state.waits_for_people
+    if waits and turn.waiting_since is None:
+        return turn.model_copy(update={"waiting_since": record.at})
+    if not waits and turn.waiting_since is not None:
+        pushed = turn.deadline + (record.at - turn.waiting_since)
+        return turn.model_copy(update={"waiting_since": None, "deadline": pushed})
+    return turn
+
+
+# --- session ---------------------------------------------------------------------------------------------------------
+
+
+def _created(state: State, record: r.SessionCreated) -> State:
+    data = record.data
+    return change(
+        state,
+        journal_id=data.journal_id,
+        tenant=data.tenant,
+        session_id=record.session_id,
+        config=data.config,
+        parent_journal_id=data.parent_journal_id,
+        root_journal_id=data.root_journal_id,
+        created_at=record.at,
+    )
+
+
+def _configured(state: State, record: r.SessionConfigured) -> State:
+    change = record.data.change
+    values = {name: getattr(change, name) for name in change.set_fields}
+    return change(state, config=state.config.model_copy(update=values))
+
+
+def _cleared(state: State, _: r.SessionCleared) -> State:
+    return change(state, context=(), held=(), context_used=0)
+
+
+def _lifecycle(to: SessionState) -> Callable[[State, Any], State]:
+    def handler(state: State, _: Any) -> State:
+        return change(state, lifecycle=to)
+
+    return handler
+
+
+# --- input and turns -------------------------------------------------------------------------------------------------
+
+
+def _user_message(state: State, record: r.UserMessage) -> State:
+    data = record.data
+    item = QueuedInput(input_id=data.input_id, seq=record.seq, message=data.message.encode(), on_busy=data.on_busy)
+    first = data.on_busy is OnBusy.interrupt
+    return change(state, queue=(item, *state.queue) if first else (*state.queue, item))
+
+
+def _message_added(state: State, record: r.MessageAdded) -> State:
+    message = record.data.message.encode()
+    if state.turn is None:
+        return change(state, context=remember(state, record.seq, message))
+    return change(state, held=(*state.held, Entry(record.seq, message)))
+
+
+def _withdrawn(state: State, record: r.InputWithdrawn) -> State:
+    return change(state, queue=tuple(item for item in state.queue if item.input_id != record.data.input_id))
+
+
+def _take(state: State, inputs: tuple[str, ...]) -> State:
+    taken = [item for item in state.queue if item.input_id in inputs]
+    entries = tuple(Entry(item.seq, item.message) for item in taken)
+    rest = tuple(item for item in state.queue if item.input_id not in inputs)
+    return change(state, queue=rest, context=(*state.context, *entries))
+
+
+def _turn_started(state: State, record: r.TurnStarted) -> State:
+    turn = Turn(
+        turn_id=cast("str", record.turn_id),
+        inputs=record.data.inputs,
+        deadline=turn_deadline(state.config, record.at),
+    )
+    return change(_take(state, record.data.inputs), turn=turn, turns=state.turns + 1)
+
+
+def _turn_steered(state: State, record: r.TurnSteered) -> State:
+    turn = open_turn(state)
+    return change_turn(_take(state, record.data.inputs), inputs=(*turn.inputs, *record.data.inputs))
+
+
+def _turn_cancelling(state: State, record: r.TurnCancelling) -> State:
+    data = record.data
+    return change_turn(state, ending=Ending(reason=data.reason, then=data.then, code=data.code))
+
+
+def _turn_ended(state: State, _: Any) -> State:
+    return change(flush_held(state), turn=None, actions=(), expired=())
+
+
+def _unchanged(state: State, _: Any) -> State:
+    return state
+
+
+_HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
+    r.SessionCreated: _created,
+    r.SessionConfigured: _configured,
+    r.SessionPaused: _lifecycle(SessionState.paused),
+    r.SessionResumed: _lifecycle(SessionState.active),
+    r.SessionCompleted: _lifecycle(SessionState.completed),
+    r.SessionError: _lifecycle(SessionState.error),
+    r.SessionCleared: _cleared,
+    r.UserMessage: _user_message,
+    r.MessageAdded: _message_added,
+    r.InputWithdrawn: _withdrawn,
+    r.TurnStarted: _turn_started,
+    r.TurnSteered: _turn_steered,
+    r.TurnCancelling: _turn_cancelling,
+    r.TurnCompleted: _turn_ended,
+    r.TurnFailed: _turn_ended,
+    r.TurnCancelled: _turn_ended,
+    r.ModelCallStarted: calls.model_started,
+    r.ModelCallCompleted: calls.model_completed,
+    r.ModelCallFailed: calls.model_failed,
+    r.ToolCallStarted: calls.tool_started,
+    r.ToolCallCompleted: calls.tool_completed,
+    r.ToolCallDenied: calls.tool_denied,
+    r.ToolCallInDoubt: calls.tool_in_doubt,
+    r.ToolCallLate: _unchanged,
+    r.ActionRequested: calls.action_requested,
+    r.ActionResolved: calls.action_resolved,
+    r.TimerFired: calls.timer_fired,
+    r.ChildStarted: _unchanged,
+}

@@ -1,0 +1,206 @@
+"""From things that happened to one append: pure planning, the heart of the driver in ``actors.session.runner``.
+
+``plan`` folds what happened, then everything that follows from it, and says what to append and what runs afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from actors.domain import commands as c
+from actors.domain import records as r
+from actors.domain.calls import Attached
+from actors.domain.journal import NewSession
+from actors.domain.records import Draft
+from actors.domain.session import TurnEnd, TurnStatus
+from actors.errors import GreenroomError, InternalError, NoModel
+from actors.session.decide import decide
+from actors.session.effects import Effects, Surroundings, model_of, next_effects
+from actors.session.outcomes import closing_draft, late_draft, lost_draft
+from actors.session.projection import new_session, place, small
+from actors.session.state import State
+
+MAX_FOLLOWING = 10_000
+"""Records that may follow from one thing that happened; more is a loop in the core."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandGiven:
+    """Somebody told the session something."""
+
+    command: c.Command
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """A host says what came of an attempt. ``late``: the call was closed before as unknown."""
+
+    answer: Attached
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallLost:
+    """The host of an attempt is gone, and so is everything it ran."""
+
+    answer: Attached
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimersDue:
+    """Time has passed; which timers are over is the state's to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorldChanged:
+    """Something in the surroundings is known now that was not before."""
+
+
+Happening = CommandGiven | CallAnswered | CallLost | TimersDue | WorldChanged
+
+
+@dataclass(slots=True)
+class Plan:
+    """One append, and what comes of it.
+
+    Attributes:
+        replies: For each command given, its reply or refusal.
+        digests: By seq, the digest of the command whose first record stands there.
+        ends: Turns that end in this append: the inputs they answer, and how.
+    """
+
+    before: State
+    state: State
+    records: list[r.Record] = field(default_factory=list[r.Record])
+    digests: dict[int, str] = field(default_factory=dict[int, str])
+    blobs: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    creations: list[NewSession] = field(default_factory=list[NewSession])
+    replies: list[tuple[c.Command, c.Reply | GreenroomError]] = field(
+        default_factory=list[tuple[c.Command, c.Reply | GreenroomError]]
+    )
+    ends: list[tuple[tuple[str, ...], TurnEnd, State]] = field(
+        default_factory=list[tuple[tuple[str, ...], TurnEnd, State]]
+    )
+    effects: Effects = Effects()
+
+
+def plan(
+    state: State, happenings: Sequence[Happening], around: Surroundings, *, now: datetime, epoch: int
+) -> Plan:
+    """What to append for these happenings, in their order, and for all that follows from them."""
+    made = Plan(before=state, state=state)
+    for happening in happenings:
+        _happen(made, happening, around, now, epoch)
+    for _ in range(MAX_FOLLOWING):
+        made.effects = next_effects(made.state, around)
+        if not made.effects.drafts:
+            return made
+        for draft in made.effects.drafts:
+            _place(made, draft, now, epoch)
+    raise InternalError("the core does not come to rest")
+
+
+def _happen(made: Plan, happening: Happening, around: Surroundings, now: datetime, epoch: int) -> None:
+    if isinstance(happening, CommandGiven):
+        command = happening.command
+        if isinstance(command, c.Send) and model_of(made.state, around) is None:
+            made.replies.append((command, NoModel(made.state.session_id)))
+        else:
+            made.replies.append((command, _obey(made, command, now, epoch)))
+        return
+    drafts: list[Draft | None] = []
+    if isinstance(happening, CallAnswered):
+        drafts = [closing_draft(made.state, happening.answer)]
+        if drafts == [None] and happening.late:
+            drafts = [late_draft(happening.answer)]
+    elif isinstance(happening, CallLost):
+        drafts = [lost_draft(made.state, happening.answer, happening.detail)]
+    elif isinstance(happening, TimersDue):
+        turn_id = made.state.turn.turn_id if made.state.turn else None
+        due = made.state.timers_due(now)
+        drafts = [Draft(r.TimerFired, r.TimerFired.Data(name=name), turn_id) for name in due]
+    for draft in drafts:
+        if draft is not None:
+            _place(made, draft, now, epoch)
+
+
+def _obey(made: Plan, command: c.Command, now: datetime, epoch: int) -> c.Reply | GreenroomError:
+    """Place a command's records; all of them or, when it is refused, none."""
+    try:
+        blobs: dict[str, bytes] = {}
+        drafts = [small(draft, blobs) for draft in decide(made.state, command)]
+    except GreenroomError as refusal:
+        return refusal
+    input_id = command.command_id if isinstance(command, c.Send) else None
+    if not drafts:
+        return c.Reply(changed=False, input_id=input_id)
+    made.blobs |= blobs
+    if isinstance(command, c.CreateChild):
+        made.creations.append(_child(made.state, command, now))
+    seq = made.state.seq + 1
+    made.digests[seq] = command.digest()
+    for draft in drafts:
+        _place(made, draft, now, epoch)
+    return c.Reply(seq=seq, input_id=input_id)
+
+
+def _child(parent: State, command: c.CreateChild, now: datetime) -> NewSession:
+    """A child's first record. What the child's configuration leaves open it takes from its parent, as it is now."""
+    config = command.config
+    inherited = config.model_copy(
+        update={
+            "parent_id": parent.session_id,
+            "model": config.model or parent.config.model,
+            "workspace": config.workspace or parent.config.workspace,
+            "permission_policy": config.permission_policy or parent.config.permission_policy,
+            "confirmation_policy": config.confirmation_policy or parent.config.confirmation_policy,
+        }
+    )
+    cause = f"{parent.journal_id}:{parent.seq + 1}"
+    return new_session(
+        parent.tenant, command.child_id, command.child_journal_id, inherited, now=now, cause=cause, parent=parent
+    )
+
+
+def _place(made: Plan, draft: Draft, now: datetime, epoch: int) -> None:
+    turn = made.state.turn
+    made.state, record = place(made.state, small(draft, made.blobs), now=now, epoch=epoch)
+    made.records.append(record)
+    if turn is not None and isinstance(record, r.TURN_ENDS):
+        made.ends.append((turn.inputs, turn_end(record), made.state))
+
+
+def turn_end(record: r.TurnCompleted | r.TurnFailed | r.TurnCancelled) -> TurnEnd:
+    """The end of a turn, from its last record."""
+    turn_id = record.turn_id or ""
+    if isinstance(record, r.TurnCompleted):
+        return TurnEnd(
+            turn_id=turn_id,
+            status=TurnStatus.completed,
+            seq=record.seq,
+            text=record.data.text,
+            usage=record.data.usage,
+            tool_calls_count=record.data.tool_calls_count,
+            cost_usd=record.data.cost_usd,
+        )
+    if isinstance(record, r.TurnFailed):
+        return TurnEnd(
+            turn_id=turn_id,
+            status=TurnStatus.failed,
+            seq=record.seq,
+            usage=record.data.usage,
+            code=record.data.code,
+            message=record.data.message,
+            error_args=record.data.error_args,
+        )
+    return TurnEnd(
+        turn_id=turn_id,
+        status=TurnStatus.cancelled,
+        seq=record.seq,
+        usage=record.data.usage,
+        code="cancelled",
+        message=record.data.reason,
+    )

@@ -1,0 +1,228 @@
+"""The edges of the core: what a session needs of a store and of hosts, as protocols.
+
+Above are the actors, which wire sockets and Ray behind these; below nothing: the core knows only these shapes.
+In-memory implementations (``actors.storage.memory`` under ``StoreService``, ``actors.effect_host``) are product code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from actors.domain.actions import Action
+from actors.domain.commands import Reply
+from actors.domain.calls import Attached, CallKey, HostRef, ModelCall, ToolCall
+from actors.domain.session import SessionInfo, TurnEnd
+from actors.domain.tools import ToolDefinition
+from actors.domain.journal import (
+    Acquired,
+    Appended,
+    AppendPart,
+    Filter,
+    FirstOutcome,
+    NewSession,
+    Snapshot,
+    StoredRecord,
+    StoredResult,
+    StoreIdentity,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What an activation needs: the newest snapshot, and every record after it."""
+
+    snapshot: Snapshot | None
+    records: tuple[StoredRecord, ...]
+
+
+class Store(Protocol):
+    """A store as sessions, handles and the registry use it: asynchronous, group-committing, able to wait."""
+
+    async def identity(self) -> StoreIdentity:
+        """Who this store is."""
+        ...
+
+    async def next_term(self) -> int:
+        """Begin a registry's term."""
+        ...
+
+    async def create(self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession]) -> bool:
+        """See ``Backend.create``."""
+        ...
+
+    async def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
+        """See ``Backend.destroy``. Readers that follow the journal get SessionNotFound."""
+        ...
+
+    async def find(self, tenant: str, session_id: str) -> SessionInfo | None:
+        """The projection row by session id."""
+        ...
+
+    async def row(self, tenant: str, journal_id: str) -> SessionInfo | None:
+        """The projection row by journal id."""
+        ...
+
+    async def rows(
+        self, tenant: str, wanted: Filter, *, after: str | None = None, limit: int = 100
+    ) -> tuple[tuple[SessionInfo, ...], str | None]:
+        """A page of rows and the cursor of the next."""
+        ...
+
+    async def count(self, tenant: str, wanted: Filter) -> int:
+        """How many sessions match."""
+        ...
+
+    async def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
+        """Take the next epoch."""
+        ...
+
+    async def append(self, part: AppendPart) -> Appended:
+        """Append durably; parts of many sessions share a commit.
+
+        Raises:
+            Fenced, CommandConflict, SessionNotFound, SessionExists: refused, nothing written.
+            StoreUnavailable: not written, or not known to be: retry with the same ``batch_id``.
+        """
+        ...
+
+    async def load(self, tenant: str, journal_id: str) -> Loaded:
+        """Snapshot and records for an activation."""
+        ...
+
+    async def state(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot:
+        """The fold at a seq (the head when None), without activating anything."""
+        ...
+
+    async def records(
+        self, tenant: str, journal_id: str, *, after: int = 0, limit: int = 1000
+    ) -> tuple[StoredRecord, ...]:
+        """A page of records."""
+        ...
+
+    async def wait(self, tenant: str, journal_id: str, *, after: int, wait_s: float) -> int:
+        """Return the head as soon as it is greater than ``after``, or after ``wait_s`` (at most 30) seconds.
+
+        Raises:
+            SessionNotFound: no such journal, or destroyed while waiting.
+        """
+        ...
+
+    def follow(self, tenant: str, journal_id: str, *, after: int = 0) -> AsyncIterator[tuple[StoredRecord, ...]]:
+        """Records as they are committed, in order, without an end; close the iterator to stop."""
+        ...
+
+    async def first_outcome(self, tenant: str, journal_id: str, command_id: str) -> FirstOutcome | None:
+        """What a command led to when it was first sent."""
+        ...
+
+    async def put_snapshot(self, tenant: str, journal_id: str, snapshot: Snapshot) -> bool:
+        """Keep a snapshot."""
+        ...
+
+    async def blobs(self, tenant: str, digests: Sequence[str]) -> dict[str, bytes]:
+        """The blobs that exist among these."""
+        ...
+
+    async def actions(
+        self,
+        tenant: str,
+        *,
+        journal_id: str | None = None,
+        pending: bool = True,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> tuple[tuple[Action, ...], str | None]:
+        """A page of actions, oldest first."""
+        ...
+
+    async def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
+        """Keep an outcome that nobody fetched."""
+        ...
+
+    async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
+        """All kept outcomes of a journal."""
+        ...
+
+    async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
+        """Sessions of all tenants that should live in an actor now."""
+        ...
+
+    async def next_wake(self) -> datetime | None:
+        """The nearest timer of any session."""
+        ...
+
+    async def health(self) -> None:
+        """Return when the store can read and write, else raise."""
+        ...
+
+    async def stats(self) -> dict[str, Any]:
+        """Sizes and counts, for people."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The outcome of a command; for inputs also the end of their turn, when it ended in time.
+
+    Attributes:
+        context: The whole conversation after that turn, encoded.
+        waits: The turn waits for a decision.
+    """
+
+    reply: Reply
+    end: TurnEnd | None = None
+    context: tuple[bytes, ...] = ()
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool and the host that runs it."""
+
+    definition: ToolDefinition
+    host: HostRef
+
+
+class Hosts(Protocol):
+    """Effect hosts, reached by their ``HostRef``.
+
+    Every method raises HostGone when the host is another incarnation or cannot be reached any more, Fenced when a
+    newer epoch of the journal is known to it.
+    """
+
+    async def model_host(self, provider: str) -> HostRef:
+        """The host that serves a provider; it is started when it has to be.
+
+        Raises:
+            UnknownProvider, ModelUnavailable: there is none.
+        """
+        ...
+
+    async def tools(self) -> dict[str, ToolSpec]:
+        """The tools there are now, by name."""
+        ...
+
+    async def run(self, call: ModelCall | ToolCall) -> Attached:
+        """Start the call, or join it when it runs already; returns when it has settled."""
+        ...
+
+    async def attach(
+        self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey], settled: Sequence[CallKey]
+    ) -> list[Attached]:
+        """What the host knows of these attempts; acknowledges ``settled`` and raises its fence for the journal."""
+        ...
+
+    async def cancel(self, host: HostRef, journal_id: str, epoch: int, key: CallKey) -> Attached:
+        """End an attempt; returns what came of it, within 10 s."""
+        ...
+
+    async def ack(self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey]) -> None:
+        """The outcomes are committed: the host may forget them."""
+        ...
+
+    async def confirmed_dead(self, host: HostRef) -> bool:
+        """Return True once that incarnation and every process it started are known to be gone; False if it lives."""
+        ...

@@ -1,0 +1,162 @@
+"""A session's projection row and the append that carries it: from drafts to what a store is given.
+
+Pure. Large content leaves the records for blobs here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from actors.domain import records as r
+from actors.domain.actions import Action
+from actors.domain.blobs import externalise
+from actors.domain.messages import Message
+from actors.domain.records import Draft
+from actors.domain.session import SessionConfig, SessionInfo
+from actors.errors import InvalidRequest
+from actors.session.fold import apply
+from actors.session.fold_calls import resolved_action
+from actors.session.state import State
+from actors.domain.journal import NewSession, StoredRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Drafts with their places, and the state they lead to."""
+
+    state: State
+    records: tuple[r.Record, ...]
+
+
+def project(state: State) -> SessionInfo:
+    """The row that listings, the inbox and supervision read."""
+    if state.created_at is None or state.updated_at is None:
+        raise AssertionError("a session has a first record")
+    return SessionInfo.model_construct(
+        tenant=state.tenant,
+        session_id=state.session_id,
+        journal_id=state.journal_id,
+        name=state.config.name,
+        state=state.lifecycle,
+        activity=state.activity,
+        model=state.config.model.name if state.config.model else None,
+        parent_id=state.config.parent_id,
+        parent_journal_id=state.parent_journal_id,
+        root_journal_id=state.root_journal_id,
+        head_seq=state.seq,
+        epoch=state.epoch,
+        open_turn=state.turn.turn_id if state.turn else None,
+        queued=len(state.queue),
+        messages=len(state.context),
+        turns=state.turns,
+        usage=state.usage,
+        cost_usd=str(state.cost),
+        wake_at=state.wake_at,
+        created_at=state.created_at,
+        updated_at=state.updated_at,
+    )
+
+
+def place(state: State, draft: Draft, *, now: datetime, epoch: int) -> tuple[State, r.Record]:
+    """Stamp one draft behind the state and fold it. Time never goes back within a journal."""
+    at = max(now, state.updated_at) if state.updated_at else now
+    record = r.stamp(
+        draft, journal_id=state.journal_id, session_id=state.session_id, seq=state.seq + 1, at=at, epoch=epoch
+    )
+    return apply(state, record), record
+
+
+def small(draft: Draft, blobs: dict[str, bytes]) -> Draft:
+    """The draft with its large content moved to ``blobs``.
+
+    Raises:
+        InvalidRequest: it is too large even so.
+    """
+    data = draft.data
+    if isinstance(data, r.UserMessage.Data | r.MessageAdded.Data | r.ModelCallCompleted.Data):
+        message, found = externalise(data.message)
+        changed = data.model_copy(update={"message": message})
+    elif isinstance(data, r.ToolCallCompleted.Data | r.ToolCallLate.Data):
+        message, found = externalise(Message.tool_result("", data.content))
+        block = message.content[0]
+        changed = data.model_copy(update={"content": getattr(block, "content", data.content)})
+    else:
+        return draft
+    if found:
+        blobs |= found
+        draft = Draft(draft.kind, changed, draft.turn_id, draft.cause)
+    if len(draft.data.model_dump_json()) > r.MAX_RECORD_BYTES - 1024:
+        raise InvalidRequest(f"The content is larger than a record may be ({r.MAX_RECORD_BYTES // 1024} KiB).")
+    return draft
+
+
+def stored(record: r.Record, digest: str | None = None) -> StoredRecord:
+    """The record as stores keep it."""
+    return StoredRecord(
+        seq=record.seq,
+        type=record.type,
+        at=record.at,
+        epoch=record.epoch,
+        body=r.encode_record(record),
+        cause=record.cause,
+        digest=digest,
+    )
+
+
+def changed_actions(before: State, records: tuple[r.Record, ...], after: State) -> tuple[Action, ...]:
+    """The rows of the actions table that these records change."""
+    rows = {action.action_id: action for action in after.actions}
+    known = {action.action_id: action for action in before.actions}
+    touched: dict[str, Action] = {key: row for key, row in rows.items() if key not in known}
+    for record in records:
+        if isinstance(record, r.ActionResolved):
+            action = known.get(record.data.action_id)
+            if action is not None:
+                touched[action.action_id] = resolved_action(action, record)
+        elif isinstance(record, r.ActionRequested) and record.data.action_id not in rows:
+            known[record.data.action_id] = _brief(record, after)
+    return tuple(touched.values())
+
+
+def _brief(record: r.ActionRequested, state: State) -> Action:
+    """An action that was requested and resolved within one append."""
+    data = record.data
+    return Action(
+        action_id=data.action_id,
+        kind=data.kind,
+        session_id=state.session_id,
+        turn_id=cast("str", record.turn_id),
+        call_index=data.index,
+        tool_use_id=data.tool_use_id,
+        tool=data.tool,
+        args=data.args,
+        args_digest=data.args_digest,
+        requested_at=record.at,
+        detail=data.detail,
+    )
+
+
+def new_session(
+    tenant: str,
+    session_id: str,
+    journal_id: str,
+    config: SessionConfig,
+    *,
+    now: datetime,
+    cause: str,
+    parent: SessionInfo | State | None = None,
+) -> NewSession:
+    """The first record and row of a session."""
+    root = (parent.root_journal_id or parent.journal_id) if parent else None
+    data = r.SessionCreated.Data(
+        journal_id=journal_id,
+        tenant=tenant,
+        config=config,
+        parent_journal_id=parent.journal_id if parent else None,
+        root_journal_id=root,
+    )
+    empty = State(journal_id=journal_id, session_id=session_id, tenant=tenant)
+    state, record = place(empty, Draft(r.SessionCreated, data, cause=cause), now=now, epoch=0)
+    return NewSession(row=project(state), first=stored(record))

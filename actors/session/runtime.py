@@ -1,0 +1,105 @@
+"""The port between the service's operations and whatever keeps sessions alive.
+
+Above are ``SessionManager`` and ``SessionHandle``, which know nothing of Ray or processes; below are ``actors.local``
+(everything in this process) and ``actors.cluster`` (actors of a Ray cluster).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+from pydantic import SecretStr
+
+from actors.domain.base import Frozen
+from actors.domain.calls import CallKey, Delta, HostRef
+from actors.domain.commands import Command
+from actors.domain.llm import LlmConfig
+from actors.domain.tools import ToolDefinition
+from actors.session.ports import Store, Submitted
+
+
+class ModelInfo(Frozen):
+    """A model that sessions can name.
+
+    Attributes:
+        ready: Its key is configured, or it needs none.
+    """
+
+    name: str
+    provider: str
+    ready: bool
+    default: bool = False
+
+
+class Runtime(Protocol):
+    """Keeps sessions: finds or activates them, carries commands, knows the hosts."""
+
+    @property
+    def store(self) -> Store:
+        """Where the journals are."""
+        ...
+
+    async def submit(
+        self, tenant: str, journal_id: str, command: Command, *, wait_s: float = 0.0, until_action: bool = False
+    ) -> Submitted:
+        """Give a session a command, activating it when needed; repeats itself until the outcome is known.
+
+        Raises:
+            SessionNotFound: destroyed.
+            Overloaded: no room for another session now.
+            GreenroomError: refused.
+        """
+        ...
+
+    async def hibernate(self, tenant: str, journal_id: str) -> bool:
+        """Release a session from its actor; False when it has work to do or is not resident."""
+        ...
+
+    async def forget(self, tenant: str, journal_id: str) -> None:
+        """The session was destroyed: stop what is left of it."""
+        ...
+
+    async def resolve(self, tenant: str, journal_id: str) -> tuple[Any, tuple[str, int]] | None:
+        """The actor in which the session is resident and its residency, or None when it is dormant."""
+        ...
+
+    def deltas(self, host: HostRef, key: CallKey, *, after: int = 0) -> AsyncIterator[Delta]:
+        """The output of a running call as it comes; ends when the call has settled or its host is gone."""
+        ...
+
+    async def tools(self) -> tuple[ToolDefinition, ...]:
+        """The tools there are, sorted by name."""
+        ...
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        """The models there are, the default one first."""
+        ...
+
+    async def check_model(self, model: LlmConfig) -> None:
+        """Refuse a model that nobody serves, before anything is written.
+
+        Raises:
+            UnknownProvider: no such provider, and no base_url.
+        """
+        ...
+
+    async def default_model(self) -> LlmConfig | None:
+        """The model of sessions that name none."""
+        ...
+
+    async def set_default_model(self, model: LlmConfig | None) -> None:
+        """Change it; turns that are running keep theirs until their next model call."""
+        ...
+
+    async def put_credential(self, key: SecretStr) -> str:
+        """Keep a key in memory, and return the id that configurations name it by."""
+        ...
+
+    async def status(self) -> dict[str, Any]:
+        """How the runtime stands, for people; no secrets."""
+        ...
+
+    async def close(self) -> None:
+        """End the runtime, or leave it when it was joined."""
+        ...

@@ -1,0 +1,228 @@
+"""The steps of a round of tool calls: who may run, who has to be asked, what starts now.
+
+Pure. Decisions come from ``actors.policy``; the order of steps is decided here. Calls of one answer run side by
+side when all of them are pure, else one by one in the model's order; approvals are asked for all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from actors.domain import records as r
+from actors.domain.actions import Action, ActionKind, Resolution
+from actors.domain.calls import Outcome
+from actors.domain.commands import digest_of_json
+from actors.domain.ids import derived_id
+from actors.domain.permissions import PermissionDecision, PermissionPolicy
+from actors.domain.policies import OnInDoubt, TimeoutAction
+from actors.domain.records import Draft
+from actors.domain.tools import EffectClass
+from actors.policy.confirmation import requires_confirmation
+from actors.policy.permissions import decide
+from actors.session.ports import ToolSpec
+from actors.session.state import CallPhase, State, ToolCallState, Turn
+
+MAX_TOOL_ATTEMPTS = 3
+"""How often a pure or idempotent call is run when its host dies under it."""
+
+MAX_ARGS_BYTES = 128 * 1024
+"""Largest arguments of one call: they are journaled with the answer and again where an approval is asked."""
+
+Tools = Mapping[str, ToolSpec]
+
+
+def steps(state: State, turn: Turn, tools: Tools, global_policy: PermissionPolicy | None) -> Iterator[Draft]:
+    """The records that follow for the open round, one settled matter at a time."""
+    settled = 0
+    for call in turn.calls:
+        draft = _judge(state, turn, call, tools, global_policy)
+        if draft is not None:
+            yield draft
+            settled += 1
+            if draft.kind is r.ToolCallDenied:
+                return
+    if not settled:
+        yield from _starts(state, turn, tools)
+
+
+def _judge(
+    state: State, turn: Turn, call: ToolCallState, tools: Tools, global_policy: PermissionPolicy | None
+) -> Draft | None:
+    """What has to be recorded before the call can start, or None."""
+    if call.phase is CallPhase.in_doubt:
+        return _doubt(state, turn, call, tools)
+    if call.phase is CallPhase.decided and call.decision is not Resolution.approve:
+        return _deny(turn, call, "rejected", _rejection(call))
+    if call.phase is not CallPhase.proposed:
+        return None
+    if call.parse_error is not None:
+        return _deny(turn, call, "malformed", f"Error: malformed tool arguments: {call.parse_error}. Send valid JSON.")
+    spec = tools.get(call.name)
+    if spec is None:
+        return _deny(turn, call, "unknown_tool", f"Unknown tool: {call.name}. Use one of: {', '.join(sorted(tools))}.")
+    if _is_repeat(state, turn, call):
+        return _deny(turn, call, "duplicate", _DUPLICATE)
+    decision = decide(global_policy, state.config.permissions, call.name, call.args)
+    if decision is PermissionDecision.deny:
+        return _deny(turn, call, "permission", f"Permission denied: the policy does not allow {call.name} with this.")
+    if decision is PermissionDecision.ask and requires_confirmation(state.config.confirmation, call.name):
+        return _ask(state, turn, call)
+    return None
+
+
+_DUPLICATE = (
+    "Error: this is the same call with the same arguments as the calls before, and it was not run again. "
+    "Use the results you have, or do something else."
+)
+
+
+def _is_repeat(state: State, turn: Turn, call: ToolCallState) -> bool:
+    """Whether the same call was settled so often in a row that running it once more makes no sense."""
+    if turn.repeats < state.config.duplicate_call_threshold:
+        return False
+    return turn.repeated == digest_of_json([call.name, call.args])
+
+
+def _rejection(call: ToolCallState) -> str:
+    because = f" Reason: {call.reason}." if call.reason else ""
+    return f"The call of {call.name} was rejected.{because} Do not try it again unless asked to."
+
+
+def _deny(turn: Turn, call: ToolCallState, code: str, reason: str) -> Draft:
+    data = r.ToolCallDenied.Data(
+        index=call.index, tool_use_id=call.tool_use_id, name=call.name, code=code, reason=reason
+    )
+    return Draft(r.ToolCallDenied, data, turn.turn_id)
+
+
+def _ask(state: State, turn: Turn, call: ToolCallState) -> Draft:
+    timeout_ms = state.config.confirmation.default_timeout_ms
+    return _request(state, turn, call, ActionKind.approval, timeout_ms=timeout_ms)
+
+
+def _request(
+    state: State, turn: Turn, call: ToolCallState, kind: ActionKind, *, timeout_ms: int | None = None, detail: str = ""
+) -> Draft:
+    data = r.ActionRequested.Data(
+        action_id=derived_id("act_", state.journal_id, turn.turn_id, turn.round, call.index, kind, call.attempt),
+        kind=kind,
+        index=call.index,
+        tool_use_id=call.tool_use_id,
+        tool=call.name,
+        args=call.args,
+        args_digest=digest_of_json(call.args),
+        timeout_ms=timeout_ms,
+        detail=detail,
+    )
+    return Draft(r.ActionRequested, data, turn.turn_id)
+
+
+# --- starting ----------------------------------------------------------------------------------------------------------
+
+
+def _starts(state: State, turn: Turn, tools: Tools) -> Iterator[Draft]:
+    waiting = [call for call in turn.calls if call.phase is not CallPhase.settled]
+    side_by_side = all(
+        call.name in tools and tools[call.name].definition.effect is EffectClass.pure for call in waiting
+    )
+    for call in waiting if side_by_side else waiting[:1]:
+        if call.phase in {CallPhase.proposed, CallPhase.decided}:
+            yield _start(turn, call, tools[call.name])
+
+
+def _start(turn: Turn, call: ToolCallState, spec: ToolSpec) -> Draft:
+    data = r.ToolCallStarted.Data(
+        call_id=call.call_id or "",
+        attempt=call.attempt + 1,
+        index=call.index,
+        tool_use_id=call.tool_use_id,
+        name=call.name,
+        effect=spec.definition.effect,
+        host=spec.host,
+        args=call.args if call.decision is Resolution.approve else None,
+    )
+    return Draft(r.ToolCallStarted, data, turn.turn_id)
+
+
+# --- doubt -------------------------------------------------------------------------------------------------------------
+
+
+def _doubt(state: State, turn: Turn, call: ToolCallState, tools: Tools) -> Draft | None:
+    """What becomes of a call that may or may not have run."""
+    spec = tools.get(call.name)
+    policy = state.config.on_in_doubt
+    if call.effect is not EffectClass.unsafe and call.attempt < MAX_TOOL_ATTEMPTS and spec is not None:
+        return _start(turn, call, spec)
+    if call.decision is Resolution.retry or (policy is OnInDoubt.retry and call.attempt < MAX_TOOL_ATTEMPTS):
+        return _start(turn, call, spec) if spec is not None else _unknown(turn, call, "the tool is gone")
+    if call.decision is Resolution.answer:
+        return _complete(turn, call, Outcome.ok, call.value or "")
+    if call.decision is not None:
+        return _unknown(turn, call, call.reason or "skipped")
+    if policy is OnInDoubt.ask:
+        pending = any(action.call_index == call.index for action in state.actions)
+        return None if pending else _request(state, turn, call, ActionKind.in_doubt, detail=call.doubt or "")
+    if policy is OnInDoubt.fail:
+        reason = f"The outcome of {call.name} is unknown: {call.doubt}"
+        return Draft(
+            r.TurnCancelling, r.TurnCancelling.Data(reason=reason, then="failed", code="in_doubt"), turn.turn_id
+        )
+    return _unknown(turn, call, call.doubt or "its host went away")
+
+
+def _unknown(turn: Turn, call: ToolCallState, why: str) -> Draft:
+    text = f"The outcome of this call is unknown ({why}). It may or may not have run: verify before you go on."
+    return _complete(turn, call, Outcome.unknown, text, exit_code=1)
+
+
+def _complete(turn: Turn, call: ToolCallState, outcome: Outcome, content: str, *, exit_code: int = 0) -> Draft:
+    data = r.ToolCallCompleted.Data(
+        call_id=call.call_id or "",
+        attempt=call.attempt,
+        index=call.index,
+        tool_use_id=call.tool_use_id,
+        name=call.name,
+        outcome=outcome,
+        content=content,
+        exit_code=exit_code,
+    )
+    return Draft(r.ToolCallCompleted, data, turn.turn_id)
+
+
+# --- timers and ends -----------------------------------------------------------------------------------------------------
+
+
+def expired(state: State, turn: Turn) -> Iterator[Draft]:
+    """Resolutions of actions whose time is over, by the policy in force now."""
+    policy = state.config.confirmation
+    approve = policy.timeout_action is TimeoutAction.auto_approve
+    for action in state.actions:
+        if action.action_id in state.expired:
+            taken = "auto_approved" if approve else "rejected"
+            data = r.ActionResolved.Data(
+                action_id=action.action_id,
+                resolution=Resolution.approve if approve else Resolution.reject,
+                by="timeout",
+                reason=f"the approval timed out and was {taken}",
+            )
+            yield Draft(r.ActionResolved, data, turn.turn_id)
+
+
+def closing(state: State, turn: Turn, calls: list[ToolCallState], reason: str) -> Iterator[Draft]:
+    """Settle what never started, first its actions; started calls are left to whoever runs them."""
+    if state.actions:
+        for action in state.actions:
+            yield _cancelled(turn, action, reason)
+        return
+    for call in calls:
+        if call.phase is CallPhase.in_doubt:
+            yield _unknown(turn, call, call.doubt or reason)
+        elif call.phase is not CallPhase.started:
+            yield _deny(turn, call, "cancelled", f"The call of {call.name} was not run: {reason}.")
+
+
+def _cancelled(turn: Turn, action: Action, reason: str) -> Draft:
+    data = r.ActionResolved.Data(
+        action_id=action.action_id, resolution=Resolution.cancelled, by="cancel", reason=reason
+    )
+    return Draft(r.ActionResolved, data, turn.turn_id)

@@ -1,0 +1,124 @@
+"""The actor that hosts resident sessions: a thin shell around ``SessionHost``.
+
+It holds no credentials and runs no user code. Every method takes (journal_id, assignment_no) and answers NotHere to
+anything but its present assignments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from actors.cluster_hosts import ClusterHosts
+from actors.cluster_links import Links, actor_named
+from actors.domain.commands import COMMAND, Command
+from actors.errors import GreenroomError, SessionNotFound
+from actors.peers import Peer, RuntimeInfo, World
+from actors.served import Served
+from actors.session.effects import Surroundings
+from actors.session.ports import Submitted
+from actors.session_host import SessionHost
+from actors.storage.remote import RemoteStore
+
+
+class SessionActor:
+    """A pool member: blank until the registry assigns it a session."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._host: SessionHost | None = None
+        self._term = 0
+        self._served = Served({"submit": self._submit_plain})
+
+    async def open(self, info: RuntimeInfo) -> Peer:
+        """Take part in a runtime; given again after a restart of the registry, it only takes over the new term."""
+        import ray
+
+        context = ray.get_runtime_context()
+        self._term = info.term
+        self._registry = actor_named(info.registry)
+        if self._host is None:
+            token = info.token.get_secret_value()
+            links = Links(token, data_plane=info.data_plane)
+            hosts = ClusterHosts(self._registry, links)
+            self._host = SessionHost(
+                RemoteStore(links.to(info.store)), hosts, _surroundings(info.world), on_end=self._tell_end
+            )
+            address = await self._served.listen(info.runtime, "session", token) if info.data_plane else ""
+            self._peer = Peer(name=self._name, node_id=context.get_node_id(), address=address)
+        return self._peer
+
+    def _sessions(self) -> SessionHost:
+        if self._host is None:
+            raise SessionNotFound(self._name)
+        return self._host
+
+    def _tell_end(self, journal_id: str, assignment_no: int, reason: GreenroomError) -> None:
+        self._registry.session_ended.remote(journal_id, assignment_no, reason.code)
+
+    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
+        """See ``SessionHost.assign``."""
+        await self._sessions().assign(tenant, journal_id, term, assignment_no)
+
+    async def release(self, journal_id: str, assignment_no: int, idle_s: float = 0.0) -> bool:
+        """See ``SessionHost.release``."""
+        return await self._sessions().release(journal_id, assignment_no, idle_s=idle_s)
+
+    async def drop(self, journal_id: str) -> None:
+        """The session was destroyed."""
+        await self._sessions().drop(journal_id, SessionNotFound(journal_id))
+
+    async def surround(self, world: World) -> None:
+        """The runtime's world has changed."""
+        await self._sessions().surround(_surroundings(world))
+
+    async def residents(self) -> list[tuple[str, str, int]]:
+        """(tenant, journal_id, assignment_no) of the sessions here."""
+        return [(one.tenant, one.journal_id, one.assignment_no) for one in self._sessions().residents()]
+
+    async def submit(
+        self, journal_id: str, assignment_no: int, command: Command, wait_s: float = 0.0, until_action: bool = False
+    ) -> Submitted:
+        """Give a session a command: for callers that hold the actor's handle.
+
+        Raises:
+            NotHere: the session is not resident here under this assignment; resolve it again.
+        """
+        return await self._sessions().submit(
+            journal_id, assignment_no, command, wait_s=wait_s, until_action=until_action
+        )
+
+    async def _submit_plain(
+        self, journal_id: str, assignment_no: int, command: bytes, fresh: bool, wait_s: float, until_action: bool
+    ) -> dict[str, Any]:
+        given = COMMAND.validate_json(command)
+        if fresh:
+            given = given.model_copy(update={"fresh": True})
+        done = await self.submit(journal_id, assignment_no, given, wait_s, until_action)
+        return {
+            "reply": done.reply.model_dump_json().encode(),
+            "end": done.end.model_dump_json().encode() if done.end else None,
+            "context": list(done.context),
+            "waits": done.waits,
+        }
+
+    async def invoke(self, method: str, args: dict[str, Any]) -> list[Any]:
+        """The data plane's methods as a Ray method."""
+        return await self._served.invoke(method, args)
+
+    async def watch(self) -> None:
+        """Never returns: whoever waits for it learns of this process's death at once."""
+        await asyncio.get_running_loop().create_future()
+
+    async def ping(self) -> str:
+        """Prove that the event loop turns; doubles as the no-op of the benchmarks."""
+        return self._name
+
+
+def _surroundings(world: World) -> Surroundings:
+    return Surroundings(
+        default_model=world.default_model, global_policy=world.global_policy, workspace=world.workspace
+    )
+
+

@@ -1,0 +1,181 @@
+"""Where sessions are resident: activates them on assignment, hands them commands, gives them up.
+
+Plain asyncio, so it serves a Ray actor (``actors.session_actor``) and a single process (``actors.local``) alike. It
+never activates a session by itself: only an assignment does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from actors.domain.commands import Command
+from actors.domain.records import decode_record
+from actors.domain.session import Activity
+from actors.errors import GreenroomError, NotHere
+from actors.session.effects import Surroundings
+from actors.session.fold import fold
+from actors.session.ports import Hosts, Store, Submitted
+from actors.session.runner import SessionRunner
+from actors.session.state import SNAPSHOT_VERSION, State, from_snapshot, initial
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """One resident session, for whoever supervises."""
+
+    tenant: str
+    journal_id: str
+    assignment_no: int
+    activity: Activity
+    idle_s: float
+
+
+class SessionHost:
+    """The sessions that live in one process.
+
+    Args:
+        on_end: Called with (journal_id, assignment_no, reason) when a session stops by itself.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        hosts: Hosts,
+        around: Surroundings,
+        *,
+        on_end: Callable[[str, int, GreenroomError], None] | None = None,
+    ) -> None:
+        self._store = store
+        self._hosts = hosts
+        self._around = around
+        self._on_end = on_end
+        self._runners: dict[str, SessionRunner] = {}
+        self._activating: dict[str, tuple[int, asyncio.Task[SessionRunner]]] = {}
+
+    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
+        """Activate a session; the same assignment given twice is one.
+
+        Raises:
+            NotHere: a later assignment of the session is here.
+            Fenced, SessionNotFound, StoreError: it cannot be activated.
+        """
+        runner = self._runners.get(journal_id)
+        if runner is not None:
+            if runner.assignment_no == assignment_no:
+                return
+            if runner.assignment_no > assignment_no:
+                raise NotHere(journal_id, assignment_no)
+            await runner.stop()
+            self._runners.pop(journal_id, None)
+        number, task = self._activating.get(journal_id, (0, None))
+        if task is None or number < assignment_no:
+            task = asyncio.get_running_loop().create_task(self._activate(tenant, journal_id, term, assignment_no))
+            self._activating[journal_id] = (assignment_no, task)
+        try:
+            await asyncio.shield(task)
+        finally:
+            if task.done() and self._activating.get(journal_id, (0, None))[1] is task:
+                del self._activating[journal_id]
+
+    async def _activate(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> SessionRunner:
+        acquired = await self._store.acquire(tenant, journal_id, term, assignment_no)
+        state, snapshot_seq = await self._load(tenant, journal_id)
+        around = await self._surroundings()
+        runner = SessionRunner(
+            self._store,
+            self._hosts,
+            state,
+            epoch=acquired.epoch,
+            assignment_no=assignment_no,
+            around=around,
+            snapshot_seq=snapshot_seq,
+        )
+        self._runners[journal_id] = runner
+        runner.stopped.add_done_callback(lambda done: self._ended(journal_id, runner, done))
+        runner.start()
+        return runner
+
+    async def _load(self, tenant: str, journal_id: str) -> tuple[State, int]:
+        loaded = await self._store.load(tenant, journal_id)
+        snapshot = loaded.snapshot
+        base = from_snapshot(snapshot.body) if snapshot and snapshot.version == SNAPSHOT_VERSION else initial()
+        state = fold(base, (decode_record(record.body) for record in loaded.records if record.seq > base.seq))
+        return state, base.seq
+
+    async def _surroundings(self) -> Surroundings:
+        if not self._around.tools:
+            self._around = replace(self._around, tools=await self._hosts.tools())
+        return self._around
+
+    def _ended(self, journal_id: str, runner: SessionRunner, done: asyncio.Future[GreenroomError | None]) -> None:
+        if self._runners.get(journal_id) is runner:
+            del self._runners[journal_id]
+        reason = done.result()
+        if reason is not None and self._on_end is not None:
+            self._on_end(journal_id, runner.assignment_no, reason)
+
+    async def submit(
+        self, journal_id: str, assignment_no: int, command: Command, *, wait_s: float = 0.0, until_action: bool = False
+    ) -> Submitted:
+        """Give a resident session a command.
+
+        Raises:
+            NotHere: this assignment is not here.
+            GreenroomError: refused.
+        """
+        runner = self._runner(journal_id, assignment_no)
+        return await runner.submit(command, wait_s=wait_s, until_action=until_action)
+
+    def _runner(self, journal_id: str, assignment_no: int) -> SessionRunner:
+        runner = self._runners.get(journal_id)
+        if runner is None or runner.assignment_no != assignment_no:
+            raise NotHere(journal_id, assignment_no)
+        return runner
+
+    async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
+        """Give a session up; False when it is busy, or was used within the last ``idle_s`` seconds."""
+        runner = self._runners.get(journal_id)
+        if runner is None or runner.assignment_no != assignment_no:
+            return True
+        now = asyncio.get_running_loop().time()
+        if now - runner.idle_since < idle_s or not await runner.release():
+            return False
+        self._runners.pop(journal_id, None)
+        return True
+
+    async def drop(self, journal_id: str, reason: GreenroomError) -> None:
+        """Stop a session that exists no more; its running calls are ended first."""
+        runner = self._runners.pop(journal_id, None)
+        if runner is not None:
+            await runner.abort(reason)
+
+    async def surround(self, around: Surroundings) -> None:
+        """The world has changed, for all sessions here and those to come; the tools are asked for again."""
+        self._around = replace(around, tools=await self._hosts.tools())
+        for runner in self._runners.values():
+            runner.surround(self._around)
+
+    def residents(self) -> tuple[Resident, ...]:
+        """Who is here."""
+        now = asyncio.get_running_loop().time()
+        return tuple(
+            Resident(
+                tenant=runner.state.tenant,
+                journal_id=journal_id,
+                assignment_no=runner.assignment_no,
+                activity=runner.state.activity,
+                idle_s=now - runner.idle_since,
+            )
+            for journal_id, runner in self._runners.items()
+        )
+
+    async def close(self) -> None:
+        """Stop every session at once; their journals are complete as they are."""
+        for runner in list(self._runners.values()):
+            await runner.stop()
+        self._runners.clear()

@@ -1,0 +1,93 @@
+"""Settings of a runtime and its service, from arguments or ``GREENROOM_*`` environment variables."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from actors.domain.llm import LlmConfig
+from actors.domain.permissions import PermissionPolicy
+
+LOCAL_MODEL = "local/smollm2-135m-instruct"
+"""The embedded model: needs no key and no network."""
+
+
+def _data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME")
+    return Path(base) / "greenroom" if base else Path.home() / ".local" / "share" / "greenroom"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside.
+
+    Attributes:
+        runtime: Name of the runtime, the prefix of its actors' names; many can live in one Ray cluster.
+        ray_address: Cluster to join (``auto``, ``host:port``); a cluster on this machine is started when None.
+        data_dir: Where ``serve`` keeps its database.
+        store_url: ``sqlite:///...`` or ``memory:``; SQLite in ``data_dir`` when None.
+        model: Default model as ``provider/model``.
+        api_keys: Tokens that the HTTP service accepts; none means loopback only.
+        workspace: Directory of sessions that name none; the current directory when empty.
+        openai_api_key, anthropic_api_key: Keys of the runtime; also read from OPENAI_API_KEY and ANTHROPIC_API_KEY.
+        min_warm: Session actors started before anybody asks.
+        max_resident: Most session actors at a time.
+        sessions_per_actor: Sessions that share one session actor.
+        idle_timeout_s: A session that was not used for so long hibernates.
+        tool_running: Tool calls that one tool host runs at the same time.
+        data_plane: False carries everything over Ray calls, which is slower.
+        permission_policy: Denials in it bind every session.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="GREENROOM_", extra="ignore", frozen=True)
+
+    runtime: str = Field(default="greenroom", pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")
+    ray_address: str | None = None
+    data_dir: Path = Field(default_factory=_data_dir)
+    store_url: str | None = None
+    model: str | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    workspace: str = ""
+    openai_api_key: SecretStr | None = None
+    anthropic_api_key: SecretStr | None = None
+    min_warm: int = Field(default=2, ge=0, le=256)
+    max_resident: int = Field(default=16, ge=1, le=4096)
+    sessions_per_actor: int = Field(default=1, ge=1, le=1024)
+    idle_timeout_s: float = Field(default=60.0, gt=0)
+    tool_running: int = Field(default=64, ge=1, le=1024)
+    data_plane: bool = True
+    permission_policy: PermissionPolicy | None = None
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("model")
+    @classmethod
+    def _model_name(cls, value: str | None) -> str | None:
+        if value:
+            LlmConfig.of(value)
+        return value or None
+
+    def provider_key(self, provider: str) -> SecretStr | None:
+        """The runtime's key of a provider, from settings or the usual environment variable."""
+        own = {"openai": self.openai_api_key, "anthropic": self.anthropic_api_key}.get(provider)
+        usual = os.environ.get(f"{provider.upper()}_API_KEY")
+        return own or (SecretStr(usual) if usual else None)
+
+    def service_model(self) -> str:
+        """The model of the service: the configured one, else one whose key is there, else the embedded one."""
+        if self.model:
+            return self.model
+        for provider, model in (("anthropic", "claude-sonnet-4-20250514"), ("openai", "gpt-4o-mini")):
+            if self.provider_key(provider):
+                return f"{provider}/{model}"
+        return LOCAL_MODEL

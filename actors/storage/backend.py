@@ -1,0 +1,207 @@
+"""The boundary between the store service and a database: synchronous, transactional, the same for every backend.
+
+Above it stands ``actors.storage.service`` (one writer, many waiters); below it are ``memory`` and ``sql``. Every
+query names the tenant. Records, snapshots and outcomes are opaque bytes here; folding happens above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from actors.domain.actions import Action
+from actors.domain.journal import (
+    Acquired,
+    Appended,
+    AppendPart,
+    Filter,
+    FirstOutcome,
+    NewSession,
+    OutboxRow,
+    Refused,
+    Snapshot,
+    StoredRecord,
+    StoredResult,
+    StoreIdentity,
+)
+from actors.domain.session import SessionInfo
+
+
+class Backend(Protocol):
+    """A store. All methods block and are called from worker threads; writes come from one thread only.
+
+    Any method may raise StoreUnavailable (nothing happened, try again), StoreCorrupt or StoreLost.
+    """
+
+    @property
+    def blocks(self) -> bool:
+        """Whether methods wait for a disk or a network; if not, they may be called on an event loop."""
+        ...
+
+    @property
+    def identity(self) -> StoreIdentity:
+        """Who this store is; known after ``open``."""
+        ...
+
+    def open(self) -> StoreIdentity:
+        """Create or migrate the schema, take the lock; nothing happens when it is open.
+
+        Raises:
+            StoreInUse: another process holds it.
+            StoreNotWritable: it cannot be created or written.
+            StoreCorrupt: it is not a readable store.
+            SnapshotTooNew: a newer release wrote it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release everything; idempotent."""
+        ...
+
+    def next_term(self) -> int:
+        """Begin a registry's term: one more than any before, durable."""
+        ...
+
+    def create(self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession]) -> bool:
+        """Write new sessions, all or none. The ids must be of one tenant.
+
+        Returns:
+            False when this command wrote them before (same digest), also when they were destroyed since; else True.
+
+        Raises:
+            SessionExists: ids in use, or given twice, also those that differ only by case; lists them all.
+            CommandConflict: the command id was used with another digest.
+        """
+        ...
+
+    def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
+        """Remove the session, its records, actions, snapshots, results and outbox rows, in one transaction.
+
+        Later appends of its epoch are refused with SessionNotFound. The command id is remembered for 24 hours.
+
+        Returns:
+            Whether there was anything to remove; the same command gets its first answer again.
+
+        Raises:
+            CommandConflict: the command id was used with another digest.
+        """
+        ...
+
+    def find(self, tenant: str, session_id: str) -> SessionInfo | None:
+        """The projection row by session id, exactly as it was given at create."""
+        ...
+
+    def row(self, tenant: str, journal_id: str) -> SessionInfo | None:
+        """The projection row by journal id."""
+        ...
+
+    def rows(
+        self, tenant: str, wanted: Filter, *, after: str | None = None, limit: int = 100
+    ) -> tuple[tuple[SessionInfo, ...], str | None]:
+        """A page of rows, newest update first, and the cursor of the next page (None at the end).
+
+        Raises:
+            InvalidRequest: ``after`` is not a cursor of a listing.
+        """
+        ...
+
+    def count(self, tenant: str, wanted: Filter) -> int:
+        """How many sessions match."""
+        ...
+
+    def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
+        """Take the next epoch.
+
+        Raises:
+            Fenced: the term is older than the store's, or the assignment older than the last one seen in it.
+            SessionNotFound: no such journal.
+        """
+        ...
+
+    def append(self, parts: Sequence[AppendPart]) -> list[Appended | Refused]:
+        """Append parts, each by itself, all in one durable commit. Answers in the order of the parts."""
+        ...
+
+    def records(self, tenant: str, journal_id: str, *, after: int = 0, limit: int = 1000) -> tuple[StoredRecord, ...]:
+        """Records with ``seq > after``, in order; at most ``limit`` and about 4 MiB.
+
+        Raises:
+            SessionNotFound: no such journal.
+        """
+        ...
+
+    def first_outcome(self, tenant: str, journal_id: str, command_id: str) -> FirstOutcome | None:
+        """The first record that carries this cause."""
+        ...
+
+    def put_snapshot(self, tenant: str, journal_id: str, snapshot: Snapshot) -> bool:
+        """Keep a snapshot; False when fenced, or when one of a higher seq is there. Older ones are dropped."""
+        ...
+
+    def snapshot(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot | None:
+        """The newest snapshot with ``seq <= upto``."""
+        ...
+
+    def blobs(self, tenant: str, digests: Sequence[str]) -> dict[str, bytes]:
+        """The blobs that exist among these."""
+        ...
+
+    def actions(
+        self,
+        tenant: str,
+        *,
+        journal_id: str | None = None,
+        pending: bool = True,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> tuple[tuple[Action, ...], str | None]:
+        """A page of actions, oldest first, over all sessions of the tenant or one; and the next cursor.
+
+        Args:
+            tenant: Whose.
+            journal_id: Of one session only.
+            pending: Leave out those that are resolved.
+            after: The cursor that the page before gave.
+            limit: Most actions of the page.
+
+        Raises:
+            InvalidRequest: ``after`` is not a cursor of a listing.
+        """
+        ...
+
+    def outbox(self, tenant: str, journal_id: str, *, limit: int = 100) -> tuple[OutboxRow, ...]:
+        """The sender's rows that were not delivered yet, in order."""
+        ...
+
+    def delivered(self, tenant: str, journal_id: str, seqs: Sequence[int]) -> None:
+        """The receiver has committed what these rows say; unknown rows are ignored."""
+        ...
+
+    def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
+        """Keep an outcome; the first write of (call_id, attempt) wins. Unknown journals are ignored."""
+        ...
+
+    def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
+        """All kept outcomes of a journal."""
+        ...
+
+    def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
+        """Over all tenants: sessions that need an actor, have ``wake_at <= now``, or undelivered outbox rows."""
+        ...
+
+    def next_wake(self) -> datetime | None:
+        """The nearest ``wake_at`` of all sessions that are active."""
+        ...
+
+    def purge(self, now: datetime) -> int:
+        """Forget command ids older than 24 hours and blobs that nothing refers to; the number of rows dropped."""
+        ...
+
+    def health(self) -> None:
+        """Return when the store can read and write, else raise a StoreError."""
+        ...
+
+    def stats(self) -> dict[str, Any]:
+        """Sizes and counts, for people."""
+        ...

@@ -1,0 +1,164 @@
+"""The serving end of a store: each method as a function of plain values, for a channel or an actor to offer.
+
+Above are ``remote.RemoteStore``'s calls; below is a ``StoreService``. Who may call is the channel's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+from actors.session.ports import Loaded
+from actors.storage import wire
+from actors.storage.moments import maybe_micros, moment
+from actors.storage.rules import MAX_PAGE, bounded, is_last
+from actors.storage.service import StoreService
+from actors.storage.wire import Plain, each, maybe, wellformed
+
+Handler = Callable[..., Awaitable[Any]] | Callable[..., AsyncIterator[Any]]
+
+BLOBS_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of blobs after which an answer names the rest instead: a quarter of the largest frame, so that one more blob,
+which the frame of its append had room for, still fits."""
+
+
+def store_handlers(service: StoreService) -> dict[str, Handler]:
+    """The methods of a store by name: async functions, and async generator functions for ``follow`` and ``hints``."""
+    return {**_writes(service), **_rows(service), **_records(service), **_content(service), **_streams(service)}
+
+
+def _writes(service: StoreService) -> dict[str, Handler]:
+    async def append(part: Plain) -> Plain:
+        with wellformed():
+            read = wire.part_in(part)
+        return wire.answer_out(await service.append(read))
+
+    async def create(tenant: str, command_id: str, digest: str, sessions: list[Plain]) -> bool:
+        with wellformed():
+            read = each(wire.new_in, sessions)
+        return await service.create(tenant, command_id, digest, read)
+
+    async def acquire(tenant: str, journal_id: str, term: int, assignment_no: int) -> Plain:
+        return wire.acquired_out(await service.acquire(tenant, journal_id, term, assignment_no))
+
+    async def put_snapshot(tenant: str, journal_id: str, snapshot: Plain) -> bool:
+        with wellformed():
+            read = wire.snapshot_in(snapshot)
+        return await service.put_snapshot(tenant, journal_id, read)
+
+    async def put_result(tenant: str, journal_id: str, result: Plain) -> None:
+        with wellformed():
+            read = wire.result_in(result)
+        await service.put_result(tenant, journal_id, read)
+
+    async def purge(now: int) -> int:
+        with wellformed():
+            read = moment(now)
+        return await service.purge(read)
+
+    return {
+        "append": append,
+        "create": create,
+        "destroy": service.destroy,
+        "acquire": acquire,
+        "next_term": service.next_term,
+        "put_snapshot": put_snapshot,
+        "put_result": put_result,
+        "delivered": service.delivered,
+        "purge": purge,
+        "health": service.health,
+    }
+
+
+def _rows(service: StoreService) -> dict[str, Handler]:
+    async def identity() -> Plain:
+        return wire.identity_out(await service.identity())
+
+    async def find(tenant: str, session_id: str) -> Plain:
+        return maybe(wire.info_out, await service.find(tenant, session_id))
+
+    async def row(tenant: str, journal_id: str) -> Plain:
+        return maybe(wire.info_out, await service.row(tenant, journal_id))
+
+    async def rows(tenant: str, wanted: Plain, after: str | None, limit: int) -> Plain:
+        with wellformed():
+            read = wire.filter_in(wanted)
+        page, more = await service.rows(tenant, read, after=after, limit=limit)
+        return [each(wire.info_out, page), more]
+
+    async def count(tenant: str, wanted: Plain) -> int:
+        with wellformed():
+            read = wire.filter_in(wanted)
+        return await service.count(tenant, read)
+
+    async def actions(tenant: str, journal_id: str | None, pending: bool, after: str | None, limit: int) -> Plain:
+        page, more = await service.actions(tenant, journal_id=journal_id, pending=pending, after=after, limit=limit)
+        return [each(wire.action_out, page), more]
+
+    async def due(now: int, limit: int) -> Plain:
+        with wellformed():
+            read = moment(now)
+        return each(wire.info_out, await service.due(read, limit=limit))
+
+    async def next_wake() -> int | None:
+        return maybe_micros(await service.next_wake())
+
+    asked: dict[str, Handler] = {"identity": identity, "find": find, "row": row, "rows": rows, "count": count}
+    return asked | {"actions": actions, "due": due, "next_wake": next_wake, "stats": service.stats}
+
+
+def _records(service: StoreService) -> dict[str, Handler]:
+    async def load(tenant: str, journal_id: str) -> Plain:
+        snapshot = await service.snapshot(tenant, journal_id)
+        after = 0 if snapshot is None else snapshot.seq
+        page = await service.records(tenant, journal_id, after=after, limit=MAX_PAGE)
+        return [wire.loaded_out(Loaded(snapshot, page)), is_last(page, MAX_PAGE)]
+
+    async def state(tenant: str, journal_id: str, upto: int | None) -> Plain:
+        return wire.snapshot_out(await service.state(tenant, journal_id, upto=upto))
+
+    async def records(tenant: str, journal_id: str, after: int, limit: int) -> Plain:
+        page = await service.records(tenant, journal_id, after=after, limit=bounded(limit))
+        return each(wire.record_out, page)
+
+    async def wait(tenant: str, journal_id: str, after: int, wait_s: float) -> int:
+        return await service.wait(tenant, journal_id, after=after, wait_s=wait_s)
+
+    async def first_outcome(tenant: str, journal_id: str, command_id: str) -> Plain:
+        return maybe(wire.outcome_out, await service.first_outcome(tenant, journal_id, command_id))
+
+    asked: dict[str, Handler] = {"load": load, "state": state, "records": records, "wait": wait}
+    return asked | {"first_outcome": first_outcome}
+
+
+def _content(service: StoreService) -> dict[str, Handler]:
+    async def blobs(tenant: str, digests: list[str]) -> Plain:
+        found: dict[str, bytes] = {}
+        size = 0
+        for place, digest in enumerate(digests):
+            if size >= BLOBS_BYTES:
+                return [found, digests[place:]]
+            got = await service.blobs(tenant, [digest])
+            found |= got
+            size += sum(map(len, got.values()))
+        return [found, []]
+
+    async def outbox(tenant: str, journal_id: str, limit: int) -> Plain:
+        return each(wire.outbox_out, await service.outbox(tenant, journal_id, limit=limit))
+
+    async def results(tenant: str, journal_id: str) -> Plain:
+        return each(wire.result_out, await service.results(tenant, journal_id))
+
+    return {"blobs": blobs, "outbox": outbox, "results": results}
+
+
+def _streams(service: StoreService) -> dict[str, Handler]:
+    async def follow(tenant: str, journal_id: str, after: int) -> AsyncGenerator[Plain]:
+        async for page in service.follow(tenant, journal_id, after=after):
+            yield each(wire.record_out, page)
+
+    async def hints() -> AsyncGenerator[Plain]:
+        async for some in service.hints():
+            yield each(wire.hint_out, some)
+
+    return {"follow": follow, "hints": hints}

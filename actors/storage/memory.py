@@ -1,0 +1,189 @@
+"""A store in the memory of one process: the same answers as the database gives, and nothing left afterwards.
+
+Above stands ``actors.storage.service``; below are dictionaries under one lock, since readers' threads come at any time.
+Tests, notebooks and the default runtime use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from actors.domain.ids import utc_now
+from actors.domain.journal import (
+    Acquired,
+    Appended,
+    AppendPart,
+    NewSession,
+    Refused,
+    Snapshot,
+    StoredResult,
+    StoreIdentity,
+)
+from actors.errors import CommandConflict, Fenced, SessionNotFound, StoreLost, StoreUnavailable
+from actors.storage.memory_journal import Journal
+from actors.storage.memory_reads import LOCATION, Command, MemoryReads
+from actors.storage.rules import COMMAND_MEMORY, judge, names, occupied, session_key, unfit
+
+
+class MemoryBackend(MemoryReads):
+    """A store that lives as long as this object is open."""
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    @property
+    def identity(self) -> StoreIdentity:
+        """Who this store is; known after ``open``."""
+        if not self._opened:
+            raise StoreUnavailable("it is not open")
+        return self._identity
+
+    def open(self) -> StoreIdentity:
+        """See ``Backend.open``; StoreLost when it was closed before."""
+        if self._lost:
+            raise StoreLost(LOCATION)
+        self._opened = True
+        return self._identity
+
+    def close(self) -> None:
+        """Forget everything; idempotent."""
+        with self._lock:
+            self._lost = True
+            for table in (self._journals, self._by_key, self._blobs, self._commands):
+                table.clear()
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    def next_term(self) -> int:
+        """See ``Backend.next_term``."""
+        with self._access():
+            self._term += 1
+            return self._term
+
+    def create(self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession]) -> bool:
+        """See ``Backend.create``."""
+        with self._access():
+            if self._first_answer(tenant, command_id, digest) is not None:
+                return False
+            error = unfit(tenant, sessions) or occupied(sessions, self._taken(tenant, sessions))
+            if error is not None:
+                raise error
+            for new in sessions:
+                self._bear(new)
+            self._commands[tenant, command_id] = Command(digest, True, utc_now())
+            return True
+
+    def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
+        """See ``Backend.destroy``."""
+        with self._access():
+            first = self._first_answer(tenant, command_id, digest)
+            if first is not None:
+                return first
+            journal = self._journals.pop((tenant, journal_id), None)
+            if journal is not None:
+                del self._by_key[tenant, session_key(journal.row.session_id)]
+            self._commands[tenant, command_id] = Command(digest, journal is not None, utc_now())
+            return journal is not None
+
+    def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
+        """See ``Backend.acquire``."""
+        with self._access():
+            journal = self._existing(tenant, journal_id)
+            if term < self._term:
+                raise Fenced(journal_id, term, self._term)
+            if (term, assignment_no) < journal.assignment:
+                raise Fenced(journal_id, assignment_no, journal.assignment[1])
+            journal.acquire(term, assignment_no)
+            return Acquired(journal.head.epoch, journal.head.seq)
+
+    def append(self, parts: Sequence[AppendPart]) -> list[Appended | Refused]:
+        """See ``Backend.append``."""
+        with self._access():
+            return [self._append(part) for part in parts]
+
+    def put_snapshot(self, tenant: str, journal_id: str, snapshot: Snapshot) -> bool:
+        """See ``Backend.put_snapshot``."""
+        with self._access():
+            journal = self._journals.get((tenant, journal_id))
+            if journal is None or snapshot.epoch != journal.head.epoch or snapshot.seq > journal.head.seq:
+                return False
+            if journal.snapshot is not None and journal.snapshot.seq > snapshot.seq:
+                return False
+            journal.snapshot = snapshot
+            return True
+
+    def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
+        """See ``Backend.put_result``."""
+        with self._access():
+            journal = self._journals.get((tenant, journal_id))
+            if journal is not None:
+                journal.results.setdefault((result.call_id, result.attempt), result)
+
+    def delivered(self, tenant: str, journal_id: str, seqs: Sequence[int]) -> None:
+        """See ``Backend.delivered``."""
+        with self._access():
+            journal = self._journals.get((tenant, journal_id))
+            if journal is not None:
+                for seq in seqs:
+                    journal.outbox.pop(seq, None)
+
+    def purge(self, now: datetime) -> int:
+        """See ``Backend.purge``."""
+        with self._access():
+            held = {(tenant, digest) for (tenant, _), journal in self._journals.items() for digest in journal.blobs}
+            unheld = self._blobs.keys() - held
+            old = [key for key, command in self._commands.items() if command.at < now - COMMAND_MEMORY]
+            for digest in unheld:
+                del self._blobs[digest]
+            for key in old:
+                del self._commands[key]
+            return len(unheld) + len(old)
+
+    def health(self) -> None:
+        """See ``Backend.health``."""
+        with self._access():
+            return
+
+    def _append(self, part: AppendPart) -> Appended | Refused:
+        journal = self._journals.get((part.tenant, part.journal_id))
+        head = None if journal is None else journal.head
+        used = () if journal is None else journal.claims
+        answer = judge(part, head, used, self._taken(part.tenant, part.creations))
+        if answer is not None or journal is None:
+            return answer or Refused(SessionNotFound(part.journal_id))
+        journal.write(part)
+        for digest, body in part.blobs.items():
+            self._blobs.setdefault((part.tenant, digest), body)
+        for new in part.creations:
+            self._bear(new)
+        return Appended(journal.head.seq)
+
+    def _bear(self, new: NewSession) -> None:
+        journal = Journal(new)
+        self._journals[new.row.tenant, new.row.journal_id] = journal
+        self._by_key[new.row.tenant, session_key(new.row.session_id)] = journal
+
+    def _taken(self, tenant: str, sessions: Iterable[NewSession]) -> set[str]:
+        taken: set[str] = set()
+        for new in sessions:
+            for found in (
+                self._by_key.get((tenant, session_key(new.row.session_id))),
+                self._journals.get((tenant, new.row.journal_id)),
+            ):
+                if found is not None:
+                    taken |= names(found.row.session_id, found.row.journal_id)
+        return taken
+
+    def _first_answer(self, tenant: str, command_id: str, digest: str) -> bool | None:
+        command = self._commands.get((tenant, command_id))
+        if command is None:
+            return None
+        if command.digest != digest:
+            raise CommandConflict(command_id)
+        return command.outcome
+
+    def _existing(self, tenant: str, journal_id: str) -> Journal:
+        journal = self._journals.get((tenant, journal_id))
+        if journal is None:
+            raise SessionNotFound(journal_id)
+        return journal

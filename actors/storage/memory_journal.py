@@ -1,0 +1,76 @@
+"""One journal of the memory store: everything that goes when its session is destroyed."""
+
+from __future__ import annotations
+
+from actors.domain.actions import Action
+from actors.domain.journal import AppendPart, FirstOutcome, NewSession, OutboxRow, Snapshot, StoredRecord, StoredResult
+from actors.domain.session import SessionInfo
+from actors.storage.rules import PAGE_BYTES, Head
+
+
+class Journal:
+    """A session's row, records and belongings.
+
+    Args:
+        new: The session as it is born.
+    """
+
+    def __init__(self, new: NewSession) -> None:
+        self.head = Head(new.row.epoch, new.first.seq)
+        self.assignment = (0, 0)
+        self.records: list[StoredRecord] = []
+        self.claims: dict[str, FirstOutcome] = {}
+        self.actions: dict[str, Action] = {}
+        self.outbox: dict[int, OutboxRow] = {}
+        self.results: dict[tuple[str, int], StoredResult] = {}
+        self.blobs: set[str] = set()
+        self.snapshot: Snapshot | None = None
+        self._row = new.row
+        self._take((new.first,))
+
+    @property
+    def row(self) -> SessionInfo:
+        """The projection, with the store's own head and epoch in it."""
+        return self._row
+
+    def write(self, part: AppendPart) -> None:
+        """Carry out an accepted part."""
+        self.head = self.head.after(part)
+        self._row = _moved(self._row, part.row)
+        self._take(part.records)
+        self.actions.update((action.action_id, action) for action in part.actions)
+        self.outbox.update((message.seq, message) for message in part.outbox)
+        self.blobs.update(part.blobs)
+        self._settle_row()
+
+    def acquire(self, term: int, assignment_no: int) -> None:
+        """Begin the next epoch."""
+        self.head = Head(self.head.epoch + 1, self.head.seq, self.head.batch_id, self.head.batch_from)
+        self.assignment = (term, assignment_no)
+        self._settle_row()
+
+    def page(self, after: int, limit: int) -> tuple[StoredRecord, ...]:
+        """Records behind ``after``, at most ``limit`` and about 4 MiB."""
+        size = 0
+        page: list[StoredRecord] = []
+        for record in self.records[max(after, 0) : max(after, 0) + limit]:
+            page.append(record)
+            size += len(record.body)
+            if size >= PAGE_BYTES:
+                break
+        return tuple(page)
+
+    def _take(self, records: tuple[StoredRecord, ...]) -> None:
+        for record in records:
+            self.records.append(record)
+            if record.cause is not None and record.digest is not None:
+                self.claims[record.cause] = FirstOutcome(record.seq, record.digest, record.type)
+
+    def _settle_row(self) -> None:
+        self._row = self._row.model_copy(update={"head_seq": self.head.seq, "epoch": self.head.epoch})
+
+
+def _moved(old: SessionInfo, new: SessionInfo) -> SessionInfo:
+    """The new row, but for what never changes in a session's life."""
+    fixed = ("session_id", "parent_id", "parent_journal_id", "root_journal_id", "created_at")
+    return new.model_copy(update={name: getattr(old, name) for name in fixed})

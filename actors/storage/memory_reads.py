@@ -1,0 +1,201 @@
+"""Reads of the memory store, and the dictionaries they read.
+
+Above is ``memory``, which adds the writes; below is ``memory_journal``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeVar
+
+from actors.domain.actions import Action
+from actors.domain.ids import new_ulid
+from actors.domain.journal import Filter, FirstOutcome, OutboxRow, Snapshot, StoredRecord, StoredResult, StoreIdentity
+from actors.domain.session import SessionInfo, SessionState
+from actors.errors import SessionNotFound, StoreLost, StoreUnavailable
+from actors.storage.memory_journal import Journal
+from actors.storage.moments import micros
+from actors.storage.rules import SCHEMA_VERSION, cursor, read_cursor, session_key
+
+LOCATION: Final = "memory:"
+"""What errors call this store."""
+
+_Entry = TypeVar("_Entry")
+_Place = tuple[int, str]
+
+
+class Command(NamedTuple):
+    """What a create or destroy was told, what it answered, and when."""
+
+    digest: str
+    outcome: bool
+    at: datetime
+
+
+class MemoryReads:
+    """Everything in the store, and the questions about it."""
+
+    blocks = False
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._identity = StoreIdentity(new_ulid(), SCHEMA_VERSION, LOCATION)
+        self._opened = False
+        self._lost = False
+        self._term = 0
+        self._journals: dict[tuple[str, str], Journal] = {}
+        self._by_key: dict[tuple[str, str], Journal] = {}
+        self._blobs: dict[tuple[str, str], bytes] = {}
+        self._commands: dict[tuple[str, str], Command] = {}
+
+    @contextmanager
+    def _access(self) -> Generator[None]:
+        with self._lock:
+            if self._lost:
+                raise StoreLost(LOCATION)
+            if not self._opened:
+                raise StoreUnavailable("it is not open")
+            yield
+
+    def _existing(self, tenant: str, journal_id: str) -> Journal:
+        journal = self._journals.get((tenant, journal_id))
+        if journal is None:
+            raise SessionNotFound(journal_id)
+        return journal
+
+    def _of(self, tenant: str) -> list[Journal]:
+        return [journal for (owner, _), journal in self._journals.items() if owner == tenant]
+
+    def find(self, tenant: str, session_id: str) -> SessionInfo | None:
+        """See ``Backend.find``."""
+        with self._access():
+            journal = self._by_key.get((tenant, session_key(session_id)))
+            return journal.row if journal is not None and journal.row.session_id == session_id else None
+
+    def row(self, tenant: str, journal_id: str) -> SessionInfo | None:
+        """See ``Backend.row``."""
+        with self._access():
+            journal = self._journals.get((tenant, journal_id))
+            return None if journal is None else journal.row
+
+    def rows(
+        self, tenant: str, wanted: Filter, *, after: str | None = None, limit: int = 100
+    ) -> tuple[tuple[SessionInfo, ...], str | None]:
+        """See ``Backend.rows``."""
+        with self._access():
+            found = [journal.row for journal in self._of(tenant) if _matches(journal.row, wanted)]
+        return _page(found, lambda row: (micros(row.updated_at), row.journal_id), after, limit, newest_first=True)
+
+    def count(self, tenant: str, wanted: Filter) -> int:
+        """See ``Backend.count``."""
+        with self._access():
+            return sum(_matches(journal.row, wanted) for journal in self._of(tenant))
+
+    def records(self, tenant: str, journal_id: str, *, after: int = 0, limit: int = 1000) -> tuple[StoredRecord, ...]:
+        """See ``Backend.records``."""
+        with self._access():
+            return self._existing(tenant, journal_id).page(after, limit)
+
+    def first_outcome(self, tenant: str, journal_id: str, command_id: str) -> FirstOutcome | None:
+        """See ``Backend.first_outcome``."""
+        with self._access():
+            journal = self._journals.get((tenant, journal_id))
+            return None if journal is None else journal.claims.get(command_id)
+
+    def snapshot(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot | None:
+        """See ``Backend.snapshot``."""
+        with self._access():
+            journal = self._journals.get((tenant, journal_id))
+            kept = None if journal is None else journal.snapshot
+            return kept if kept is None or upto is None or kept.seq <= upto else None
+
+    def blobs(self, tenant: str, digests: Sequence[str]) -> dict[str, bytes]:
+        """See ``Backend.blobs``."""
+        with self._access():
+            return {digest: self._blobs[tenant, digest] for digest in digests if (tenant, digest) in self._blobs}
+
+    def actions(
+        self,
+        tenant: str,
+        *,
+        journal_id: str | None = None,
+        pending: bool = True,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> tuple[tuple[Action, ...], str | None]:
+        """See ``Backend.actions``."""
+        with self._access():
+            journals = [one for one in self._of(tenant) if journal_id in {None, one.row.journal_id}]
+            found = [action for one in journals for action in one.actions.values() if action.pending or not pending]
+        return _page(found, lambda action: (micros(action.requested_at), action.action_id), after, limit)
+
+    def outbox(self, tenant: str, journal_id: str, *, limit: int = 100) -> tuple[OutboxRow, ...]:
+        """See ``Backend.outbox``."""
+        with self._access():
+            journal = self._journals.get((tenant, journal_id))
+            rows = () if journal is None else journal.outbox.values()
+            return tuple(sorted(rows, key=lambda row: row.seq)[:limit])
+
+    def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
+        """See ``Backend.results``."""
+        with self._access():
+            journal = self._journals.get((tenant, journal_id))
+            return () if journal is None else tuple(result for _, result in sorted(journal.results.items()))
+
+    def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
+        """See ``Backend.due``."""
+        with self._access():
+            journals = self._journals.values()
+            return tuple(one.row for one in journals if _has_work(one.row, now) or one.outbox)[:limit]
+
+    def next_wake(self) -> datetime | None:
+        """See ``Backend.next_wake``."""
+        with self._access():
+            return min(filter(None, map(_wakes_at, self._journals.values())), default=None)
+
+    def stats(self) -> dict[str, Any]:
+        """See ``Backend.stats``: the store's id and place, sessions, records, bytes of records and blobs."""
+        with self._access():
+            records = [record for journal in self._journals.values() for record in journal.records]
+            size = sum(len(record.body) for record in records) + sum(map(len, self._blobs.values()))
+            figures = {"sessions": len(self._journals), "records": len(records), "bytes": size}
+            return {"kind": "memory", "store_id": self._identity.store_id, "location": LOCATION, **figures}
+
+
+def _matches(row: SessionInfo, wanted: Filter) -> bool:
+    return (
+        wanted.state in {None, row.state}
+        and wanted.activity in {None, row.activity}
+        and wanted.parent_journal_id in {None, row.parent_journal_id}
+        and not (wanted.roots_only and row.parent_journal_id is not None)
+        and (wanted.name_contains or "").casefold() in row.name.casefold()
+    )
+
+
+def _wakes_at(journal: Journal) -> datetime | None:
+    return journal.row.wake_at if journal.row.state is SessionState.active else None
+
+
+def _has_work(row: SessionInfo, now: datetime) -> bool:
+    timer_is_due = row.state is SessionState.active and row.wake_at is not None and row.wake_at <= now
+    return row.needs_actor or timer_is_due
+
+
+def _page(
+    entries: Iterable[_Entry],
+    place: Callable[[_Entry], _Place],
+    after: str | None,
+    limit: int,
+    *,
+    newest_first: bool = False,
+) -> tuple[tuple[_Entry, ...], str | None]:
+    """Sort by place, go on behind the cursor, and cut."""
+    ordered = sorted(entries, key=place, reverse=newest_first)
+    if after is not None:
+        here = read_cursor(after)
+        ordered = [entry for entry in ordered if (place(entry) < here if newest_first else place(entry) > here)]
+    page = tuple(ordered[:limit])
+    return page, cursor(*place(page[-1])) if page and len(ordered) > limit else None

@@ -1,0 +1,69 @@
+"""The boundary between releases: a database of an older schema is led to this one's, step by step, in one transaction.
+
+A new store is made from ``schema`` directly. The step to version n assumes exactly what version n - 1 left, and names
+tables and columns itself, since ``schema`` describes only the newest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sqlalchemy import Connection, insert, inspect, select, update
+
+from actors.domain.ids import new_ulid, utc_now
+from actors.errors import InternalError, SnapshotTooNew
+from actors.storage.moments import micros
+from actors.storage.rules import SCHEMA_VERSION
+from actors.storage.schema import META, METADATA
+
+Step = Callable[[Connection], None]
+
+MIGRATIONS: Final[Mapping[int, Step]] = {}
+"""The step that leads to each version; version 1 is the first release's and needs none."""
+
+
+def establish(connection: Connection) -> str:
+    """Make the schema in an empty database, or bring an older one up to date; the store's id.
+
+    Raises:
+        SnapshotTooNew: A newer release wrote it.
+    """
+    if not inspect(connection).has_table(META.name):
+        return _make(connection)
+    store_id, version = connection.execute(select(META.c.store_id, META.c.schema_version)).one()
+    upgrade(connection, version)
+    return store_id
+
+
+def upgrade(
+    connection: Connection, found: int, known: int = SCHEMA_VERSION, steps: Mapping[int, Step] = MIGRATIONS
+) -> None:
+    """Take the steps from version ``found`` to ``known``.
+
+    Raises:
+        SnapshotTooNew: ``found`` is newer.
+        InternalError: A step is missing.
+    """
+    if found > known:
+        raise SnapshotTooNew(found, known)
+    for version in range(found + 1, known + 1):
+        if version not in steps:
+            raise InternalError(f"no migration to schema version {version}")
+        steps[version](connection)
+    if found < known:
+        connection.execute(update(META).values(schema_version=known))
+
+
+def _make(connection: Connection) -> str:
+    METADATA.create_all(connection)
+    store_id = new_ulid()
+    values = {
+        "id": 1,
+        "store_id": store_id,
+        "schema_version": SCHEMA_VERSION,
+        "term": 0,
+        "created_at": micros(utc_now()),
+    }
+    connection.execute(insert(META).values(values))
+    return store_id

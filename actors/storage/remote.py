@@ -1,0 +1,238 @@
+"""The calling end of a store: ``actors.session.ports.Store`` over plain calls to wherever the store lives.
+
+Above are session runners, handles, hosts and the registry; below is a ``Caller`` (a channel's link, or an actor handle)
+to somebody who serves ``handlers.store_handlers``. Nothing is retried here: a lost connection is StoreUnavailable, and
+asking again with the same batch or command id is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any, Final, Protocol, TypeVar, cast
+
+from actors.domain.actions import Action
+from actors.domain.journal import (
+    Acquired,
+    Appended,
+    AppendPart,
+    Filter,
+    FirstOutcome,
+    NewSession,
+    OutboxRow,
+    Refused,
+    Snapshot,
+    StoredRecord,
+    StoredResult,
+    StoreIdentity,
+)
+from actors.domain.session import SessionInfo
+from actors.errors import StoreUnavailable, TransportLost
+from actors.session.ports import Loaded
+from actors.storage import wire
+from actors.storage.moments import maybe_moment, micros
+from actors.storage.rules import MAX_PAGE, is_last
+from actors.storage.watch import Hint
+from actors.storage.wire import Plain, each, maybe
+
+T = TypeVar("T")
+
+_RETRY_AFTER_S: Final = 0.2
+"""Seconds after a lost connection: the next call connects again at once, a restarted store needs a little."""
+
+
+class Caller(Protocol):
+    """A way to reach the store's handlers; its errors are those of ``actors.errors``."""
+
+    async def call(self, method: str, /, **args: Any) -> Any:
+        """The value that the handler returns."""
+        ...
+
+    def stream(self, method: str, /, **args: Any) -> AsyncIterator[Any]:
+        """The items that the handler yields; closing the iterator ends the handler."""
+        ...
+
+
+class RemoteStore:
+    """A store somewhere else.
+
+    Args:
+        caller: Reaches it. Closing the caller is its owner's business.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def _call(self, method: str, /, **args: Any) -> Plain:
+        try:
+            return await self._caller.call(method, **args)
+        except TransportLost as error:
+            raise StoreUnavailable("the connection to it was lost", _RETRY_AFTER_S) from error
+
+    async def _stream(self, read: Callable[[Plain], T], method: str, /, **args: Any) -> AsyncGenerator[tuple[T, ...]]:
+        # What Caller.stream gives has aclose, as generators have; a protocol cannot say so of an AsyncIterator.
+        items = cast("AsyncGenerator[list[Plain]]", self._caller.stream(method, **args))
+        try:
+            async with aclosing(items):
+                async for item in items:
+                    yield tuple(each(read, item))
+        except TransportLost as error:
+            raise StoreUnavailable("the connection to it was lost", _RETRY_AFTER_S) from error
+
+    # --- writes ----------------------------------------------------------------------------------------------------
+
+    async def next_term(self) -> int:
+        """Begin a registry's term."""
+        return await self._call("next_term")
+
+    async def create(self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession]) -> bool:
+        """See ``Backend.create``."""
+        plain = each(wire.new_out, sessions)
+        return await self._call("create", tenant=tenant, command_id=command_id, digest=digest, sessions=plain)
+
+    async def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
+        """See ``Backend.destroy``."""
+        return await self._call("destroy", tenant=tenant, journal_id=journal_id, command_id=command_id, digest=digest)
+
+    async def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
+        """Take the next epoch."""
+        args = {"tenant": tenant, "journal_id": journal_id, "term": term, "assignment_no": assignment_no}
+        return wire.acquired_in(await self._call("acquire", **args))
+
+    async def append(self, part: AppendPart) -> Appended:
+        """See ``Store.append``."""
+        answer = wire.answer_in(await self._call("append", part=wire.part_out(part)))
+        if isinstance(answer, Refused):
+            raise answer.error
+        return answer
+
+    async def put_snapshot(self, tenant: str, journal_id: str, snapshot: Snapshot) -> bool:
+        """Keep a snapshot."""
+        plain = wire.snapshot_out(snapshot)
+        return await self._call("put_snapshot", tenant=tenant, journal_id=journal_id, snapshot=plain)
+
+    async def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
+        """Keep an outcome that nobody fetched."""
+        await self._call("put_result", tenant=tenant, journal_id=journal_id, result=wire.result_out(result))
+
+    async def delivered(self, tenant: str, journal_id: str, seqs: Sequence[int]) -> None:
+        """See ``Backend.delivered``."""
+        await self._call("delivered", tenant=tenant, journal_id=journal_id, seqs=list(seqs))
+
+    async def purge(self, now: datetime) -> int:
+        """See ``Backend.purge``."""
+        return await self._call("purge", now=micros(now))
+
+    async def health(self) -> None:
+        """Return when the store can read and write, else raise."""
+        await self._call("health")
+
+    # --- reads -----------------------------------------------------------------------------------------------------
+
+    async def identity(self) -> StoreIdentity:
+        """Who this store is."""
+        return wire.identity_in(await self._call("identity"))
+
+    async def find(self, tenant: str, session_id: str) -> SessionInfo | None:
+        """The projection row by session id."""
+        return maybe(wire.info_in, await self._call("find", tenant=tenant, session_id=session_id))
+
+    async def row(self, tenant: str, journal_id: str) -> SessionInfo | None:
+        """The projection row by journal id."""
+        return maybe(wire.info_in, await self._call("row", tenant=tenant, journal_id=journal_id))
+
+    async def rows(
+        self, tenant: str, wanted: Filter, *, after: str | None = None, limit: int = 100
+    ) -> tuple[tuple[SessionInfo, ...], str | None]:
+        """A page of rows and the cursor of the next."""
+        args = {"tenant": tenant, "wanted": wire.filter_out(wanted), "after": after, "limit": limit}
+        page, more = await self._call("rows", **args)
+        return tuple(each(wire.info_in, page)), more
+
+    async def count(self, tenant: str, wanted: Filter) -> int:
+        """How many sessions match."""
+        return await self._call("count", tenant=tenant, wanted=wire.filter_out(wanted))
+
+    async def load(self, tenant: str, journal_id: str) -> Loaded:
+        """Snapshot and records for an activation."""
+        plain, complete = await self._call("load", tenant=tenant, journal_id=journal_id)
+        loaded = wire.loaded_in(plain)
+        records = list(loaded.records)
+        while not complete:
+            page = await self.records(tenant, journal_id, after=records[-1].seq, limit=MAX_PAGE)
+            records += page
+            complete = is_last(page, MAX_PAGE)
+        return Loaded(loaded.snapshot, tuple(records))
+
+    async def state(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot:
+        """The fold at a seq, without activating anything."""
+        return wire.snapshot_in(await self._call("state", tenant=tenant, journal_id=journal_id, upto=upto))
+
+    async def records(
+        self, tenant: str, journal_id: str, *, after: int = 0, limit: int = 1000
+    ) -> tuple[StoredRecord, ...]:
+        """A page of records."""
+        page = await self._call("records", tenant=tenant, journal_id=journal_id, after=after, limit=limit)
+        return tuple(each(wire.record_in, page))
+
+    async def wait(self, tenant: str, journal_id: str, *, after: int, wait_s: float) -> int:
+        """See ``Store.wait``."""
+        return await self._call("wait", tenant=tenant, journal_id=journal_id, after=after, wait_s=wait_s)
+
+    def follow(self, tenant: str, journal_id: str, *, after: int = 0) -> AsyncGenerator[tuple[StoredRecord, ...]]:
+        """See ``Store.follow``; StoreUnavailable when the connection is lost: follow again from the last record."""
+        return self._stream(wire.record_in, "follow", tenant=tenant, journal_id=journal_id, after=after)
+
+    def hints(self) -> AsyncGenerator[tuple[Hint, ...]]:
+        """See ``StoreService.hints``; StoreUnavailable when the connection is lost."""
+        return self._stream(wire.hint_in, "hints")
+
+    async def first_outcome(self, tenant: str, journal_id: str, command_id: str) -> FirstOutcome | None:
+        """What a command led to when it was first sent."""
+        found = await self._call("first_outcome", tenant=tenant, journal_id=journal_id, command_id=command_id)
+        return maybe(wire.outcome_in, found)
+
+    async def blobs(self, tenant: str, digests: Sequence[str]) -> dict[str, bytes]:
+        """The blobs that exist among these, in as many calls as their size takes."""
+        found: dict[str, bytes] = {}
+        rest = list(digests)
+        while rest:
+            some, rest = await self._call("blobs", tenant=tenant, digests=rest)
+            found |= some
+        return found
+
+    async def actions(
+        self,
+        tenant: str,
+        *,
+        journal_id: str | None = None,
+        pending: bool = True,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> tuple[tuple[Action, ...], str | None]:
+        """A page of actions, oldest first."""
+        args = {"tenant": tenant, "journal_id": journal_id, "pending": pending, "after": after, "limit": limit}
+        page, more = await self._call("actions", **args)
+        return tuple(each(wire.action_in, page)), more
+
+    async def outbox(self, tenant: str, journal_id: str, *, limit: int = 100) -> tuple[OutboxRow, ...]:
+        """See ``Backend.outbox``."""
+        page = await self._call("outbox", tenant=tenant, journal_id=journal_id, limit=limit)
+        return tuple(each(wire.outbox_in, page))
+
+    async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
+        """All kept outcomes of a journal."""
+        return tuple(each(wire.result_in, await self._call("results", tenant=tenant, journal_id=journal_id)))
+
+    async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
+        """Sessions of all tenants that should live in an actor now."""
+        return tuple(each(wire.info_in, await self._call("due", now=micros(now), limit=limit)))
+
+    async def next_wake(self) -> datetime | None:
+        """The nearest timer of any session."""
+        return maybe_moment(await self._call("next_wake"))
+
+    async def stats(self) -> dict[str, Any]:
+        """Sizes and counts, for people."""
+        return await self._call("stats")

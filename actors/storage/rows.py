@@ -1,0 +1,166 @@
+"""The boundary between the store's values and the columns of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from sqlalchemy import Column, Row
+
+from actors.domain.actions import Action
+from actors.domain.journal import OutboxRow, StoredRecord
+from actors.domain.messages import TokenUsage
+from actors.domain.session import Activity, SessionInfo, SessionState
+from actors.storage.moments import maybe_micros, maybe_moment, micros, moment
+from actors.storage.rules import Head, session_key
+from actors.storage.schema import RECORDS, SESSIONS
+
+if TYPE_CHECKING:
+    AnyRow = Row[*tuple[Any, ...]]
+
+Values = dict[str, Any]
+"""Column values by name."""
+
+_FIXED: Final = frozenset(
+    "tenant journal_id session_id session_key parent_id parent_journal_id root_journal_id created_at".split()
+)
+_FENCE: Final = frozenset("head_seq epoch term assignment_no batch_id batch_from".split())
+
+PROJECTION: Final = tuple(column.name for column in SESSIONS.c if column.name not in _FIXED | _FENCE)
+"""The columns of a session that the row of an append replaces."""
+
+_R = RECORDS.c
+RECORD_COLUMNS: Final[tuple[Column[Any], ...]] = (_R.seq, _R.type, _R.at, _R.epoch, _R.body, _R.cause, _R.digest)
+"""What a StoredRecord is read from, in the order of its fields."""
+
+
+def projection_values(row: SessionInfo) -> Values:
+    """The values of the columns named in ``PROJECTION``."""
+    usage = row.usage
+    return {
+        "name": row.name,
+        "name_key": row.name.casefold(),
+        "state": row.state.value,
+        "activity": row.activity.value,
+        "model": row.model,
+        "open_turn": row.open_turn,
+        "queued": row.queued,
+        "messages": row.messages,
+        "turns": row.turns,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "cost_usd": row.cost_usd,
+        "needs_actor": int(row.needs_actor),
+        "wake_at": maybe_micros(row.wake_at),
+        "updated_at": micros(row.updated_at),
+    }
+
+
+def session_values(row: SessionInfo, head: Head) -> Values:
+    """All columns of a new session."""
+    return projection_values(row) | {
+        "tenant": row.tenant,
+        "journal_id": row.journal_id,
+        "session_id": row.session_id,
+        "session_key": session_key(row.session_id),
+        "parent_id": row.parent_id,
+        "parent_journal_id": row.parent_journal_id,
+        "root_journal_id": row.root_journal_id,
+        "created_at": micros(row.created_at),
+        "head_seq": head.seq,
+        "epoch": head.epoch,
+        "term": 0,
+        "assignment_no": 0,
+        "batch_id": head.batch_id,
+        "batch_from": head.batch_from,
+    }
+
+
+def info_of(row: AnyRow) -> SessionInfo:
+    """The projection in a row of all columns of ``sessions``.
+
+    Raises:
+        ValueError: A value is none of the vocabulary's.
+    """
+    got = cast("Mapping[str, Any]", row._mapping)  # pyright: ignore[reportPrivateUsage] - public in spite of its name
+    return SessionInfo(
+        tenant=got["tenant"],
+        session_id=got["session_id"],
+        journal_id=got["journal_id"],
+        name=got["name"],
+        state=SessionState(got["state"]),
+        activity=Activity(got["activity"]),
+        model=got["model"],
+        parent_id=got["parent_id"],
+        parent_journal_id=got["parent_journal_id"],
+        root_journal_id=got["root_journal_id"],
+        head_seq=got["head_seq"],
+        epoch=got["epoch"],
+        open_turn=got["open_turn"],
+        queued=got["queued"],
+        messages=got["messages"],
+        turns=got["turns"],
+        usage=_usage_of(got),
+        cost_usd=got["cost_usd"],
+        wake_at=maybe_moment(got["wake_at"]),
+        created_at=moment(got["created_at"]),
+        updated_at=moment(got["updated_at"]),
+    )
+
+
+def _usage_of(got: Mapping[str, Any]) -> TokenUsage:
+    return TokenUsage(
+        prompt_tokens=got["prompt_tokens"],
+        completion_tokens=got["completion_tokens"],
+        total_tokens=got["total_tokens"],
+        cache_read_tokens=got["cache_read_tokens"],
+        cache_write_tokens=got["cache_write_tokens"],
+    )
+
+
+def record_values(tenant: str, journal_id: str, record: StoredRecord) -> Values:
+    """All columns of a record."""
+    return {
+        "tenant": tenant,
+        "journal_id": journal_id,
+        "seq": record.seq,
+        "type": record.type,
+        "at": micros(record.at),
+        "epoch": record.epoch,
+        "cause": record.cause,
+        "digest": record.digest,
+        "body": record.body,
+    }
+
+
+def record_of(row: AnyRow) -> StoredRecord:
+    """The record in a row of ``RECORD_COLUMNS``."""
+    seq, kind, at, epoch, body, cause, digest = row
+    return StoredRecord(seq, kind, moment(at), epoch, bytes(body), cause, digest)
+
+
+def action_values(tenant: str, journal_id: str, action: Action) -> Values:
+    """All columns of an action."""
+    return {
+        "tenant": tenant,
+        "journal_id": journal_id,
+        "action_id": action.action_id,
+        "pending": int(action.pending),
+        "requested_at": micros(action.requested_at),
+        "body": action.model_dump_json().encode(),
+    }
+
+
+def outbox_values(tenant: str, journal_id: str, row: OutboxRow) -> Values:
+    """All columns of a message that was not delivered yet."""
+    return {
+        "tenant": tenant,
+        "journal_id": journal_id,
+        "seq": row.seq,
+        "target_journal_id": row.target_journal_id,
+        "body": row.body,
+        "delivered": 0,
+    }

@@ -1,0 +1,173 @@
+"""What every backend decides alike, as pure functions: which parts are taken, and how listings are cut into pages.
+
+Above stand ``memory`` and ``sql``, which look up what the rules ask for and carry out what they decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from actors.domain.journal import Appended, AppendPart, NewSession, Refused, StoredRecord
+from actors.domain.records import MAX_RECORD_BYTES
+from actors.errors import (
+    CommandConflict,
+    Fenced,
+    GreenroomError,
+    InternalError,
+    InvalidRequest,
+    SessionExists,
+    SessionNotFound,
+)
+
+SCHEMA_VERSION: Final = 1
+"""Raised with every change of what is stored (``schema``); ``migrations`` then leads from the version before to it."""
+
+COMMAND_MEMORY: Final = timedelta(hours=24)
+"""How long the ids of create and destroy are kept: clients retry within minutes, a day covers a paused laptop."""
+
+PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of record bodies in one answer: some milliseconds of reading and sending, so that others get their turn."""
+
+
+PIECE_BYTES: Final = 256 * 1024
+"""Bytes of one batch for a follower: dozens of batches may be on their way to a reader that stalls."""
+
+MAX_PAGE: Final = 1000
+"""Most entries of one answer, whatever was asked for; listings go on with a cursor."""
+
+
+def bounded(limit: int) -> int:
+    """The number of entries that an answer may have."""
+    return min(max(limit, 1), MAX_PAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a journal stands. ``batch_id`` and ``batch_from``: the last append and the head it was planned on."""
+
+    epoch: int
+    seq: int
+    batch_id: str | None = None
+    batch_from: int = 0
+
+    def after(self, part: AppendPart) -> Head:
+        """The head once ``part`` is written."""
+        return Head(self.epoch, self.seq + len(part.records), part.batch_id, part.expected_seq)
+
+
+def session_key(session_id: str) -> str:
+    """What must be unique in a tenant: ids that differ only by case are one."""
+    return session_id.lower()
+
+
+def claims(part: AppendPart) -> list[str]:
+    """The command ids that a part uses up: causes of records that carry a command's digest."""
+    return [record.cause for record in part.records if record.digest is not None and record.cause is not None]
+
+
+def names(session_id: str, journal_id: str) -> set[str]:
+    """What a session occupies in its tenant: its id without regard to case, and its journal id."""
+    return {session_key(session_id), f"journal:{journal_id}"}
+
+
+def judge(
+    part: AppendPart, head: Head | None, used: Collection[str], taken: Collection[str]
+) -> Appended | Refused | None:
+    """Decide about one part; None means that it is to be written.
+
+    Args:
+        part: What is to be written.
+        head: Where the journal stands; None when there is no such journal.
+        used: Command ids that the journal has seen, at least those among ``claims(part)``.
+        taken: Names in use in the tenant, at least those that its new sessions want.
+    """
+    if head is None:
+        return Refused(SessionNotFound(part.row.session_id))
+    if head.batch_id == part.batch_id and head.batch_from == part.expected_seq:
+        return Appended(head.seq, replayed=True)
+    error = _objection(part, head, used, taken)
+    return None if error is None else Refused(error)
+
+
+def _objection(part: AppendPart, head: Head, used: Collection[str], taken: Collection[str]) -> GreenroomError | None:
+    if part.epoch != head.epoch:
+        return Fenced(part.journal_id, part.epoch, head.epoch)
+    if part.expected_seq != head.seq:
+        return InternalError(f"append planned on seq {part.expected_seq}, the head is {head.seq}")
+    return _contradiction(part) or _conflict(claims(part), used) or occupied(part.creations, taken)
+
+
+def _contradiction(part: AppendPart) -> GreenroomError | None:
+    if (part.row.tenant, part.row.journal_id) != (part.tenant, part.journal_id):
+        return InternalError("append with another session's row")
+    for seq, record in enumerate(part.records, part.expected_seq + 1):
+        if record.seq != seq:
+            return InternalError(f"append with record {record.seq} in the place of {seq}")
+        if len(record.body) > MAX_RECORD_BYTES:
+            return InvalidRequest(f"A record has {len(record.body)} bytes, at most {MAX_RECORD_BYTES} are allowed.")
+    return unfit(part.tenant, part.creations)
+
+
+def unfit(tenant: str, sessions: Iterable[NewSession]) -> InternalError | None:
+    """The error of new sessions that are of another tenant, or do not begin with record 1."""
+    for new in sessions:
+        if new.row.tenant != tenant or new.first.seq != 1:
+            return InternalError("new session of another tenant, or without a first record")
+    return None
+
+
+def _conflict(claimed: list[str], used: Collection[str]) -> CommandConflict | None:
+    seen: set[str] = set()
+    for command_id in claimed:
+        if command_id in used or command_id in seen:
+            return CommandConflict(command_id)
+        seen.add(command_id)
+    return None
+
+
+def occupied(sessions: Iterable[NewSession], taken: Collection[str]) -> SessionExists | None:
+    """The error that lists all new sessions whose names are taken, or occur twice among them."""
+    seen: set[str] = set()
+    refused: list[str] = []
+    for new in sessions:
+        wanted = names(new.row.session_id, new.row.journal_id)
+        if not wanted.isdisjoint(taken) or not wanted.isdisjoint(seen):
+            refused.append(new.row.session_id)
+        seen |= wanted
+    return SessionExists(refused) if refused else None
+
+
+def is_last(page: Sequence[StoredRecord], limit: int) -> bool:
+    """Whether a page of at most ``limit`` records ended because there were no more."""
+    return len(page) < limit and sum(len(record.body) for record in page) < PAGE_BYTES
+
+
+def pieces(page: Sequence[StoredRecord], size: int = PIECE_BYTES) -> Iterator[tuple[StoredRecord, ...]]:
+    """The page in pieces of about ``size`` bytes, none empty."""
+    start = total = 0
+    for end, record in enumerate(page, 1):
+        total += len(record.body)
+        if total >= size or end == len(page):
+            yield tuple(page[start:end])
+            start, total = end, 0
+
+
+def cursor(at: int, name: str) -> str:
+    """The place in a listing behind an entry: its time in microseconds and its id."""
+    return f"{at}~{name}"
+
+
+def read_cursor(text: str) -> tuple[int, str]:
+    """The time and the id of a cursor.
+
+    Raises:
+        InvalidRequest: The text is not a cursor.
+    """
+    at, separator, name = text.partition("~")
+    # 18 digits hold any microsecond of our era and fit a database's 64 bits.
+    if not separator or not name or not at.removeprefix("-").isdecimal() or len(at) > 18:
+        raise InvalidRequest("The cursor is not one that this listing gave; begin again without it.")
+    return int(at), name

@@ -1,0 +1,140 @@
+"""The boundary between a blocking backend and everyone on an event loop: one writer, many readers, and waiting.
+
+It implements ``actors.session.ports.Store``. Above it are session runners in the same process, and the store actor's
+handlers for all others (``remote``); below it is one ``Backend``, which nobody else uses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Self
+
+from actors.domain.journal import Acquired, Appended, AppendPart, NewSession, Snapshot, StoredResult, StoreIdentity
+from actors.errors import StoreUnavailable
+from actors.storage.backend import Backend
+from actors.storage.folding import Fold
+from actors.storage.service_reads import StoreReads
+from actors.storage.watch import MAX_READERS
+from actors.storage.writer import MAX_QUEUED, Writer
+
+
+class StoreService(StoreReads):
+    """A store for one event loop. Open it before use; ``async with`` does, and closes it.
+
+    Args:
+        backend: The database; it is opened and closed with the service.
+        fold: How records make a state; the sessions' own when None.
+        max_queued: Writes that may wait.
+        max_readers: Waits and followers at a time.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        fold: Fold | None = None,
+        max_queued: int = MAX_QUEUED,
+        max_readers: int = MAX_READERS,
+    ) -> None:
+        super().__init__(backend, fold, max_readers)
+        self._max_queued = max_queued
+        self._writer: Writer | None = None
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> StoreIdentity:
+        """Open the backend and begin to serve; raises what ``Backend.open`` raises."""
+        identity = await self._readers.run(self._backend.open)
+        if self._writer is None:
+            self._writer = Writer(self._backend, self._committed, self._max_queued)
+            self._open = True
+        return identity
+
+    async def close(self) -> None:
+        """Commit what is queued, end all waits with StoreUnavailable, and release the backend."""
+        if self._writer is not None:
+            await self._writer.close()
+        self._open = False
+        self._watchers.close()
+        await asyncio.to_thread(self._release)
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _release(self) -> None:
+        self._readers.close()
+        self._folders.close()
+        self._backend.close()
+
+    def _committed(self, parts: Sequence[AppendPart]) -> None:
+        for part in parts:
+            self._watchers.committed((part.tenant, part.journal_id), part.records)
+            self._hints.committed(part.row, outbox=bool(part.outbox))
+            self._born(part.creations)
+
+    def _born(self, sessions: Sequence[NewSession]) -> None:
+        for new in sessions:
+            self._hints.committed(new.row, outbox=False)
+
+    def _destroyed(self, tenant: str, journal_id: str) -> None:
+        self._folder.forget(tenant, journal_id)
+        self._watchers.destroyed((tenant, journal_id))
+
+    # --- writes ----------------------------------------------------------------------------------------------------
+
+    def _write(self) -> Writer:
+        if self._writer is None:
+            raise StoreUnavailable("it is not open")
+        return self._writer
+
+    async def append(self, part: AppendPart) -> Appended:
+        """See ``Store.append``. A caller that is cancelled does not take the append back."""
+        return await self._write().append(part)
+
+    async def next_term(self) -> int:
+        """Begin a registry's term."""
+        return await self._write().call(self._backend.next_term)
+
+    async def create(self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession]) -> bool:
+        """See ``Backend.create``."""
+        return await self._write().call(
+            lambda: self._backend.create(tenant, command_id, digest, sessions),
+            lambda created: self._born(sessions if created else ()),
+        )
+
+    async def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
+        """See ``Backend.destroy``. Readers that follow the journal get SessionNotFound."""
+        return await self._write().call(
+            lambda: self._backend.destroy(tenant, journal_id, command_id, digest),
+            lambda _: self._destroyed(tenant, journal_id),
+        )
+
+    async def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
+        """See ``Backend.acquire``."""
+        return await self._write().call(lambda: self._backend.acquire(tenant, journal_id, term, assignment_no))
+
+    async def put_snapshot(self, tenant: str, journal_id: str, snapshot: Snapshot) -> bool:
+        """See ``Backend.put_snapshot``."""
+        return await self._write().call(lambda: self._backend.put_snapshot(tenant, journal_id, snapshot))
+
+    async def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
+        """See ``Backend.put_result``."""
+        await self._write().call(lambda: self._backend.put_result(tenant, journal_id, result))
+
+    async def delivered(self, tenant: str, journal_id: str, seqs: Sequence[int]) -> None:
+        """See ``Backend.delivered``."""
+        await self._write().call(lambda: self._backend.delivered(tenant, journal_id, seqs))
+
+    async def purge(self, now: datetime) -> int:
+        """See ``Backend.purge``."""
+        return await self._write().call(lambda: self._backend.purge(now))
+
+    async def health(self) -> None:
+        """Return when the store can read and write, else raise."""
+        await self._write().call(self._backend.health)

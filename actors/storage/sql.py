@@ -1,0 +1,243 @@
+"""The boundary between the backend protocol and SQLAlchemy Core: transactions, commands, maintenance.
+
+Above stands ``actors.storage.service``, which writes from one thread and reads from a few; below are the appends
+(``sql_append``), the reads (``sql_reads``), and a SQLite database with its files (``sqlite``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, func, insert, make_url, select, text, update
+from sqlalchemy.exc import ArgumentError
+
+from actors.domain.ids import utc_now
+from actors.domain.journal import (
+    Acquired,
+    Appended,
+    AppendPart,
+    NewSession,
+    Refused,
+    Snapshot,
+    StoredResult,
+    StoreIdentity,
+)
+from actors.errors import CommandConflict, Fenced, InvalidConfig, SessionNotFound, StoreUnavailable
+from actors.storage import sql_append
+from actors.storage.migrations import establish
+from actors.storage.moments import micros
+from actors.storage.rules import COMMAND_MEMORY, SCHEMA_VERSION, occupied, unfit
+from actors.storage.schema import (
+    BELONGINGS,
+    BLOB_REFS,
+    BLOBS,
+    COMMANDS,
+    META,
+    OUTBOX,
+    RESULTS,
+    SESSIONS,
+    SNAPSHOTS,
+)
+from actors.storage.sql_reads import SqlReads, of_journal, session_row
+from actors.storage.sqlite import WRITE, SqliteFiles
+
+_S: Final = SESSIONS.c
+
+
+class SqlBackend(SqlReads):
+    """A durable store: one SQLite database, owned by one process at a time.
+
+    Args:
+        url: ``sqlite:///path/greenroom.db``; a fourth slash begins an absolute path. Only ``open`` touches files.
+
+    Raises:
+        InvalidConfig: The URL is not one of a supported database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._files = SqliteFiles(_sqlite_path(url))
+        super().__init__(self._files.location)
+        self._identity: StoreIdentity | None = None
+        self._closing = threading.Lock()
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    @property
+    def identity(self) -> StoreIdentity:
+        """Who this store is; known after ``open``."""
+        if self._identity is None:
+            raise StoreUnavailable("it is not open")
+        return self._identity
+
+    def open(self) -> StoreIdentity:
+        """See ``Backend.open``; does nothing when it is open."""
+        if self._engine is not None:
+            return self.identity
+        self._files.lock()
+        try:
+            self._files.inspect()
+            self._files.prepare()
+            self._engine = self._files.engine()
+            with self._write() as connection:
+                store_id = establish(connection)
+            self._files.remember(store_id)
+        except BaseException:
+            self.close()
+            raise
+        self._identity = StoreIdentity(store_id, SCHEMA_VERSION, self._files.location)
+        return self._identity
+
+    def close(self) -> None:
+        """Release the database and its lock; idempotent."""
+        with self._closing:
+            engine, self._engine = self._engine, None
+            if engine is not None:
+                engine.dispose()
+            self._files.unlock()
+
+    @contextmanager
+    def _write(self) -> Generator[Connection]:
+        with self._read() as connection, connection.execution_options(**{WRITE: True}).begin():
+            yield connection
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    def next_term(self) -> int:
+        """See ``Backend.next_term``."""
+        with self._write() as connection:
+            connection.execute(update(META).values(term=META.c.term + 1))
+            return connection.execute(select(META.c.term)).scalar_one()
+
+    def create(self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession]) -> bool:
+        """See ``Backend.create``."""
+        with self._write() as connection:
+            if _first_answer(connection, tenant, command_id, digest) is not None:
+                return False
+            taken = sql_append.taken_names(connection, tenant, sessions)
+            error = unfit(tenant, sessions) or occupied(sessions, taken)
+            if error is not None:
+                raise error
+            sql_append.insert_sessions(connection, sessions)
+            _remember(connection, tenant, command_id, digest, True)
+        return True
+
+    def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
+        """See ``Backend.destroy``."""
+        with self._write() as connection:
+            first = _first_answer(connection, tenant, command_id, digest)
+            if first is not None:
+                return first
+            for table in BELONGINGS:
+                connection.execute(delete(table).where(of_journal(table, tenant, journal_id)))
+            mine = of_journal(SESSIONS, tenant, journal_id)
+            removed = connection.execute(delete(SESSIONS).where(mine)).rowcount > 0
+            _remember(connection, tenant, command_id, digest, removed)
+        return removed
+
+    def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
+        """See ``Backend.acquire``."""
+        mine = of_journal(SESSIONS, tenant, journal_id)
+        with self._write() as connection:
+            store_term = connection.execute(select(META.c.term)).scalar_one()
+            query = select(_S.session_id, _S.epoch, _S.head_seq, _S.term, _S.assignment_no).where(mine)
+            found = connection.execute(query).one_or_none()
+            if found is None:
+                raise SessionNotFound(journal_id)
+            if term < store_term:
+                raise Fenced(journal_id, term, store_term)
+            if (term, assignment_no) < (found.term, found.assignment_no):
+                raise Fenced(journal_id, assignment_no, found.assignment_no)
+            epoch = found.epoch + 1
+            changed = update(SESSIONS).where(mine).values(epoch=epoch, term=term, assignment_no=assignment_no)
+            connection.execute(changed)
+        return Acquired(epoch, found.head_seq)
+
+    def append(self, parts: Sequence[AppendPart]) -> list[Appended | Refused]:
+        """See ``Backend.append``."""
+        with self._write() as connection:
+            return sql_append.append(connection, parts)
+
+    def put_snapshot(self, tenant: str, journal_id: str, snapshot: Snapshot) -> bool:
+        """See ``Backend.put_snapshot``."""
+        of = SNAPSHOTS.c
+        mine = of_journal(SNAPSHOTS, tenant, journal_id)
+        with self._write() as connection:
+            row = session_row(connection, of_journal(SESSIONS, tenant, journal_id))
+            if row is None or snapshot.epoch != row.epoch or snapshot.seq > row.head_seq:
+                return False
+            newest = connection.execute(select(func.max(of.seq)).where(mine)).scalar_one()
+            if newest is not None and newest > snapshot.seq:
+                return False
+            connection.execute(delete(SNAPSHOTS).where(mine))
+            values = {"seq": snapshot.seq, "version": snapshot.version, "epoch": snapshot.epoch, "body": snapshot.body}
+            connection.execute(insert(SNAPSHOTS).values(tenant=tenant, journal_id=journal_id, **values))
+        return True
+
+    def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
+        """See ``Backend.put_result``."""
+        values = {"call_id": result.call_id, "attempt": result.attempt, "outcome": result.outcome}
+        with self._write() as connection:
+            if session_row(connection, of_journal(SESSIONS, tenant, journal_id)) is not None:
+                rows = [{"tenant": tenant, "journal_id": journal_id, **values}]
+                sql_append.upsert(connection, RESULTS, rows, replace=False)
+
+    def delivered(self, tenant: str, journal_id: str, seqs: Sequence[int]) -> None:
+        """See ``Backend.delivered``."""
+        mine = of_journal(OUTBOX, tenant, journal_id) & OUTBOX.c.seq.in_(seqs)
+        with self._write() as connection:
+            connection.execute(update(OUTBOX).where(mine).values(delivered=1))
+
+    def purge(self, now: datetime) -> int:
+        """See ``Backend.purge``."""
+        held = select(BLOB_REFS.c.journal_id).where(
+            BLOB_REFS.c.tenant == BLOBS.c.tenant, BLOB_REFS.c.digest == BLOBS.c.digest
+        )
+        with self._write() as connection:
+            old = connection.execute(delete(COMMANDS).where(COMMANDS.c.at < micros(now - COMMAND_MEMORY)))
+            unheld = connection.execute(delete(BLOBS).where(~held.exists()))
+            return old.rowcount + unheld.rowcount
+
+    def health(self) -> None:
+        """See ``Backend.health``; writes one row's own value back."""
+        self._files.check_present()
+        with self._write() as connection:
+            connection.execute(update(META).values(term=META.c.term))
+
+    def stats(self) -> dict[str, Any]:
+        """See ``Backend.stats``: the store's id and place, sessions, records, bytes."""
+        with self._read() as connection:
+            sessions, records = connection.execute(select(func.count(), func.sum(_S.head_seq))).one()
+            size = connection.execute(text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))
+            figures = {"sessions": sessions, "records": records or 0, "bytes": size.scalar_one()}
+        return {"kind": "sqlite", "store_id": self.identity.store_id, "location": self._files.location, **figures}
+
+
+def _sqlite_path(url: str) -> str:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise InvalidConfig("The store's URL is malformed; write sqlite:///path/greenroom.db.") from None
+    if parsed.drivername not in {"sqlite", "sqlite+pysqlite"}:
+        name = parsed.get_backend_name()
+        raise InvalidConfig(f"This release has no store on {name!r}: use sqlite:///path/greenroom.db or memory:.")
+    return parsed.database or ""
+
+
+def _first_answer(connection: Connection, tenant: str, command_id: str, digest: str) -> bool | None:
+    of = COMMANDS.c
+    query = select(of.digest, of.outcome).where(of.tenant == tenant, of.command_id == command_id)
+    found = connection.execute(query).one_or_none()
+    if found is None:
+        return None
+    if found.digest != digest:
+        raise CommandConflict(command_id)
+    return bool(found.outcome)
+
+
+def _remember(connection: Connection, tenant: str, command_id: str, digest: str, outcome: bool) -> None:
+    values = {"command_id": command_id, "digest": digest, "outcome": int(outcome), "at": micros(utc_now())}
+    connection.execute(insert(COMMANDS).values(tenant=tenant, **values))

@@ -1,0 +1,233 @@
+"""Reads over SQL: the half of the backend that needs no write lock, each a statement or two.
+
+Above is ``sql``, which adds the writes; below are ``rows`` and the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import ValidationError
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, func, select, tuple_
+
+from actors.domain.actions import Action
+from actors.domain.journal import Filter, FirstOutcome, OutboxRow, Snapshot, StoredRecord, StoredResult
+from actors.domain.session import SessionInfo, SessionState
+from actors.errors import SessionNotFound, StoreCorrupt, StoreUnavailable
+from actors.storage.failures import translated
+from actors.storage.moments import maybe_moment, micros
+from actors.storage.rows import RECORD_COLUMNS, info_of, record_of
+from actors.storage.rules import PAGE_BYTES, cursor, read_cursor, session_key
+from actors.storage.schema import (
+    ACTIONS,
+    BLOBS,
+    CLAIMED,
+    HAS_PARENT,
+    HAS_TIMER,
+    NEEDS_ACTOR,
+    OUTBOX,
+    PENDING,
+    RECORDS,
+    RESULTS,
+    SESSIONS,
+    SNAPSHOTS,
+    UNDELIVERED,
+)
+
+_S: Final = SESSIONS.c
+_R: Final = RECORDS.c
+
+_FETCH: Final = 64
+"""Rows taken from the database at a time, so that a page of large records stops near its limit of bytes."""
+
+
+def of_journal(table: Table, tenant: str, journal_id: str) -> ColumnElement[bool]:
+    """The condition that a row belongs to a journal."""
+    return (table.c.tenant == tenant) & (table.c.journal_id == journal_id)
+
+
+def session_row(connection: Connection, where: ColumnElement[bool]) -> SessionInfo | None:
+    """The one session that matches."""
+    found = connection.execute(select(SESSIONS).where(where)).one_or_none()
+    return None if found is None else info_of(found)
+
+
+def _matching(tenant: str, wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions = [_S.tenant == tenant]
+    if wanted.state is not None:
+        conditions.append(_S.state == wanted.state)
+    if wanted.activity is not None:
+        conditions.append(_S.activity == wanted.activity)
+    if wanted.parent_journal_id is not None:
+        conditions += [_S.parent_journal_id == wanted.parent_journal_id, HAS_PARENT]
+    if wanted.roots_only:
+        conditions.append(_S.parent_journal_id.is_(None))
+    if wanted.name_contains:
+        conditions.append(_S.name_key.contains(wanted.name_contains.casefold(), autoescape=True))
+    return conditions
+
+
+class SqlReads:
+    """Reads on short-lived connections.
+
+    Args:
+        location: What errors call the store.
+    """
+
+    blocks = True
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+        self._engine: Engine | None = None
+
+    @contextmanager
+    def _read(self) -> Generator[Connection]:
+        if self._engine is None:
+            raise StoreUnavailable("it is not open")
+        try:
+            with translated(self._location), self._engine.connect() as connection:
+                yield connection
+        except ValidationError as error:
+            raise StoreCorrupt(self._location, "a row does not have the form that was written") from error
+
+    def find(self, tenant: str, session_id: str) -> SessionInfo | None:
+        """See ``Backend.find``."""
+        mine = (_S.tenant == tenant) & (_S.session_key == session_key(session_id)) & (_S.session_id == session_id)
+        with self._read() as connection:
+            return session_row(connection, mine)
+
+    def row(self, tenant: str, journal_id: str) -> SessionInfo | None:
+        """See ``Backend.row``."""
+        with self._read() as connection:
+            return session_row(connection, of_journal(SESSIONS, tenant, journal_id))
+
+    def rows(
+        self, tenant: str, wanted: Filter, *, after: str | None = None, limit: int = 100
+    ) -> tuple[tuple[SessionInfo, ...], str | None]:
+        """See ``Backend.rows``."""
+        query = select(SESSIONS).where(*_matching(tenant, wanted))
+        if after is not None:
+            query = query.where(tuple_(_S.updated_at, _S.journal_id) < tuple_(*read_cursor(after)))
+        with self._read() as connection:
+            ordered = query.order_by(_S.updated_at.desc(), _S.journal_id.desc())
+            found = connection.execute(ordered.limit(limit + 1)).all()
+            page = found[:limit]
+            more = cursor(page[-1].updated_at, page[-1].journal_id) if page and len(found) > limit else None
+            return tuple(map(info_of, page)), more
+
+    def count(self, tenant: str, wanted: Filter) -> int:
+        """See ``Backend.count``."""
+        query = select(func.count()).select_from(SESSIONS).where(*_matching(tenant, wanted))
+        with self._read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def records(self, tenant: str, journal_id: str, *, after: int = 0, limit: int = 1000) -> tuple[StoredRecord, ...]:
+        """See ``Backend.records``."""
+        query = select(*RECORD_COLUMNS).where(of_journal(RECORDS, tenant, journal_id), _R.seq > after)
+        with self._read() as connection:
+            page = _page(connection, query.order_by(_R.seq).limit(limit))
+            if not page and session_row(connection, of_journal(SESSIONS, tenant, journal_id)) is None:
+                raise SessionNotFound(journal_id)
+        return tuple(page)
+
+    def first_outcome(self, tenant: str, journal_id: str, command_id: str) -> FirstOutcome | None:
+        """See ``Backend.first_outcome``."""
+        mine = of_journal(RECORDS, tenant, journal_id)
+        query = select(_R.seq, _R.digest, _R.type).where(mine, _R.cause == command_id, CLAIMED)
+        with self._read() as connection:
+            found = connection.execute(query).one_or_none()
+            return None if found is None else FirstOutcome(found.seq, found.digest, found.type)
+
+    def snapshot(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot | None:
+        """See ``Backend.snapshot``."""
+        of = SNAPSHOTS.c
+        query = select(of.seq, of.version, of.epoch, of.body).where(of_journal(SNAPSHOTS, tenant, journal_id))
+        if upto is not None:
+            query = query.where(of.seq <= upto)
+        with self._read() as connection:
+            found = connection.execute(query.order_by(of.seq.desc()).limit(1)).one_or_none()
+            return None if found is None else Snapshot(found.seq, found.version, found.epoch, bytes(found.body))
+
+    def blobs(self, tenant: str, digests: Sequence[str]) -> dict[str, bytes]:
+        """See ``Backend.blobs``."""
+        query = select(BLOBS.c.digest, BLOBS.c.body).where(BLOBS.c.tenant == tenant, BLOBS.c.digest.in_(digests))
+        with self._read() as connection:
+            return {digest: bytes(body) for digest, body in connection.execute(query)}
+
+    def actions(
+        self,
+        tenant: str,
+        *,
+        journal_id: str | None = None,
+        pending: bool = True,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> tuple[tuple[Action, ...], str | None]:
+        """See ``Backend.actions``."""
+        of = ACTIONS.c
+        query = select(of.requested_at, of.action_id, of.body).where(of.tenant == tenant)
+        if journal_id is not None:
+            query = query.where(of.journal_id == journal_id)
+        if pending:
+            query = query.where(PENDING)
+        if after is not None:
+            query = query.where(tuple_(of.requested_at, of.action_id) > tuple_(*read_cursor(after)))
+        with self._read() as connection:
+            found = connection.execute(query.order_by(of.requested_at, of.action_id).limit(limit + 1)).all()
+            page = found[:limit]
+            more = cursor(page[-1].requested_at, page[-1].action_id) if page and len(found) > limit else None
+            return tuple(Action.model_validate_json(bytes(each.body)) for each in page), more
+
+    def outbox(self, tenant: str, journal_id: str, *, limit: int = 100) -> tuple[OutboxRow, ...]:
+        """See ``Backend.outbox``."""
+        of = OUTBOX.c
+        query = select(of.seq, of.target_journal_id, of.body).where(of_journal(OUTBOX, tenant, journal_id), UNDELIVERED)
+        with self._read() as connection:
+            found = connection.execute(query.order_by(of.seq).limit(limit))
+            return tuple(OutboxRow(seq, target, bytes(body)) for seq, target, body in found)
+
+    def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
+        """See ``Backend.results``."""
+        of = RESULTS.c
+        query = select(of.call_id, of.attempt, of.outcome).where(of_journal(RESULTS, tenant, journal_id))
+        with self._read() as connection:
+            found = connection.execute(query.order_by(of.call_id, of.attempt))
+            return tuple(StoredResult(call_id, attempt, bytes(outcome)) for call_id, attempt, outcome in found)
+
+    def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
+        """See ``Backend.due``."""
+        active = _S.state == SessionState.active.value
+        senders = select(OUTBOX.c.tenant, OUTBOX.c.journal_id).where(UNDELIVERED).distinct()
+        # Three queries, each on an index of its own; one with OR would read every session.
+        queries = (
+            select(SESSIONS).where(NEEDS_ACTOR).order_by(_S.updated_at),
+            select(SESSIONS).where(HAS_TIMER, _S.wake_at <= micros(now), active).order_by(_S.wake_at),
+            select(SESSIONS).where(tuple_(_S.tenant, _S.journal_id).in_(senders)),
+        )
+        found: dict[tuple[str, str], SessionInfo] = {}
+        with self._read() as connection:
+            for query in queries:
+                rows = map(info_of, connection.execute(query.limit(limit)))
+                found |= {(row.tenant, row.journal_id): row for row in rows}
+        return tuple(found.values())[:limit]
+
+    def next_wake(self) -> datetime | None:
+        """See ``Backend.next_wake``."""
+        query = select(func.min(_S.wake_at)).where(HAS_TIMER, _S.state == SessionState.active.value)
+        with self._read() as connection:
+            return maybe_moment(connection.execute(query).scalar_one())
+
+
+def _page(connection: Connection, query: Select[Any]) -> list[StoredRecord]:
+    page: list[StoredRecord] = []
+    size = 0
+    with connection.execute(query) as result:
+        for found in result.yield_per(_FETCH):
+            page.append(record_of(found))
+            size += len(page[-1].body)
+            if size >= PAGE_BYTES:
+                break
+    return page

@@ -1,0 +1,217 @@
+"""The boundary between commits and those who wait for them: readers of a journal, and the registry.
+
+Above is ``service``, which announces each commit; nothing here reads the store. Everything is bounded: readers in
+number, what waits for a slow one in bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from actors.domain.journal import StoredRecord
+from actors.domain.session import SessionInfo, SessionState
+from actors.errors import GreenroomError, Overloaded, SessionNotFound, StoreUnavailable
+
+MAX_READERS: Final = 10_000
+"""Waits and followers at a time: some 2 KB each; a replica that needs more is one of many."""
+
+_FEED_RECORDS: Final = 256
+_FEED_BYTES: Final = 1024 * 1024
+"""What may wait for one follower; one that is further behind reads from the store again, in its own time."""
+
+_HINTS: Final = 10_000
+"""Journals whose last hint is remembered, and hints that may wait for one subscriber. One that is lost costs time, not
+work: the registry also looks by itself."""
+
+Key = tuple[str, str]
+"""Tenant and journal id."""
+
+
+class Subscription:
+    """What one reader has not seen yet of a journal.
+
+    Args:
+        key: The journal.
+    """
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+        self._feed: list[StoredRecord] = []
+        self._bytes = 0
+        self._lagging = False
+        self._over: GreenroomError | None = None
+        self._news = asyncio.Event()
+
+    def push(self, records: tuple[StoredRecord, ...]) -> None:
+        """Committed records; dropped when too many wait, which the reader finds out by their numbers."""
+        self._bytes += sum(len(record.body) for record in records)
+        if len(self._feed) + len(records) > _FEED_RECORDS or self._bytes > _FEED_BYTES:
+            self._clear()
+            self._lagging = True
+        else:
+            self._feed += records
+        self._news.set()
+
+    def end(self, error: GreenroomError) -> None:
+        """Nothing more will come."""
+        self._over = error
+        self._news.set()
+
+    async def next(self, after: int) -> tuple[StoredRecord, ...]:
+        """The records that follow ``after``, as soon as there are some; empty when some are missing before them.
+
+        Raises:
+            SessionNotFound: The journal was destroyed.
+            StoreUnavailable: The store was closed.
+        """
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if self._over is not None:
+                raise self._over
+            fresh = tuple(record for record in self._feed if record.seq > after)
+            complete = not self._lagging and (not fresh or fresh[0].seq == after + 1)
+            self._clear()
+            self._lagging = False
+            if not complete:
+                return ()
+            if fresh:
+                return fresh
+
+    def _clear(self) -> None:
+        self._feed.clear()
+        self._bytes = 0
+
+
+class Watchers:
+    """The readers of all journals.
+
+    Args:
+        limit: How many there may be.
+    """
+
+    def __init__(self, limit: int = MAX_READERS) -> None:
+        self._limit = limit
+        self._count = 0
+        self._of: dict[Key, set[Subscription]] = {}
+
+    @property
+    def count(self) -> int:
+        """Readers that wait."""
+        return self._count
+
+    @contextmanager
+    def subscribed(self, key: Key) -> Generator[Subscription]:
+        """A subscription from now on.
+
+        Raises:
+            Overloaded: There are too many.
+        """
+        if self._count >= self._limit:
+            raise Overloaded("readers that wait for records")
+        subscription = Subscription(key)
+        self._count += 1
+        self._of.setdefault(key, set()).add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._count -= 1
+            others = self._of.get(key)
+            if others is not None:
+                others.discard(subscription)
+                if not others:
+                    del self._of[key]
+
+    def committed(self, key: Key, records: tuple[StoredRecord, ...]) -> None:
+        """Tell the journal's readers of new records."""
+        for subscription in self._of.get(key, ()):
+            subscription.push(records)
+
+    def destroyed(self, key: Key) -> None:
+        """Tell the journal's readers that it is no more."""
+        for subscription in self._of.get(key, ()):
+            subscription.end(SessionNotFound(key[1]))
+
+    def close(self) -> None:
+        """Tell all readers that the store is closed."""
+        for subscription in [one for readers in self._of.values() for one in readers]:
+            subscription.end(StoreUnavailable("it is being closed"))
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a commit may mean for the registry.
+
+    Attributes:
+        needs_actor: The session has work to do now.
+        wake_at: Its nearest timer, while it is active.
+        outbox: It wrote messages to other sessions in this commit.
+    """
+
+    tenant: str
+    journal_id: str
+    needs_actor: bool
+    wake_at: datetime | None = None
+    outbox: bool = False
+
+
+class HintFeed:
+    """Hints that one subscriber has not taken yet: at most one per journal, the newest."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[Key, Hint] = OrderedDict()
+        self._news = asyncio.Event()
+
+    def push(self, hint: Hint) -> None:
+        """Add a hint; the oldest is dropped when too many wait."""
+        key = (hint.tenant, hint.journal_id)
+        before = self._waiting.pop(key, None)
+        outbox = hint.outbox or (before is not None and before.outbox)
+        self._waiting[key] = Hint(hint.tenant, hint.journal_id, hint.needs_actor, hint.wake_at, outbox)
+        if len(self._waiting) > _HINTS:
+            self._waiting.popitem(last=False)
+        self._news.set()
+
+    async def next(self) -> tuple[Hint, ...]:
+        """All that wait, oldest first, as soon as there is one."""
+        await self._news.wait()
+        self._news.clear()
+        hints = tuple(self._waiting.values())
+        self._waiting.clear()
+        return hints
+
+
+class Hints:
+    """Tells subscribers what changes for the registry, and only what changes."""
+
+    def __init__(self) -> None:
+        self._feeds: set[HintFeed] = set()
+        self._last: OrderedDict[Key, tuple[bool, datetime | None]] = OrderedDict()
+
+    @contextmanager
+    def subscribed(self) -> Generator[HintFeed]:
+        """A feed of hints from now on."""
+        feed = HintFeed()
+        self._feeds.add(feed)
+        try:
+            yield feed
+        finally:
+            self._feeds.discard(feed)
+
+    def committed(self, row: SessionInfo, *, outbox: bool) -> None:
+        """Look at a row that was just committed."""
+        key = (row.tenant, row.journal_id)
+        standing = (row.needs_actor, row.wake_at if row.state is SessionState.active else None)
+        changed = self._last.pop(key, (False, None)) != standing
+        self._last[key] = standing
+        if len(self._last) > _HINTS:
+            self._last.popitem(last=False)
+        if changed or outbox:
+            for feed in self._feeds:
+                feed.push(Hint(row.tenant, row.journal_id, *standing, outbox))

@@ -1,0 +1,84 @@
+"""The actor that owns one store: a thin shell around ``StoreService``.
+
+It is pinned to the node that has the database's files. Sessions, readers and the registry reach it over the data plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import ray
+from pydantic import SecretStr
+
+from actors.errors import InternalError
+from actors.peers import Peer
+from actors.served import Served
+from actors.storage.open import open_backend
+from actors.storage.handlers import store_handlers
+from actors.storage.service import StoreService
+
+
+class StoreActor:
+    """One store. ``open`` has to be called first; when Ray restarts the process it opens itself.
+
+    Args:
+        url: The store's URL.
+        token: The data plane's.
+    """
+
+    def __init__(self, name: str, url: str, runtime: str, token: SecretStr, data_plane: bool) -> None:
+        self._name = name
+        self._url = url
+        self._runtime = runtime
+        self._token = token
+        self._data_plane = data_plane
+        self._service: StoreService | None = None
+        self._served: Served | None = None
+        self._opening: asyncio.Task[Peer] | None = None
+        if ray.get_runtime_context().was_current_actor_reconstructed:
+            self._opening = asyncio.get_event_loop().create_task(self._open())
+
+    async def open(self) -> Peer:
+        """Open the database and serve it.
+
+        Raises:
+            StoreInUse, StoreNotWritable, StoreCorrupt, StoreLost, InvalidConfig.
+        """
+        if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
+            self._opening = asyncio.get_running_loop().create_task(self._open())
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> Peer:
+        service = StoreService(await asyncio.to_thread(open_backend, self._url))
+        await service.open()
+        self._service = service
+        self._served = Served(store_handlers(service))
+        address = ""
+        if self._data_plane:
+            # Always the same address: whoever was connected finds the store again after a restart.
+            address = await self._served.listen(self._runtime, "store", self._token.get_secret_value(), fixed=True)
+        return Peer(name=self._name, node_id=ray.get_runtime_context().get_node_id(), address=address)
+
+    async def invoke(self, method: str, args: dict[str, Any]) -> list[Any]:
+        """The data plane's methods as a Ray method."""
+        if self._served is None:
+            return [False, {"type": "StoreUnavailable", "args": ["it is being opened", 0.2]}]
+        return await self._served.invoke(method, args)
+
+    async def watch(self) -> None:
+        """Never returns: whoever waits for it learns of this process's death at once."""
+        await asyncio.get_running_loop().create_future()
+
+    async def pid(self) -> int:
+        """The process, for tests that kill it."""
+        return os.getpid()
+
+    async def close(self) -> None:
+        """Commit what is queued and release the database."""
+        if self._served is not None:
+            await self._served.close()
+        if self._service is None:
+            raise InternalError("store closed before it was opened")
+        await self._service.close()

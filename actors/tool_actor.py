@@ -1,0 +1,48 @@
+"""The actor that runs tools: the only place of user code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from actors.cluster_links import Links
+from actors.domain.tools import ToolDefinition
+from actors.effect_host import HostLimits
+from actors.host_actor import HostActor
+from actors.peers import RuntimeInfo, Toolbox
+from actors.tools.executor import ToolExecutor
+from actors.tools.given import as_tool
+from actors.tools.leftovers import HOST_MARK
+from actors.tools.registry import ToolRegistry
+
+
+class ToolActor(HostActor):
+    """A tool host. Its tools are the built-in ones and those it is opened with."""
+
+    _definitions: tuple[ToolDefinition, ...] = ()
+
+    async def open(self, info: RuntimeInfo, tools: tuple[Any, ...], running: int) -> Toolbox:
+        """Take part in a runtime.
+
+        Args:
+            tools: Functions made by ``@tool``, or their import strings.
+            running: Calls that run at the same time.
+
+        Raises:
+            InvalidConfig: a tool cannot be loaded, or two have one name.
+        """
+        if self._peer is None:
+            registry = ToolRegistry.with_builtins({HOST_MARK: self._name})
+            for one in tools:
+                registry.register(as_tool(one))
+            self._definitions = registry.definitions()
+            executor = ToolExecutor(Path(info.world.workspace) if info.world.workspace else None, registry)
+            links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
+            await self._start(info, "tools", executor, HostLimits(running=running), links)
+        return await self.toolbox()
+
+    async def toolbox(self) -> Toolbox:
+        """The host and its tools."""
+        peer = await self.describe()
+        assert peer is not None, "a toolbox is asked of an open host"
+        return Toolbox(host=peer, definitions=self._definitions)

@@ -1,0 +1,122 @@
+"""Boundary between a tool and the process that runs it: what a tool is given, and what it hands back.
+
+Above is the executor (``actors.tools.executor``), which validates arguments, bounds time and output and turns errors
+into outcomes. Below are the tools themselves.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from actors.domain.calls import Outcome, ToolOutcome
+from actors.domain.tools import ToolDefinition
+
+MAX_OUTPUT_BYTES = 100 * 1024
+"""Text of one result: about 25,000 tokens, more than a model reads with profit."""
+
+MAX_READ_LINES = 2000
+"""Lines of one read; the next read goes on at the offset that the notice names."""
+
+MAX_LINE_CHARS = 2000
+"""Longer lines are generated or minified, and their tail says nothing to a model."""
+
+_MARKER = "\n[... output truncated: {dropped} more bytes ...]\n"
+
+
+def _record_nowhere(facts: Mapping[str, Any]) -> None:
+    del facts
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a running tool knows of its call.
+
+    Attributes:
+        call_id: The same over all attempts of the call: the idempotency key for what the tool does elsewhere.
+        workspace: Canonical directory that the tool works in.
+        emit: Takes a piece of output for those who watch; never blocks.
+        timeout_s: Seconds that the call may take.
+        record: Keeps facts that must be known even when no outcome is handed back, such as the hashes of a file
+            before and after a change that is about to be made.
+    """
+
+    call_id: str
+    tenant: str
+    session_id: str
+    workspace: Path
+    emit: Callable[[str], None]
+    timeout_s: float
+    record: Callable[[Mapping[str, Any]], None] = _record_nowhere
+
+
+class Tool(ABC):
+    """Something that a model can call.
+
+    Attributes:
+        definition: The tool as the model and the loop see it.
+        bounds_itself: Whether the tool ends by itself within ``timeout_s``, with what it has by then.
+    """
+
+    definition: ToolDefinition
+    bounds_itself: ClassVar[bool] = False
+
+    @abstractmethod
+    async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
+        """Do it. ``args`` fit the definition's schema.
+
+        Raises:
+            ToolError: The tool says no; its sentence goes to the model.
+        """
+
+    async def reconcile(
+        self, args: dict[str, Any], ctx: ToolContext, recorded: Mapping[str, Any]
+    ) -> ToolOutcome | None:
+        """Find out what became of a call whose outcome was lost.
+
+        Args:
+            args: The call's arguments.
+            ctx: The call's context.
+            recorded: What the call recorded before its host died; may be empty.
+
+        Returns:
+            The outcome when the call has taken effect, and None when it has not, or when nobody can tell.
+        """
+        del args, ctx, recorded
+        return None
+
+
+def succeeded(content: str, **metadata: Any) -> ToolOutcome:
+    """The outcome of a call that worked."""
+    return ToolOutcome(outcome=Outcome.ok, content=content, metadata=metadata)
+
+
+def failed(content: str, **metadata: Any) -> ToolOutcome:
+    """The outcome of a call that did not work."""
+    return ToolOutcome(outcome=Outcome.error, content=content, exit_code=1, metadata=metadata)
+
+
+def capped(text: str, limit: int = MAX_OUTPUT_BYTES) -> str:
+    """The text within ``limit`` bytes of UTF-8; what is cut is counted in a marker at its end.
+
+    >>> capped("abc")
+    'abc'
+    """
+    raw = text.encode(errors="replace")
+    if len(raw) <= limit:
+        return raw.decode()
+    kept = raw[: max(0, limit - len(_MARKER) - 20)].decode(errors="ignore")
+    return kept + _MARKER.format(dropped=len(raw) - len(kept.encode()))
+
+
+def schema(properties: Mapping[str, Mapping[str, Any]], *required: str) -> dict[str, Any]:
+    """A JSON Schema of an object with these properties and no others."""
+    return {
+        "type": "object",
+        "properties": {name: dict(value) for name, value in properties.items()},
+        "required": list(required),
+        "additionalProperties": False,
+    }

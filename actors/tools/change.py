@@ -1,0 +1,151 @@
+"""The tools that change files: ``write`` and ``edit``. Both replace the file in one step.
+
+``write`` is idempotent: the second run puts the same bytes there. ``edit`` is not, since a new text that holds the
+old one can be applied twice; it is ``unsafe`` and can be reconciled by the hashes that it records before the rename.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from actors.domain.calls import ToolOutcome
+from actors.domain.tools import EffectClass, ToolDefinition
+from actors.errors import ToolError
+from actors.tools.base import Tool, ToolContext, schema, succeeded
+from actors.tools.files import PATH
+from actors.tools.replace import MAX_FILE_BYTES, OldFile, read_old, replace
+from actors.tools.threads import Stop, stoppable
+from actors.tools.workspace import Place, locate
+
+
+class WriteTool(Tool):
+    """Writes a whole file."""
+
+    definition = ToolDefinition(
+        name="write",
+        description="Write a file, with the directories on its way; what was in it before is replaced.",
+        parameters=schema({"file_path": PATH, "content": {"type": "string"}}, "file_path", "content"),
+        effect=EffectClass.idempotent,
+    )
+
+    async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
+        """Put ``content`` into the file."""
+        path, data = args["file_path"], _encoded(args["content"])
+
+        def work(stop: Stop) -> ToolOutcome:
+            with locate(str(ctx.workspace), path, create_parents=True) as place:
+                old = read_old(place, stop)
+                facts = replace(place, old, data, stop=stop, record=ctx.record, only_if_unchanged=False)
+            return _written(place, data, facts)
+
+        return await stoppable(work)
+
+    async def reconcile(
+        self, args: dict[str, Any], ctx: ToolContext, recorded: Mapping[str, Any]
+    ) -> ToolOutcome | None:
+        """Whether the file holds ``content`` now."""
+        data = _encoded(args["content"])
+
+        def work(stop: Stop) -> ToolOutcome | None:
+            with locate(str(ctx.workspace), args["file_path"]) as place:
+                old = read_old(place, stop)
+                return _written(place, data, dict(recorded)) if old.data == data else None
+
+        return await stoppable(work)
+
+
+class EditTool(Tool):
+    """Replaces text in a file."""
+
+    definition = ToolDefinition(
+        name="edit",
+        description=(
+            "Replace old_string by new_string in a file. old_string must occur exactly once, with all its white "
+            "space, unless replace_all is true."
+        ),
+        parameters=schema(
+            {
+                "file_path": PATH,
+                "old_string": {"type": "string", "description": "The text to replace; not empty."},
+                "new_string": {"type": "string", "description": "What takes its place."},
+                "replace_all": {"type": "boolean", "default": False},
+            },
+            "file_path",
+            "old_string",
+            "new_string",
+        ),
+        effect=EffectClass.unsafe,
+    )
+
+    async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
+        """Put ``new_string`` in the place of ``old_string``."""
+        old, new = _encoded(args["old_string"]), _encoded(args["new_string"])
+        every = bool(args.get("replace_all", False))
+
+        def work(stop: Stop) -> ToolOutcome:
+            with locate(str(ctx.workspace), args["file_path"]) as place:
+                file = read_old(place, stop)
+                data, count = _edited(place, file, old, new, every=every)
+                facts = replace(place, file, data, stop=stop, record=ctx.record, only_if_unchanged=True)
+            return _replaced(place, count, facts | {"replacements": count})
+
+        return await stoppable(work)
+
+    async def reconcile(
+        self, args: dict[str, Any], ctx: ToolContext, recorded: Mapping[str, Any]
+    ) -> ToolOutcome | None:
+        """Whether the file has the hash that was recorded before the rename."""
+        after = recorded.get("after_sha256")
+
+        def work(stop: Stop) -> ToolOutcome | None:
+            with locate(str(ctx.workspace), args["file_path"]) as place:
+                if after is None or read_old(place, stop).digest != after:
+                    return None
+                return _replaced(place, None, dict(recorded))
+
+        return await stoppable(work)
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise ToolError("The text has half of a surrogate pair in it, which is not valid Unicode.") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ToolError(f"The text is larger than {MAX_FILE_BYTES >> 20} MiB.")
+    return data
+
+
+def _edited(place: Place, file: OldFile, old: bytes, new: bytes, *, every: bool) -> tuple[bytes, int]:
+    if not old:
+        raise ToolError("old_string must not be empty. Use write to make a new file.")
+    if not file.exists:
+        raise ToolError(f"There is no file or directory {place.asked!r}.")
+    if file.data is None:
+        raise ToolError(f"{place.asked!r} is larger than {MAX_FILE_BYTES >> 20} MiB; change it with bash.")
+    if old == new:
+        raise ToolError("old_string and new_string are the same; there is nothing to change.")
+    count = file.data.count(old)
+    if count == 0:
+        hint = " The file's lines end with CR LF." if b"\n" in old and b"\r\n" in file.data else ""
+        raise ToolError(f"old_string was not found in {place.asked!r}.{hint} Read the file and copy the text exactly.")
+    if count > 1 and not every:
+        raise ToolError(
+            f"old_string occurs {count} times in {place.asked!r}. Give more of its surroundings, or set replace_all."
+        )
+    if len(file.data) + count * (len(new) - len(old)) > MAX_FILE_BYTES:
+        raise ToolError(f"The file would be larger than {MAX_FILE_BYTES >> 20} MiB.")
+    return file.data.replace(old, new), count
+
+
+def _written(place: Place, data: bytes, facts: dict[str, Any]) -> ToolOutcome:
+    lines = data.count(b"\n") + (bool(data) and not data.endswith(b"\n"))
+    known = facts or {"file_path": place.relative, "after_sha256": hashlib.sha256(data).hexdigest()}
+    return succeeded(f"Wrote {len(data)} bytes ({lines} lines) to {place.relative}.", **known)
+
+
+def _replaced(place: Place, count: int | None, facts: dict[str, Any]) -> ToolOutcome:
+    what = "the text" if count is None else f"{count} occurrence{'' if count == 1 else 's'}"
+    return succeeded(f"Replaced {what} in {place.relative}.", **facts)

@@ -1,0 +1,213 @@
+"""Boundary between the effect host and the tools: a call comes in, an outcome goes out, whatever happens between.
+
+Arguments are validated, time and output are bounded, and every failure becomes an outcome that tells the model what
+to do next. Only cancellation passes through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from jsonschema.protocols import Validator
+
+from actors.domain.calls import CallKey, Delta, Emit, Outcome, ToolCall, ToolOutcome
+from actors.errors import GreenroomError, InvalidConfig, ToolError
+from actors.tools.arguments import check, validator
+from actors.tools.base import MAX_OUTPUT_BYTES, Tool, ToolContext, capped, failed
+from actors.tools.registry import ToolRegistry
+
+BOUND_MARGIN_S = 10.0
+"""What a tool that bounds itself gets beyond its time, to kill what it started and to say what there is so far."""
+
+MAX_METADATA_BYTES = 64 * 1024
+"""Metadata of one outcome as JSON: with the output it stays within a record's 256 KB."""
+
+MAX_IMAGES = 8
+"""Images of one outcome, 4 MiB each: what providers take in one message is of that order."""
+
+MAX_RECORDED = 4096
+"""Calls whose facts are kept. A host asks for those of a cancelled call at once; the oldest were never asked for."""
+
+_MAX_ERROR_CHARS = 2000
+"""Of an exception's text: its beginning says what is wrong."""
+
+_TRANSIENT = re.compile(
+    r"timeout|timed out|connection refused|connection reset|broken pipe|temporarily unavailable|os error (11|35)\b"
+    r"|errno (11|35)\b|rate limit|too many requests|service unavailable|network( is)? unreachable",
+    re.IGNORECASE,
+)
+_RETRY = "This may pass: trying again can help."
+_CHANGE = "Trying the same again will not help: change the arguments, or find another way."
+
+
+class _Run(NamedTuple):
+    """A call that is about to run."""
+
+    tool: Tool
+    args: dict[str, Any]
+    ctx: ToolContext
+
+
+class ToolExecutor:
+    """Runs tool calls for an effect host.
+
+    Args:
+        workspace: Directory for calls that name none; None refuses such calls.
+        registry: The tools; the built-in ones when None.
+    """
+
+    def __init__(self, workspace: Path | str | None, registry: ToolRegistry | None = None) -> None:
+        self.registry = ToolRegistry.with_builtins() if registry is None else registry
+        self.workspace = None if workspace is None else Path(workspace)
+        self._validators: WeakKeyDictionary[Tool, Validator] = WeakKeyDictionary()
+        self._recorded: dict[CallKey, dict[str, Any]] = {}
+
+    async def execute(self, call: ToolCall, emit: Emit) -> ToolOutcome:
+        """Run a call to its end.
+
+        Raises:
+            asyncio.CancelledError: The host cancelled it; ``cancelled`` tells what it gave.
+        """
+        started = time.monotonic()
+        try:
+            outcome = await self._run(self._prepare(call, emit))
+        except ToolError as error:
+            outcome = failed(error.message)
+        outcome = self._bounded(call, outcome)
+        # Kept until here only: a cancelled call's facts are still wanted by `cancelled`.
+        self._recorded.pop(call.key, None)
+        return outcome.model_copy(update={"duration_ms": int((time.monotonic() - started) * 1000)})
+
+    def cancelled(self, call: ToolCall, deltas: Sequence[Delta]) -> ToolOutcome:
+        """The outcome of a cancelled call: the output so far, and what it has recorded."""
+        text = "".join(delta.text for delta in deltas if delta.channel == "output")
+        lost = f"[{deltas[0].index} earlier pieces of output are lost]\n" if deltas and deltas[0].index else ""
+        note = "[the call was cancelled]"
+        content = f"{capped(lost + text, MAX_OUTPUT_BYTES - len(note) - 1)}\n{note}".lstrip("\n")
+        metadata = self._recorded.pop(call.key, {})
+        return ToolOutcome(
+            outcome=Outcome.cancelled, content=_clean(content), exit_code=1, metadata=_small_metadata(metadata)
+        )
+
+    async def reconcile(self, call: ToolCall, recorded: Mapping[str, Any]) -> ToolOutcome | None:
+        """What became of a call whose outcome was lost with its host; None when nobody can tell, or it never ran.
+
+        Args:
+            call: The call.
+            recorded: What it had recorded; may be empty.
+        """
+        try:
+            run = self._prepare(call, _emit_nowhere)
+            outcome = await run.tool.reconcile(run.args, run.ctx, recorded)
+        except ToolError:
+            return None
+        return None if outcome is None else self._bounded(call, outcome)
+
+    def _prepare(self, call: ToolCall, emit: Emit) -> _Run:
+        tool = self.registry.get(call.name)
+        if tool is None:
+            names = ", ".join(definition.name for definition in self.registry.definitions())
+            raise ToolError(f"Unknown tool: {call.name}. Use one of: {names}.")
+        check(self._validator(tool), call.name, call.args)
+        ctx = ToolContext(
+            call_id=call.call_id,
+            tenant=call.tenant,
+            session_id=call.session_id,
+            workspace=self._workspace(call),
+            emit=lambda text: emit("output", text),
+            timeout_s=tool.definition.timeout_s or call.timeout_s,
+            record=lambda facts: self._record(call.key, facts),
+        )
+        return _Run(tool, call.args, ctx)
+
+    def _validator(self, tool: Tool) -> Validator:
+        found = self._validators.get(tool)
+        if found is None:
+            try:
+                found = self._validators[tool] = validator(tool.definition.parameters)
+            except InvalidConfig as error:
+                raise ToolError(error.message) from error
+        return found
+
+    def _workspace(self, call: ToolCall) -> Path:
+        chosen = Path(call.workspace) if call.workspace else self.workspace
+        if chosen is None:
+            raise ToolError("The session has no workspace. Set SessionConfig.workspace to a directory.")
+        try:
+            canonical = chosen.resolve(strict=True)
+        except (OSError, RuntimeError) as error:
+            raise ToolError(f"The workspace {str(chosen)!r} does not exist on this host.") from error
+        if not canonical.is_dir():
+            raise ToolError(f"The workspace {str(chosen)!r} is not a directory.")
+        return canonical
+
+    def _record(self, key: CallKey, facts: Mapping[str, Any]) -> None:
+        while len(self._recorded) >= MAX_RECORDED:
+            del self._recorded[next(iter(self._recorded))]
+        self._recorded[key] = self._recorded.get(key, {}) | dict(facts)
+
+    async def _run(self, run: _Run) -> ToolOutcome:
+        limit = run.ctx.timeout_s
+        outer = limit + BOUND_MARGIN_S if run.tool.bounds_itself else limit
+        clock = asyncio.timeout(outer)
+        try:
+            async with clock:
+                return await run.tool.run(run.args, run.ctx)
+        except asyncio.CancelledError:
+            if _is_ours():
+                raise
+            return failed(f"Tool execution error: the tool cancelled itself. {_CHANGE}")
+        except Exception as error:
+            if clock.expired():
+                text = f"The call of {run.tool.definition.name} timed out after {limit:g} s and was stopped."
+                return ToolOutcome(outcome=Outcome.timeout, content=text, exit_code=1, metadata={"timed_out": True})
+            if isinstance(error, ToolError):
+                raise
+            return failed(_error_text(error))
+
+    def _bounded(self, call: ToolCall, outcome: ToolOutcome) -> ToolOutcome:
+        known = self._recorded.get(call.key, {}) | outcome.metadata
+        changes: dict[str, Any] = {
+            "content": _clean(capped(outcome.content)),
+            "images": outcome.images[:MAX_IMAGES],
+            "metadata": _small_metadata(known),
+        }
+        return outcome.model_copy(update=changes)
+
+
+def _is_ours() -> bool:
+    """Whether somebody has cancelled the task that runs the call, not the tool itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _error_text(error: Exception) -> str:
+    known = error.message if isinstance(error, GreenroomError) else f"{type(error).__name__}: {error}"
+    text = known[:_MAX_ERROR_CHARS].rstrip(" .")
+    kinds = (TimeoutError, ConnectionError, BlockingIOError)
+    transient = isinstance(error, kinds) or bool(_TRANSIENT.search(text))
+    return f"Tool execution error: {text}. {_RETRY if transient else _CHANGE}"
+
+
+def _clean(text: str) -> str:
+    # Some stores keep no zero characters in text.
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _small_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        size = len(json.dumps(metadata))
+    except (TypeError, ValueError, RecursionError):
+        return {"dropped": "the tool's metadata cannot be written as JSON"}
+    return dict(metadata) if size <= MAX_METADATA_BYTES else {"dropped": f"the tool's metadata has {size} bytes"}
+
+
+def _emit_nowhere(channel: str, text: str) -> None:
+    del channel, text

@@ -1,0 +1,78 @@
+"""Boundary between the tools a host has and those who ask for them by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from actors.domain.tools import ToolDefinition
+from actors.errors import InvalidConfig
+from actors.tools.base import Tool
+from actors.tools.bash import BashTool
+from actors.tools.change import EditTool, WriteTool
+from actors.tools.files import LsTool, ReadTool
+from actors.tools.search import GlobTool, GrepTool
+
+MAX_TOOLS = 512
+"""Tools of one host; providers take 128 in a request, and a session may choose among them."""
+
+
+class ToolRegistry:
+    """Tools by name. A name belongs to one tool; built-in tools cannot be replaced."""
+
+    def __init__(self, tools: Iterable[Tool] = ()) -> None:
+        self._tools: dict[str, Tool] = {}
+        for tool in tools:
+            self.register(tool)
+
+    @classmethod
+    def with_builtins(cls, environment: Mapping[str, str] | None = None) -> ToolRegistry:
+        """A registry of read, write, edit, ls, glob, grep and bash.
+
+        Args:
+            environment: Variables for commands beside the few that come from the host.
+
+        Raises:
+            InvalidConfig: A variable that must not reach commands.
+        """
+        return cls([ReadTool(), WriteTool(), EditTool(), LsTool(), GlobTool(), GrepTool(), BashTool(environment)])
+
+    def register(self, tool: Tool) -> None:
+        """Add a tool; it can be called at once.
+
+        Raises:
+            InvalidConfig: The name is taken, or there are ``MAX_TOOLS`` already.
+        """
+        name = tool.definition.name
+        if name in self._tools:
+            raise InvalidConfig(f"There is a tool {name!r} already. Unregister it first, or choose another name.")
+        if len(self._tools) >= MAX_TOOLS:
+            raise InvalidConfig(f"A host takes at most {MAX_TOOLS} tools.")
+        self._tools[name] = tool
+
+    def unregister(self, name: str) -> bool:
+        """Take a tool away; False when there is none. Running calls go on."""
+        return self._tools.pop(name, None) is not None
+
+    def unregister_prefix(self, prefix: str) -> int:
+        """Take away all tools whose names begin so, such as ``mcp__server__``; returns how many."""
+        names = [name for name in self._tools if name.startswith(prefix)]
+        for name in names:
+            del self._tools[name]
+        return len(names)
+
+    def get(self, name: str) -> Tool | None:
+        """The tool of this name."""
+        return self._tools.get(name)
+
+    def definitions(self) -> tuple[ToolDefinition, ...]:
+        """All definitions by name, so that the same tools always make the same request."""
+        return tuple(self._tools[name].definition for name in sorted(self._tools))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tools
+
+    def __iter__(self) -> Iterator[Tool]:
+        return iter([self._tools[name] for name in sorted(self._tools)])
+
+    def __len__(self) -> int:
+        return len(self._tools)

@@ -1,0 +1,171 @@
+"""Turns as readers see them: waiting for one, and listing those there were. Only the store is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime
+
+from actors.domain import records as r
+from actors.domain.base import Frozen
+from actors.domain.messages import TokenUsage
+from actors.domain.records import Record, decode_record
+from actors.domain.session import Activity, AgentResult, Receipt, TurnEnd, TurnStatus
+from actors.errors import (
+    GreenroomError,
+    InputNotFound,
+    InternalError,
+    ModelAuthFailed,
+    ModelUnavailable,
+    NoModel,
+    TurnFailed,
+    TurnPending,
+    from_wire,
+)
+from actors.session.plan import turn_end
+from actors.session.ports import Store
+from actors.session.state import from_snapshot
+
+_RAISED_AS_THEY_ARE = (ModelAuthFailed, ModelUnavailable, NoModel)
+"""Failures that are about the model and not the turn: callers catch them by their own names."""
+
+
+class TurnInfo(Frozen):
+    """One turn of a session. ``error`` is the sentence of a failed or cancelled one."""
+
+    turn_id: str
+    status: TurnStatus
+    inputs: tuple[str, ...]
+    started_seq: int
+    started_at: datetime
+    ended_seq: int | None = None
+    ended_at: datetime | None = None
+    text: str | None = None
+    usage: TokenUsage = TokenUsage()
+    tool_calls_count: int = 0
+    cost_usd: str | None = None
+    error_code: str | None = None
+    error: str | None = None
+
+
+def result_of(session_id: str, end: TurnEnd, context: tuple[bytes, ...]) -> AgentResult:
+    """The answer of an ended turn.
+
+    Raises:
+        TurnFailed: it failed or was cancelled.
+        ModelAuthFailed, ModelUnavailable, NoModel: the model was the reason.
+    """
+    if end.status is TurnStatus.completed:
+        result = AgentResult(
+            text=end.text,
+            usage=end.usage,
+            tool_calls_count=end.tool_calls_count,
+            turn_id=end.turn_id,
+            cost_usd=end.cost_usd,
+        )
+        return result.with_context(context)
+    raise error_of(session_id, end)
+
+
+def error_of(session_id: str, end: TurnEnd) -> GreenroomError:
+    """The error that a turn without an answer stands for."""
+    known = from_wire({"type": end.code, "args": list(end.error_args)})
+    if isinstance(known, _RAISED_AS_THEY_ARE):
+        return known
+    return TurnFailed(session_id, end.turn_id, end.code, end.message)
+
+
+async def wait_turn(
+    store: Store, tenant: str, receipt: Receipt, *, timeout: float | None = None, until_action: bool = False
+) -> AgentResult:
+    """Wait at the store for the turn that takes an input.
+
+    Raises:
+        TurnPending: ``timeout`` seconds passed, or with ``until_action`` the turn waits for a decision.
+        InputNotFound: the input was withdrawn.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            end = await _end_of(store, tenant, receipt, until_action=until_action)
+    except TimeoutError:
+        raise TurnPending(receipt.session_id, receipt.input_id, receipt.seq) from None
+    snapshot = await store.state(tenant, receipt.journal_id, upto=end.seq)
+    context = tuple(entry.message for entry in from_snapshot(snapshot.body).context)
+    return result_of(receipt.session_id, end, context)
+
+
+async def _end_of(store: Store, tenant: str, receipt: Receipt, *, until_action: bool) -> TurnEnd:
+    turn_id: str | None = None
+    async for batch in store.follow(tenant, receipt.journal_id, after=receipt.seq):
+        asked = False
+        for stored in batch:
+            if stored.type not in _TELLING:
+                continue
+            record = decode_record(stored.body)
+            if isinstance(record, r.InputWithdrawn) and record.data.input_id == receipt.input_id:
+                raise InputNotFound(receipt.input_id)
+            if isinstance(record, r.TurnStarted | r.TurnSteered) and receipt.input_id in record.data.inputs:
+                turn_id = record.turn_id
+            elif isinstance(record, r.TURN_ENDS) and record.turn_id == turn_id:
+                return turn_end(record)
+            asked = asked or (isinstance(record, r.ActionRequested) and record.turn_id == turn_id)
+        if until_action and asked:
+            row = await store.row(tenant, receipt.journal_id)
+            if row is not None and row.activity is Activity.requires_action:
+                raise TurnPending(receipt.session_id, receipt.input_id, receipt.seq, "requires_action")
+    raise InternalError("a journal ended under its reader")
+
+
+_TELLING = frozenset(
+    {
+        "input.withdrawn",
+        "turn.started",
+        "turn.steered",
+        "turn.completed",
+        "turn.failed",
+        "turn.cancelled",
+        "action.requested",
+    }
+)
+"""The records that tell a waiter something; others are not decoded."""
+
+
+def turns_of(records: Iterable[Record], activity: Activity) -> list[TurnInfo]:
+    """The turns in a journal, oldest first. ``activity`` is that of the session now."""
+    turns: dict[str, TurnInfo] = {}
+    for record in records:
+        if isinstance(record, r.TurnStarted):
+            turns[record.turn_id or ""] = TurnInfo(
+                turn_id=record.turn_id or "",
+                status=TurnStatus.running,
+                inputs=record.data.inputs,
+                started_seq=record.seq,
+                started_at=record.at,
+            )
+        elif isinstance(record, r.TurnSteered) and record.turn_id in turns:
+            turn = turns[record.turn_id]
+            turns[record.turn_id] = turn.model_copy(update={"inputs": (*turn.inputs, *record.data.inputs)})
+        elif isinstance(record, r.TURN_ENDS) and record.turn_id in turns:
+            turns[record.turn_id] = _ended(turns[record.turn_id], record)
+    found = list(turns.values())
+    if found and found[-1].status is TurnStatus.running and activity is Activity.requires_action:
+        found[-1] = found[-1].model_copy(update={"status": TurnStatus.requires_action})
+    return found
+
+
+def _ended(turn: TurnInfo, record: r.TurnCompleted | r.TurnFailed | r.TurnCancelled) -> TurnInfo:
+    end = turn_end(record)
+    done = end.status is TurnStatus.completed
+    return turn.model_copy(
+        update={
+            "status": end.status,
+            "ended_seq": end.seq,
+            "ended_at": record.at,
+            "text": end.text if done else None,
+            "usage": end.usage,
+            "tool_calls_count": end.tool_calls_count,
+            "cost_usd": end.cost_usd,
+            "error_code": None if done else end.code,
+            "error": None if done else end.message,
+        }
+    )

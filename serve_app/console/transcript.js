@@ -1,0 +1,257 @@
+// The transcript: a fold over a session's events into elements of the page.
+
+import { button, details, el, pretty } from "./dom.js";
+
+const CHOICES = {
+  approval: [["approve", "Approve", "primary"], ["reject", "Reject", "danger"]],
+  in_doubt: [["retry", "Run it again", ""], ["skip", "Leave it", ""]],
+  credential: [["retry", "Try again", "primary"], ["skip", "Skip", ""]],
+  workspace_lost: [["retry", "Try again", "primary"], ["skip", "Skip", ""]],
+};
+
+const QUESTIONS = {
+  approval: (tool) => `May ${tool} run?`,
+  in_doubt: (tool) => `${tool} may or may not have run. What now?`,
+  credential: () => "The model's key is missing or was refused.",
+  workspace_lost: () => "The session's workspace is gone.",
+};
+
+function textOf(content) {
+  if (typeof content === "string") return content;
+  return content.map((part) => {
+    switch (part.type) {
+      case "text": return part.text;
+      case "text_blob": return `[text of ${part.size} bytes, kept in the store]`;
+      case "image": return `[image ${part.source.media_type}]`;
+      default: return "";
+    }
+  }).filter(Boolean).join("\n");
+}
+
+export class Transcript {
+  /** onDecide(action_id, resolution, digest) -> Promise; onActivity() is called when what the session does changes. */
+  constructor(list, scroller, { onDecide, onActivity }) {
+    this.list = list;
+    this.scroller = scroller;
+    this.onDecide = onDecide;
+    this.onActivity = onActivity;
+    this.reset();
+  }
+
+  reset() {
+    this.list.replaceChildren();
+    this.seq = 0;
+    this.answers = new Map();
+    this.tools = new Map();
+    this.calls = new Map();
+    this.actions = new Map();
+  }
+
+  /** Take one event; what was seen before changes nothing. */
+  apply(event) {
+    const stick = this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight < 80;
+    if (event.type === "message.delta" || event.type === "tool.output.delta") this.delta(event);
+    else if (event.seq > this.seq) {
+      this.seq = event.seq;
+      this.record(event);
+    }
+    if (stick) this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  record(event) {
+    const { data } = event;
+    switch (event.type) {
+      case "user.message": this.message("user", "You", textOf(data.message.content)); break;
+      case "message.added": this.message(data.message.role, data.message.role === "user" ? "You" : "Assistant", textOf(data.message.content)); break;
+      case "model.call.started": this.answerStarted(data); break;
+      case "model.call.completed": this.answerCompleted(event); break;
+      case "model.call.failed": this.answerFailed(data); break;
+      case "tool.call.started": this.toolStarted(event); break;
+      case "tool.call.completed": this.toolEnded(event, data.outcome === "ok" && !data.exit_code ? "done" : data.outcome === "ok" ? `exit ${data.exit_code}` : data.outcome, textOf(data.content)); break;
+      case "tool.call.denied": this.toolEnded(event, "not run", data.reason); break;
+      case "action.requested": this.actionRequested(event); break;
+      case "action.resolved": this.actionResolved(data); break;
+      case "turn.completed": this.endTurn(); break;
+      case "turn.failed": this.endTurn(); this.note("failed", data.message); break;
+      case "turn.cancelled": this.endTurn(); this.note("", "Interrupted."); break;
+      case "session.paused": this.note("", "Paused."); this.onActivity(); break;
+      case "session.resumed": this.note("", "Resumed."); this.onActivity(); break;
+      case "session.cleared": this.note("", "The context was cleared. The model does not see what stands above."); break;
+      case "session.error": this.note("failed", data.message); this.onActivity(); break;
+      case "turn.started": this.onActivity(); break;
+      default: break;
+    }
+  }
+
+  add(node) {
+    this.list.append(node);
+    return node;
+  }
+
+  message(role, who, text) {
+    const body = el("div", "text", text);
+    this.add(el("li", `item ${role}`, el("span", "who", who), body));
+    return body;
+  }
+
+  note(kind, text) {
+    this.add(el("li", `note ${kind}`, text));
+  }
+
+  answer(callId) {
+    let answer = this.answers.get(callId);
+    if (!answer) {
+      const text = el("div", "text");
+      const thinking = el("pre", "thinking");
+      const thoughts = details("Thinking", thinking);
+      thoughts.hidden = true;
+      const node = el("li", "item assistant writing", el("span", "who", "Assistant"), thoughts, text);
+      answer = { node, text, thinking, thoughts, attempt: 1, next: 0 };
+      this.answers.set(callId, answer);
+      this.add(node);
+    }
+    return answer;
+  }
+
+  answerStarted(data) {
+    const answer = this.answer(data.call_id);
+    if (data.attempt > 1) this.restart(answer, data.attempt);
+    answer.node.classList.add("writing");
+    answer.node.classList.remove("failed");
+  }
+
+  restart(answer, attempt) {
+    answer.attempt = attempt;
+    answer.next = 0;
+    answer.text.textContent = "";
+    answer.thinking.textContent = "";
+  }
+
+  delta(event) {
+    if (event.type === "tool.output.delta") {
+      this.calls.get(event.call_id)?.stream(event);
+      return;
+    }
+    const answer = this.answers.get(event.call_id);
+    if (!answer || !answer.node.classList.contains("writing") || event.attempt !== answer.attempt || event.index < answer.next) return;
+    answer.next = event.index + 1;
+    if (event.channel === "text") answer.text.textContent += event.text;
+    if (event.channel === "thinking") {
+      answer.thoughts.hidden = false;
+      answer.thinking.textContent += event.text;
+    }
+  }
+
+  answerCompleted(event) {
+    const { data } = event;
+    const answer = this.answer(data.call_id);
+    answer.node.classList.remove("writing");
+    answer.text.textContent = textOf(data.message.content.filter((block) => block.type !== "tool_use"));
+    if (data.message.reasoning_content) {
+      answer.thoughts.hidden = false;
+      answer.thinking.textContent = data.message.reasoning_content;
+    }
+    const calls = data.message.content.filter((block) => block.type === "tool_use");
+    calls.forEach((block, index) => this.tool(event.turn_id, index, block.name, block.input));
+    answer.node.hidden = !answer.text.textContent && answer.thoughts.hidden;
+  }
+
+  answerFailed(data) {
+    const answer = this.answer(data.call_id);
+    answer.node.classList.remove("writing");
+    answer.node.classList.add("failed");
+    if (data.partial) answer.text.textContent = textOf(data.partial.content);
+    if (!answer.text.textContent) answer.text.textContent = data.message;
+  }
+
+  tool(turnId, index, name, args) {
+    const status = el("span", "chip", "waiting");
+    const output = el("pre", "output");
+    const result = details("Result", output);
+    result.hidden = true;
+    const node = el("li", "item tool",
+      el("div", "tool-head", el("code", "", name), status),
+      details("Arguments", el("pre", "", pretty(args))), result);
+    const next = { value: 0 };
+    const tool = {
+      node, status, output, result,
+      stream(event) {
+        if (event.index < next.value) return;
+        next.value = event.index + 1;
+        result.hidden = false;
+        result.open = true;
+        output.textContent += event.text;
+      },
+    };
+    this.tools.set(`${turnId}:${index}`, tool);
+    this.add(node);
+    return tool;
+  }
+
+  toolOf(event) {
+    const { index, name } = event.data;
+    return this.tools.get(`${event.turn_id}:${index}`) ?? this.tool(event.turn_id, index, name, {});
+  }
+
+  toolStarted(event) {
+    const tool = this.toolOf(event);
+    tool.status.textContent = "running";
+    tool.status.className = "chip running";
+    this.calls.set(event.data.call_id, tool);
+  }
+
+  toolEnded(event, status, text) {
+    const tool = this.toolOf(event);
+    tool.status.textContent = status;
+    tool.status.className = `chip ${status === "done" ? "idle" : "failed"}`;
+    tool.output.textContent = text;
+    tool.result.hidden = !text;
+    tool.result.open = text.length < 600;
+  }
+
+  actionRequested(event) {
+    const { data } = event;
+    const args = el("pre", "", pretty(data.args));
+    const error = el("p", "error-text");
+    error.setAttribute("role", "alert");
+    const row = el("div", "action-buttons");
+    const node = el("li", "item action",
+      el("p", "question", QUESTIONS[data.kind]?.(data.tool) ?? "A decision is needed."),
+      data.detail ? el("p", "quiet", data.detail) : null, args, row, error);
+    for (const [resolution, label, className] of CHOICES[data.kind] ?? []) {
+      row.append(button(label, className, () => this.decide(data, resolution, row, error)));
+    }
+    this.actions.set(data.action_id, { node, row });
+    this.add(node);
+    this.onActivity();
+  }
+
+  async decide(data, resolution, row, error) {
+    for (const each of row.children) each.disabled = true;
+    error.textContent = "";
+    try {
+      await this.onDecide(data.action_id, resolution, data.args_digest);
+    } catch (problem) {
+      error.textContent = problem.message;
+      for (const each of row.children) each.disabled = false;
+    }
+  }
+
+  actionResolved(data) {
+    const action = this.actions.get(data.action_id);
+    if (action) {
+      const words = { approve: "Approved", reject: "Rejected", retry: "Run again", skip: "Left", answer: "Answered", cancelled: "Cancelled" };
+      action.node.classList.add("settled");
+      action.row.replaceChildren(el("span", "quiet", `${words[data.resolution] ?? data.resolution} by ${data.by}`));
+    }
+    this.onActivity();
+  }
+
+  endTurn() {
+    for (const { node, text } of this.answers.values()) {
+      node.classList.remove("writing");
+      if (!text.textContent) node.hidden = true;
+    }
+    this.onActivity();
+  }
+}

@@ -1,0 +1,158 @@
+"""The application behind Ray Serve: between a running runtime and a port on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from actors.errors import InvalidConfig, PortInUse
+from actors.manager import SessionManager
+from actors.settings import Settings
+from serve_app.app import create_app
+from serve_app.auth import Keyring, is_loopback
+
+MAX_ONGOING_REQUESTS = 1000
+"""Requests that one replica serves at a time: each viewer of a stream holds one for as long as it looks on."""
+
+MAX_QUEUED_REQUESTS = 1000
+"""Requests that wait at the proxy for a replica; beyond that it answers 503."""
+
+GRACEFUL_STOP_S = 2.0
+"""How long a stopping replica waits for its requests: streams do not end by themselves, and turns do not need them."""
+
+CONSTRUCTOR_ATTEMPTS = 3
+"""Serve's own 20 would hide a runtime that is gone behind minutes of silence."""
+
+
+def prepare_environment() -> None:
+    """Set what Ray reads when its processes start. To be called before Ray is; a value of the caller's wins.
+
+    The HAProxy of Ray Serve listens on every interface, so it stays off whatever the environment says.
+    """
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
+    os.environ["RAY_SERVE_ENABLE_DIRECT_INGRESS"] = "0"
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to listen to other machines without a key.
+
+    Raises:
+        InvalidConfig: the host is not loopback and no API key is configured.
+    """
+    if not is_loopback(settings.host) and not Keyring.of(settings.api_keys):
+        raise InvalidConfig(
+            f"Host {settings.host} can be reached from other machines, and no API key is configured. Set "
+            "GREENROOM_API_KEYS, or use --host 127.0.0.1."
+        )
+
+
+def check_port(host: str, port: int) -> None:
+    """Find out whether the port can be listened on, before anything is started.
+
+    Ray Serve's proxy binds with SO_REUSEPORT: without this a second service would take half of the first one's
+    connections.
+
+    Raises:
+        PortInUse: something listens there.
+        InvalidConfig: the address is none of this machine, or the port needs more rights.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUse(host, port) from None
+            raise InvalidConfig(
+                f"Cannot listen on {host}, port {port} ({error.strerror}). Choose others with --host and --port."
+            ) from None
+
+
+class Gateway:
+    """One replica: the application over a manager that has joined the runtime.
+
+    Args:
+        settings: Without any key; see ``public``.
+        keyring: Digests of the accepted API keys.
+    """
+
+    async def __init__(self, settings: Settings, tenant: str, keyring: Keyring) -> None:
+        self._manager = await SessionManager.connect(settings=settings, tenant=tenant)
+        self._keyring = keyring
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """What Ray Serve calls for the application."""
+        return create_app(self._joined, self._keyring)
+
+    async def _joined(self) -> SessionManager:
+        return self._manager
+
+
+def public(settings: Settings) -> Settings:
+    """The settings without keys: Serve writes a deployment's arguments into the cluster's memory."""
+    return settings.model_copy(update={"api_keys": (), "openai_api_key": None, "anthropic_api_key": None})
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running HTTP service. ``owns_serve``: Ray Serve was started for it and ends with it."""
+
+    url: str
+    app_name: str
+    owns_serve: bool
+
+    async def stop(self) -> None:
+        """Stop answering. Sessions and their turns go on."""
+        from ray import serve
+
+        if self.owns_serve:
+            await serve.shutdown_async()
+        else:
+            await asyncio.to_thread(serve.delete, self.app_name)
+
+
+async def start_service(settings: Settings, *, tenant: str) -> Service:
+    """Start the HTTP service of a runtime that is running in this Ray cluster.
+
+    A Serve instance that runs in the cluster already keeps its own address.
+
+    Raises:
+        PortInUse, InvalidConfig: see ``check_port`` and ``check_exposure``.
+    """
+    check_exposure(settings)
+    keyring = Keyring.of(settings.api_keys)
+    app_name = f"greenroom-{settings.runtime}"
+    return await asyncio.to_thread(_start, public(settings), tenant, keyring, app_name)
+
+
+def _start(settings: Settings, tenant: str, keyring: Keyring, app_name: str) -> Service:
+    from ray import serve
+
+    owns_serve = not serve.status().proxies
+    if owns_serve:
+        check_port(settings.host, settings.port)
+        serve.start(
+            proxy_location="HeadOnly",
+            http_options={"host": settings.host, "port": settings.port, "request_timeout_s": None},
+            logging_config={"enable_access_log": False},
+        )
+    deployment = serve.deployment(
+        name="gateway",
+        max_ongoing_requests=MAX_ONGOING_REQUESTS,
+        max_queued_requests=MAX_QUEUED_REQUESTS,
+        graceful_shutdown_timeout_s=GRACEFUL_STOP_S,
+        graceful_shutdown_wait_loop_s=0.2,
+        max_constructor_retry_count=CONSTRUCTOR_ATTEMPTS,
+        ray_actor_options={"num_cpus": 0},
+    )(serve.ingress()(Gateway))
+    serve.run(deployment.bind(settings, tenant, keyring), name=app_name, route_prefix="/")
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return Service(f"http://{shown}:{settings.port}", app_name, owns_serve)

@@ -1,0 +1,14 @@
+"""The routes by topic. Each module has a ``router``."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from serve_app.routes import actions, console, control, events, policies, service, sessions, turns
+
+
+def include_all(app: FastAPI) -> None:
+    """Add every route to the application."""
+    for module in (sessions, events, turns, control, actions, policies, service):
+        app.include_router(module.router)
+    console.mount(app)

@@ -1,0 +1,48 @@
+"""What sessions wait for from people: one session's actions, the inbox over all, decisions."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from actors.domain.actions import Action
+from serve_app.dependencies import After, CommandId, Limit, Manager, SessionId, act, answer
+from serve_app.schemas import Page, ResolveAction
+
+router = APIRouter(tags=["actions"])
+
+
+@router.get("/v1/actions", response_model=Page[Action])
+async def list_all_actions(manager: Manager, pending: bool = True, limit: Limit = 100, after: After = None) -> Response:
+    """The inbox: actions of all sessions."""
+    page = await manager.actions(None, pending=pending, limit=limit, after=after)
+    return answer(Page[Action](items=page.items, next=page.next))
+
+
+@router.get("/v1/sessions/{session_id}/actions", response_model=Page[Action])
+async def list_actions(
+    session_id: SessionId, manager: Manager, pending: bool = True, limit: Limit = 100, after: After = None
+) -> Response:
+    """What this session waits for; with ``pending=false`` also what is settled."""
+    page = await manager.actions(session_id, pending=pending, limit=limit, after=after)
+    return answer(Page[Action](items=page.items, next=page.next))
+
+
+@router.post("/v1/sessions/{session_id}/actions/{action_id}", status_code=204, response_class=Response)
+async def resolve_action(
+    session_id: SessionId, action_id: str, body: ResolveAction, manager: Manager, command_id: CommandId
+) -> Response:
+    """Decide. The first decision wins; ``action_id`` may also be the open turn's tool call id."""
+    await act(
+        manager.resolve_action(
+            session_id,
+            action_id,
+            body.resolution,
+            args=body.args,
+            value=body.value,
+            reason=body.reason,
+            args_digest=body.args_digest,
+            command_id=command_id,
+        )
+    )
+    return Response(status_code=204)

@@ -1,0 +1,43 @@
+"""The service as a whole: tools, models, health."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from actors.domain.tools import ToolDefinition
+from actors.errors import StoreUnavailable
+from actors.session.runtime import ModelInfo
+from serve_app.dependencies import Manager, answer
+from serve_app.schemas import Health, Items, Ready, StoreState
+from serve_app.version import version
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/v1/tools", response_model=Items[ToolDefinition])
+async def list_tools(manager: Manager) -> Response:
+    """The tools that sessions can use."""
+    return answer(Items[ToolDefinition](items=tuple(await manager.list_tools())))
+
+
+@router.get("/v1/models", response_model=Items[ModelInfo])
+async def list_models(manager: Manager) -> Response:
+    """The models that sessions can name, and which of them are ready."""
+    return answer(Items[ModelInfo](items=tuple(await manager.models())))
+
+
+@router.get("/healthz", response_model=Health)
+async def get_health() -> Response:
+    """The process answers. Asks nobody."""
+    return answer(Health(version=version()))
+
+
+@router.get("/readyz", response_model=Ready)
+async def get_readiness(manager: Manager) -> Response:
+    """The runtime and its stores work; 503 when not."""
+    stores = tuple(StoreState(name=one.name, ok=one.ok, error=one.error) for one in await manager.store_health())
+    broken = next((store for store in stores if not store.ok), None)
+    if broken is not None:
+        raise StoreUnavailable(broken.error or broken.name)
+    return answer(Ready(stores=stores))

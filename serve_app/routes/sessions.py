@@ -1,0 +1,118 @@
+"""Sessions: create, list, look, configure, destroy; and children."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from actors.domain.ids import derived_id, new_ulid
+from actors.domain.llm import LlmConfig
+from actors.domain.session import Activity, SessionInfo, SessionState
+from serve_app.dependencies import After, CommandId, Limit, Manager, SessionId, act, answer
+from serve_app.schemas import (
+    Changed,
+    ConfigureSession,
+    CreateChild,
+    CreatedSessions,
+    CreateSession,
+    CreateSessions,
+    Items,
+    Page,
+)
+
+router = APIRouter(tags=["sessions"])
+
+
+@router.post("/v1/sessions", status_code=201, response_model=SessionInfo)
+async def create_session(body: CreateSession, manager: Manager, command_id: CommandId) -> Response:
+    """Create a session. Nothing is started: its first input does that."""
+    session_id = body.session_id if body.session_id is not None else _made_up_id(command_id)
+    session = await act(manager.create_session(session_id, body.config, command_id=command_id))
+    return answer(await session.info(), 201, {"Location": f"/v1/sessions/{session_id}"})
+
+
+def _made_up_id(command_id: str | None) -> str:
+    """A new id; the same one for a repeated request."""
+    return derived_id("s-", command_id) if command_id else f"s-{new_ulid().lower()}"
+
+
+@router.post("/v1/sessions/bulk", status_code=201, response_model=CreatedSessions)
+async def create_sessions(body: CreateSessions, manager: Manager, command_id: CommandId) -> Response:
+    """Create many sessions of one configuration in one transaction: all of them or none."""
+    await act(manager.create_sessions(body.session_ids, body.config, command_id=command_id))
+    return answer(CreatedSessions(session_ids=body.session_ids), 201)
+
+
+@router.get("/v1/sessions", response_model=Page[SessionInfo])
+async def list_sessions(
+    manager: Manager,
+    limit: Limit = 100,
+    after: After = None,
+    state: SessionState | None = None,
+    activity: Activity | None = None,
+    parent_id: str | None = None,
+    roots_only: bool = False,
+    name_contains: Annotated[str | None, Query(max_length=256)] = None,
+) -> Response:
+    """List sessions, page by page."""
+    page = await manager.list_sessions(
+        limit=limit,
+        after=after,
+        state=state,
+        activity=activity,
+        parent_id=parent_id,
+        roots_only=roots_only,
+        name_contains=name_contains,
+    )
+    return answer(Page[SessionInfo](items=page.items, next=page.next))
+
+
+@router.get("/v1/sessions/{session_id}", response_model=SessionInfo)
+async def get_session(session_id: SessionId, manager: Manager) -> Response:
+    """Look at one session."""
+    return answer(await manager.get_info(session_id))
+
+
+@router.patch("/v1/sessions/{session_id}", response_model=SessionInfo)
+async def configure_session(
+    session_id: SessionId, body: ConfigureSession, manager: Manager, command_id: CommandId
+) -> Response:
+    """Change name, model, thinking or system prompt."""
+    changes = _changes(body)
+    if changes:
+        await act(manager.configure(session_id, **changes, command_id=command_id))
+    if "system_prompt" in body.model_fields_set:
+        await act(manager.set_system_prompt(session_id, body.system_prompt))
+    return answer(await manager.get_info(session_id))
+
+
+def _changes(body: ConfigureSession) -> dict[str, Any]:
+    model = LlmConfig.of(body.model) if isinstance(body.model, str) else body.model
+    values = {
+        "name": body.name,
+        "model_config": model,
+        "thinking": body.thinking,
+        "budget": body.thinking_budget,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@router.delete("/v1/sessions/{session_id}", response_model=Changed)
+async def destroy_session(session_id: SessionId, manager: Manager, command_id: CommandId) -> Response:
+    """Destroy a session and its journal. One that does not exist is no error."""
+    return answer(Changed(changed=await act(manager.destroy_session(session_id, command_id=command_id))))
+
+
+@router.post("/v1/sessions/{session_id}/children", status_code=201, response_model=SessionInfo)
+async def create_child(session_id: SessionId, body: CreateChild, manager: Manager) -> Response:
+    """Create a child of this session."""
+    child = await act(manager.create_child_session(session_id, body.session_id, body.config))
+    return answer(await child.info(), 201, {"Location": f"/v1/sessions/{child.session_id}"})
+
+
+@router.get("/v1/sessions/{session_id}/children", response_model=Items[str])
+async def list_children(session_id: SessionId, manager: Manager) -> Response:
+    """The ids of the children of this session."""
+    return answer(Items[str](items=tuple(await manager.get_child_sessions(session_id))))

@@ -1,0 +1,201 @@
+"""Bodies of requests and answers that exist on HTTP only; everything else is a model of ``actors.domain`` as it is."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from actors.domain.actions import Action, Resolution
+from actors.domain.llm import LlmConfig
+from actors.domain.messages import Message
+from actors.domain.permissions import PermissionDecision, PermissionPolicy
+from actors.domain.policies import ConfirmationPolicy, OnBusy
+from actors.domain.session import SessionConfig
+
+MAX_BULK = 10_000
+"""Sessions of one bulk create: one transaction that the store can hold."""
+
+MAX_PAGE = 1000
+"""Items of one page: bounds the answer, and what the store reads at once."""
+
+MAX_PROMPT = 4 * 1024 * 1024
+"""Characters of a prompt: more than any model's window, and below the limit of a body."""
+
+Item = TypeVar("Item")
+
+
+class Body(BaseModel):
+    """What a client sends: unknown members are refused, so that a typing error is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Answer(BaseModel):
+    """What the service sends."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+
+class Page(Answer, Generic[Item]):
+    """A part of a list. ``next`` goes into ``after`` for the next part; None at the end."""
+
+    items: tuple[Item, ...]
+    next: str | None = None
+
+
+class Items(Answer, Generic[Item]):
+    """A whole list."""
+
+    items: tuple[Item, ...]
+
+
+class CreateSession(Body):
+    """A new session. Without ``session_id`` the service makes one up."""
+
+    session_id: str | None = None
+    config: SessionConfig = SessionConfig()
+
+
+class CreateSessions(Body):
+    """Many new sessions of one configuration: all of them or none."""
+
+    session_ids: tuple[str, ...] = Field(min_length=1, max_length=MAX_BULK)
+    config: SessionConfig = SessionConfig()
+
+
+class CreatedSessions(Answer):
+    """The sessions that exist now."""
+
+    session_ids: tuple[str, ...]
+
+
+class CreateChild(Body):
+    """A new child of the session in the path."""
+
+    session_id: str
+    config: SessionConfig = SessionConfig()
+
+
+class ConfigureSession(Body):
+    """Changes of a session's configuration: only members that are given change.
+
+    Attributes:
+        model: A model as ``provider/model`` or with all its settings; a key in it is kept in memory only.
+        system_prompt: None removes it.
+    """
+
+    name: str | None = Field(default=None, max_length=256)
+    model: LlmConfig | str | None = None
+    thinking: bool | None = None
+    thinking_budget: int | None = Field(default=None, ge=1024)
+    system_prompt: str | None = Field(default=None, max_length=100_000)
+
+
+class PromptInput(Body):
+    """An input of plain text."""
+
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT)
+    on_busy: OnBusy = OnBusy.enqueue
+
+
+class MessageInput(Body):
+    """An input of any content blocks."""
+
+    message: Message
+    on_busy: OnBusy = OnBusy.enqueue
+
+
+class Accepted(Answer):
+    """A receipt: the input is durable.
+
+    Attributes:
+        seq: Place of the input in the journal; stream or page events after ``seq - 1`` to see it.
+        why: ``accepted`` when nobody asked to wait; ``timeout`` when the turn goes on, ``requires_action`` when it
+            waits for a person.
+        actions: With ``requires_action``: what it waits for.
+    """
+
+    session_id: str
+    journal_id: str
+    input_id: str
+    seq: int
+    why: str = "accepted"
+    actions: tuple[Action, ...] = ()
+
+
+class AddedMessage(Answer):
+    """Place of the message in the journal."""
+
+    seq: int
+
+
+class Changed(Answer):
+    """Whether the command changed anything."""
+
+    changed: bool
+
+
+class ResolveAction(Body):
+    """A decision.
+
+    Attributes:
+        args: Other arguments to run the call with (approve only).
+        value: The result to give the model (answer only).
+        args_digest: The digest of the arguments the decider saw; refused when they are others.
+    """
+
+    resolution: Resolution
+    args: dict[str, Any] | None = None
+    value: str | None = None
+    reason: str | None = Field(default=None, max_length=10_000)
+    args_digest: str | None = None
+
+
+class Policies(Answer):
+    """Both policies of a session, as in force."""
+
+    permission: PermissionPolicy
+    confirmation: ConfirmationPolicy
+
+
+class SetPolicies(Body):
+    """New policies; one that is left out stays."""
+
+    permission: PermissionPolicy | None = None
+    confirmation: ConfirmationPolicy | None = None
+
+
+class CheckPermission(Body):
+    """A call that is only asked about, not made."""
+
+    tool: str = Field(min_length=1, max_length=256)
+    args: dict[str, Any] = {}
+
+
+class Decision(Answer):
+    """What the permission policy says."""
+
+    decision: PermissionDecision
+
+
+class Health(Answer):
+    """The process answers."""
+
+    status: str = "ok"
+    version: str
+
+
+class StoreState(Answer):
+    """One store and whether it works."""
+
+    name: str
+    ok: bool
+    error: str | None = None
+
+
+class Ready(Answer):
+    """The service can take work."""
+
+    status: str = "ready"
+    stores: tuple[StoreState, ...]

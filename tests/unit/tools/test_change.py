@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.domain.tools import EffectClass
+from actors.errors import PathOutsideWorkspace, ToolError
+from actors.tools.base import ToolContext
+from actors.tools.change import EditTool, WriteTool
+
+from .conftest import MakeContext
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def _edit(ctx: ToolContext, old: str, new: str, **more: Any) -> str:
+    args = {"file_path": "f", "old_string": old, "new_string": new} | more
+    return (await EditTool().run(args, ctx)).content
+
+
+async def test_write_makes_the_directories_on_the_way_and_tells_what_it_wrote(
+    workspace: Path, context: MakeContext
+) -> None:
+    outcome = await WriteTool().run({"file_path": "a/b/c.txt", "content": "one\ntwo"}, context())
+
+    assert (workspace / "a/b/c.txt").read_text() == "one\ntwo"
+    assert outcome.content == "Wrote 7 bytes (2 lines) to a/b/c.txt."
+    assert outcome.metadata == {
+        "file_path": "a/b/c.txt",
+        "bytes": 7,
+        "before_sha256": None,
+        "after_sha256": _sha("one\ntwo"),
+        "before": None,
+        "after": "one\ntwo",
+    }
+
+
+async def test_write_replaces_a_file_and_keeps_its_mode(workspace: Path, context: MakeContext) -> None:
+    (workspace / "f").write_text("old")
+    (workspace / "f").chmod(0o750)
+
+    outcome = await WriteTool().run({"file_path": "f", "content": "new"}, context())
+
+    assert (workspace / "f").read_text() == "new"
+    assert stat.S_IMODE((workspace / "f").stat().st_mode) == 0o750
+    assert outcome.metadata["before_sha256"] == _sha("old")
+    assert os.listdir(workspace) == ["f"]
+
+
+async def test_write_through_a_link_changes_the_target_inside_and_nothing_outside(
+    workspace: Path, context: MakeContext, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").write_text("safe")
+    (workspace / "in").symlink_to("target")
+    (workspace / "out").symlink_to(tmp_path / "outside")
+
+    await WriteTool().run({"file_path": "in", "content": "x"}, context())
+    with pytest.raises(PathOutsideWorkspace):
+        await WriteTool().run({"file_path": "out", "content": "x"}, context())
+
+    assert (workspace / "in").is_symlink()
+    assert (workspace / "target").read_text() == "x"
+    assert (tmp_path / "outside").read_text() == "safe"
+
+
+async def test_large_texts_are_hashed_and_not_copied_into_the_metadata(context: MakeContext) -> None:
+    outcome = await WriteTool().run({"file_path": "f", "content": "x" * 10_000}, context())
+
+    assert outcome.metadata["after_sha256"] == _sha("x" * 10_000)
+    assert "after" not in outcome.metadata
+
+
+async def test_half_a_surrogate_pair_is_refused(context: MakeContext) -> None:
+    with pytest.raises(ToolError, match="not valid Unicode"):
+        await WriteTool().run({"file_path": "f", "content": "\ud800"}, context())
+
+
+async def test_a_directory_cannot_be_written(workspace: Path, context: MakeContext) -> None:
+    (workspace / "d").mkdir()
+
+    with pytest.raises(ToolError, match="is a directory"):
+        await WriteTool().run({"file_path": "d", "content": "x"}, context())
+    assert os.listdir(workspace) == ["d"]
+
+
+async def test_the_hashes_are_known_before_the_file_changes(workspace: Path, context: MakeContext) -> None:
+    (workspace / "f").write_text("old")
+    seen: list[tuple[Mapping[str, Any], str]] = []
+
+    def record(facts: Mapping[str, Any]) -> None:
+        seen.append((facts, (workspace / "f").read_text()))
+
+    await _edit(context(record=record), "old", "new")
+
+    ((facts, content),) = seen
+    assert content == "old"
+    assert (facts["before_sha256"], facts["after_sha256"]) == (_sha("old"), _sha("new"))
+
+
+async def test_a_call_that_dies_between_record_and_rename_leaves_the_old_file(
+    workspace: Path, context: MakeContext
+) -> None:
+    (workspace / "f").write_text("old")
+
+    def record(facts: Mapping[str, Any]) -> None:
+        raise OSError(5, "the disk is gone")
+
+    with pytest.raises(ToolError):
+        await _edit(context(record=record), "old", "new")
+
+    assert (workspace / "f").read_text() == "old"
+    assert os.listdir(workspace) == ["f"]
+
+
+async def test_edit_replaces_a_unique_text(workspace: Path, context: MakeContext) -> None:
+    (workspace / "f").write_bytes(b"a\xffb old c")
+
+    assert await _edit(context(), "old", "new") == "Replaced 1 occurrence in f."
+    assert (workspace / "f").read_bytes() == b"a\xffb new c"
+
+
+async def test_edit_refuses_an_ambiguous_text_unless_all_are_meant(workspace: Path, context: MakeContext) -> None:
+    (workspace / "f").write_text("x x x")
+
+    with pytest.raises(ToolError, match="occurs 3 times"):
+        await _edit(context(), "x", "y")
+    assert (workspace / "f").read_text() == "x x x"
+
+    assert await _edit(context(), "x", "y", replace_all=True) == "Replaced 3 occurrences in f."
+    assert (workspace / "f").read_text() == "y y y"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("", "x", "must not be empty"),
+        ("absent", "x", "was not found"),
+        ("same", "same", "nothing to change"),
+        ("same\n", "x", "CR LF"),
+    ],
+)
+async def test_edit_says_why_it_does_not_fit(
+    workspace: Path, context: MakeContext, old: str, new: str, sentence: str
+) -> None:
+    (workspace / "f").write_bytes(b"same\r\n")
+
+    with pytest.raises(ToolError, match=sentence):
+        await _edit(context(), old, new)
+
+
+async def test_edit_of_a_missing_file_is_an_error(context: MakeContext) -> None:
+    with pytest.raises(ToolError, match="There is no file"):
+        await _edit(context(), "a", "b")
+
+
+async def test_edit_does_not_overwrite_what_somebody_wrote_in_between(workspace: Path, context: MakeContext) -> None:
+    (workspace / "f").write_text("old")
+
+    def record(facts: Mapping[str, Any]) -> None:
+        (workspace / "f").write_text("somebody else's")
+
+    with pytest.raises(ToolError, match="changed by somebody else"):
+        await _edit(context(record=record), "old", "new")
+    assert (workspace / "f").read_text() == "somebody else's"
+
+
+async def test_a_cancelled_edit_changes_nothing_afterwards(workspace: Path, context: MakeContext) -> None:
+    (workspace / "f").write_text("old")
+    task = asyncio.create_task(_edit(context(), "old", "new"))
+    # One step: the thread is started, and the task waits for it.
+    await asyncio.sleep(0)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    at_the_end = (workspace / "f").read_text()
+
+    assert at_the_end in {"old", "new"}
+    assert os.listdir(workspace) == ["f"]
+
+
+async def test_reconcile_tells_by_the_hash_whether_an_edit_took_effect(workspace: Path, context: MakeContext) -> None:
+    args = {"file_path": "f", "old_string": "a", "new_string": "aa"}
+    recorded = {"before_sha256": _sha("a"), "after_sha256": _sha("aa")}
+    (workspace / "f").write_text("a")
+    before = await EditTool().reconcile(args, context(), recorded)
+    (workspace / "f").write_text("aa")
+    after = await EditTool().reconcile(args, context(), recorded)
+
+    assert before is None
+    assert after is not None and after.metadata["after_sha256"] == _sha("aa")
+    assert await EditTool().reconcile(args, context(), {}) is None
+
+
+async def test_reconcile_of_a_write_looks_at_the_content(workspace: Path, context: MakeContext) -> None:
+    args = {"file_path": "f", "content": "new"}
+    (workspace / "f").write_text("old")
+    assert await WriteTool().reconcile(args, context(), {}) is None
+
+    await WriteTool().run(args, context())
+    assert await WriteTool().reconcile(args, context(), {}) is not None
+
+
+def test_effect_classes_say_what_a_second_run_would_do() -> None:
+    assert WriteTool.definition.effect is EffectClass.idempotent
+    assert EditTool.definition.effect is EffectClass.unsafe

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.domain.calls import Delta, Outcome, ToolOutcome
+from actors.domain.tools import EffectClass, ToolDefinition
+from actors.errors import InvalidConfig, ModelUnavailable, ToolError
+from actors.tools.base import MAX_OUTPUT_BYTES, Tool, ToolContext, schema, succeeded
+from actors.tools.executor import MAX_METADATA_BYTES, ToolExecutor
+from actors.tools.registry import ToolRegistry
+
+from .conftest import MakeCall
+
+
+class _Scripted(Tool):
+    """Does what a test says."""
+
+    def __init__(self, outcome: ToolOutcome | BaseException | None, timeout_s: float | None = None) -> None:
+        self.definition = ToolDefinition(
+            name="scripted", parameters=schema({"n": {"type": "integer"}}), timeout_s=timeout_s
+        )
+        self.ctx: ToolContext | None = None
+        self.running = asyncio.Event()
+        self.ended_by: type[BaseException] | None = None
+        self._outcome = outcome
+
+    async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
+        self.ctx = ctx
+        self.running.set()
+        if isinstance(self._outcome, ToolOutcome):
+            return self._outcome
+        if self._outcome is not None:
+            raise self._outcome
+        ctx.record({"before_sha256": "b"})
+        ctx.emit("half ")
+        try:
+            await asyncio.Event().wait()
+        except BaseException as error:
+            self.ended_by = type(error)
+            raise
+        raise AssertionError("nobody sets the event")
+
+
+def _emit(channel: str, text: str) -> None:
+    del channel, text
+
+
+def _executor(workspace: Path, tool: Tool) -> ToolExecutor:
+    return ToolExecutor(workspace, ToolRegistry([tool]))
+
+
+async def test_an_outcome_passes_with_its_metadata_and_a_duration(workspace: Path, make_call: MakeCall) -> None:
+    outcome = await _executor(workspace, _Scripted(succeeded("fine", a=1))).execute(make_call("scripted"), _emit)
+
+    assert (outcome.outcome, outcome.content, outcome.exit_code) == (Outcome.ok, "fine", 0)
+    assert outcome.metadata == {"a": 1}
+    assert outcome.duration_ms >= 0
+
+
+async def test_an_unknown_tool_is_told_with_the_names_of_the_known(workspace: Path, make_call: MakeCall) -> None:
+    outcome = await ToolExecutor(workspace).execute(make_call("Bash"), _emit)
+
+    assert (outcome.outcome, outcome.exit_code) == (Outcome.error, 1)
+    assert "Unknown tool: Bash" in outcome.content
+    assert "bash, edit, glob, grep, ls, read, write" in outcome.content
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "named"),
+    [
+        ("bash", {}, "missing required parameter 'command'"),
+        ("bash", {"command": "true", "cwd": "/"}, "'cwd'"),
+        ("bash", {"command": 3}, "parameter 'command'"),
+        ("bash", {"command": "true", "timeout": 600_001}, "parameter 'timeout'"),
+        ("edit", {"file_path": "f"}, "'old_string', 'new_string'"),
+        ("read", {"file_path": "f", "offset": -1}, "parameter 'offset'"),
+    ],
+)
+async def test_wrong_arguments_are_told_by_name(
+    workspace: Path, make_call: MakeCall, name: str, args: dict[str, Any], named: str
+) -> None:
+    outcome = await ToolExecutor(workspace).execute(make_call(name, args), _emit)
+
+    assert (outcome.outcome, outcome.exit_code) == (Outcome.error, 1)
+    assert outcome.content.startswith(f"Invalid arguments for {name}: ")
+    assert named in outcome.content
+
+
+async def test_a_tool_error_reaches_the_model_as_it_is(workspace: Path, make_call: MakeCall) -> None:
+    outcome = await _executor(workspace, _Scripted(ToolError("No, because."))).execute(make_call("scripted"), _emit)
+
+    assert (outcome.outcome, outcome.content) == (Outcome.error, "No, because.")
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (ValueError("no such column"), "will not help"),
+        (ConnectionResetError("reset"), "trying again can help"),
+        (TimeoutError(), "trying again can help"),
+        (RuntimeError("HTTP 429: Too Many Requests"), "trying again can help"),
+        (ModelUnavailable("p", "overloaded, service unavailable"), "trying again can help"),
+        (asyncio.CancelledError(), "will not help"),
+    ],
+)
+async def test_an_exception_becomes_an_error_with_a_hint(
+    workspace: Path, make_call: MakeCall, error: BaseException, hint: str
+) -> None:
+    outcome = await _executor(workspace, _Scripted(error)).execute(make_call("scripted"), _emit)
+
+    assert (outcome.outcome, outcome.exit_code) == (Outcome.error, 1)
+    assert outcome.content.startswith("Tool execution error: ")
+    assert hint in outcome.content
+
+
+async def test_a_call_that_takes_too_long_is_stopped(workspace: Path, make_call: MakeCall) -> None:
+    tool = _Scripted(None)
+
+    outcome = await _executor(workspace, tool).execute(make_call("scripted", timeout_s=0.05), _emit)
+
+    assert (outcome.outcome, outcome.exit_code) == (Outcome.timeout, 1)
+    assert "timed out after 0.05 s" in outcome.content
+    assert outcome.metadata == {"timed_out": True, "before_sha256": "b"}
+    assert tool.ended_by is asyncio.CancelledError
+
+
+async def test_a_tool_that_fails_while_it_is_stopped_has_timed_out(workspace: Path, make_call: MakeCall) -> None:
+    class Clumsy(_Scripted):
+        async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
+            try:
+                return await super().run(args, ctx)
+            finally:
+                raise ValueError("and the clean-up failed")
+
+    outcome = await _executor(workspace, Clumsy(None)).execute(make_call("scripted", timeout_s=0.05), _emit)
+
+    assert outcome.outcome is Outcome.timeout
+
+
+async def test_the_time_of_a_definition_wins_over_the_call(workspace: Path, make_call: MakeCall) -> None:
+    outcome = await _executor(workspace, _Scripted(None, timeout_s=0.05)).execute(make_call("scripted"), _emit)
+
+    assert "timed out after 0.05 s" in outcome.content
+
+
+async def test_a_cancelled_call_gives_its_output_so_far_and_what_it_recorded(
+    workspace: Path, make_call: MakeCall
+) -> None:
+    tool, call = _Scripted(None), make_call("scripted")
+    executor = _executor(workspace, tool)
+    task = asyncio.create_task(executor.execute(call, _emit))
+    await tool.running.wait()
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    outcome = executor.cancelled(call, [Delta(index=2, channel="output", text="half ")])
+
+    assert outcome.outcome is Outcome.cancelled
+    assert outcome.content == "[2 earlier pieces of output are lost]\nhalf \n[the call was cancelled]"
+    assert outcome.metadata == {"before_sha256": "b"}
+
+
+async def test_a_cancelled_call_without_output_says_just_that(workspace: Path, make_call: MakeCall) -> None:
+    outcome = ToolExecutor(workspace).cancelled(make_call("bash"), [])
+
+    assert (outcome.content, outcome.exit_code) == ("[the call was cancelled]", 1)
+
+
+async def test_output_and_metadata_are_bounded_and_clean(workspace: Path, make_call: MakeCall) -> None:
+    big = succeeded("ä" * MAX_OUTPUT_BYTES + "\0", much="x" * MAX_METADATA_BYTES)
+    outcome = await _executor(workspace, _Scripted(big)).execute(make_call("scripted"), _emit)
+    odd = await _executor(workspace, _Scripted(succeeded("a\0\ud800", bad=object()))).execute(
+        make_call("scripted"), _emit
+    )
+
+    assert len(outcome.content.encode()) <= MAX_OUTPUT_BYTES
+    assert "[... output truncated: " in outcome.content
+    assert list(outcome.metadata) == ["dropped"]
+    assert odd.content == "a\N{REPLACEMENT CHARACTER}?"
+    assert odd.model_dump_json()
+
+
+async def test_the_tool_knows_its_call_and_its_output_is_a_delta(workspace: Path, make_call: MakeCall) -> None:
+    seen: list[tuple[str, str]] = []
+    tool = _Scripted(succeeded(""))
+
+    await _executor(workspace, tool).execute(make_call("scripted"), lambda channel, text: seen.append((channel, text)))
+    assert tool.ctx is not None
+    tool.ctx.emit("x")
+
+    assert (tool.ctx.call_id, tool.ctx.session_id, tool.ctx.workspace) == ("j:1:2", "s", workspace)
+    assert seen == [("output", "x")]
+
+
+async def test_a_call_works_in_its_own_workspace(workspace: Path, make_call: MakeCall, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    call = make_call("write", {"file_path": "f", "content": "x"}, workspace=str(other))
+
+    await ToolExecutor(workspace).execute(call, _emit)
+
+    assert (other / "f").read_text() == "x"
+    assert not (workspace / "f").exists()
+
+
+@pytest.mark.parametrize("chosen", ["missing", "file", ""])
+async def test_a_workspace_that_is_not_there_is_an_error(make_call: MakeCall, tmp_path: Path, chosen: str) -> None:
+    (tmp_path / "file").touch()
+    call = make_call("ls", workspace=str(tmp_path / chosen) if chosen else "")
+
+    outcome = await ToolExecutor(None).execute(call, _emit)
+
+    assert outcome.outcome is Outcome.error
+    assert "workspace" in outcome.content
+
+
+async def test_a_timed_out_command_keeps_its_output(workspace: Path, make_call: MakeCall) -> None:
+    call = make_call("bash", {"command": "echo so far; sleep 100"}, timeout_s=0.4)
+
+    outcome = await ToolExecutor(workspace).execute(call, _emit)
+
+    assert outcome.outcome is Outcome.timeout
+    assert outcome.content.startswith("so far\n")
+    assert "timed out" in outcome.content
+
+
+async def test_an_edit_is_reconciled_through_the_executor(workspace: Path, make_call: MakeCall) -> None:
+    (workspace / "f").write_text("a")
+    call = make_call("edit", {"file_path": "f", "old_string": "a", "new_string": "aa"})
+    executor = ToolExecutor(workspace)
+    done = await executor.execute(call, _emit)
+
+    found = await executor.reconcile(call, done.metadata)
+    unknown = await executor.reconcile(call, {})
+
+    assert found is not None and found.outcome is Outcome.ok
+    assert unknown is None
+
+
+def test_a_name_belongs_to_one_tool() -> None:
+    registry = ToolRegistry.with_builtins()
+
+    with pytest.raises(InvalidConfig, match="There is a tool 'scripted' already"):
+        for _ in range(2):
+            registry.register(_Scripted(None))
+
+    assert registry.unregister("scripted")
+    assert not registry.unregister("scripted")
+    assert registry.get("scripted") is None
+
+
+def test_definitions_are_sorted_and_say_what_repeating_means() -> None:
+    effects = {one.name: one.effect for one in ToolRegistry.with_builtins().definitions()}
+
+    assert list(effects) == ["bash", "edit", "glob", "grep", "ls", "read", "write"]
+    assert {name for name, effect in effects.items() if effect is EffectClass.pure} == {"glob", "grep", "ls", "read"}
+    assert effects["bash"] is EffectClass.unsafe
+
+
+def test_every_builtin_forbids_unknown_parameters_and_names_the_required() -> None:
+    required: Mapping[str, list[str]] = {
+        one.name: one.parameters["required"] for one in ToolRegistry.with_builtins().definitions()
+    }
+
+    assert required == {
+        "bash": ["command"],
+        "edit": ["file_path", "old_string", "new_string"],
+        "glob": ["pattern"],
+        "grep": ["pattern"],
+        "ls": [],
+        "read": ["file_path"],
+        "write": ["file_path", "content"],
+    }
+    assert not any(one.parameters["additionalProperties"] for one in ToolRegistry.with_builtins().definitions())
+
+
+def test_tools_of_a_prefix_go_together() -> None:
+    registry = ToolRegistry.with_builtins()
+
+    assert registry.unregister_prefix("g") == 2
+    assert "glob" not in registry
+    assert [one.definition.name for one in registry] == ["bash", "edit", "ls", "read", "write"]

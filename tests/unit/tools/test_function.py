@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from actors.domain.calls import Outcome, ToolOutcome
+from actors.domain.tools import EffectClass
+from actors.errors import InvalidConfig, ToolError
+from actors.tools.base import ToolContext
+from actors.tools.executor import ToolExecutor
+from actors.tools.function import FunctionTool, load_tool, tool
+from actors.tools.registry import ToolRegistry
+
+from .conftest import MakeCall, MakeContext
+
+
+class _Point(BaseModel):
+    x: int
+    y: int = 0
+
+
+class _Colour(Enum):
+    red = "red"
+    blue = "blue"
+
+
+@tool(effect="pure")
+def shift(point: _Point, by: int = 1, *, colour: _Colour = _Colour.red) -> dict[str, Any]:
+    """Move a point."""
+    return {"x": point.x + by, "y": point.y, "colour": colour}
+
+
+def plain(text: str) -> str:
+    """Return the text."""
+    return text
+
+
+class _NotATool:
+    pass
+
+
+async def test_a_function_becomes_a_tool_with_a_schema_from_its_signature(context: MakeContext) -> None:
+    outcome = await shift.run({"point": {"x": 1}, "colour": "blue"}, context())
+
+    assert outcome.content == '{"x": 2, "y": 0, "colour": "blue"}'
+    assert (shift.definition.name, shift.definition.effect) == ("shift", EffectClass.pure)
+    assert shift.definition.description == "Move a point."
+    parameters = shift.definition.parameters
+    assert parameters["required"] == ["point"]
+    assert parameters["properties"]["by"] == {"default": 1, "type": "integer"}
+    assert parameters["additionalProperties"] is False
+
+
+def test_a_tool_still_is_a_function() -> None:
+    assert shift(_Point(x=1), by=2) == {"x": 3, "y": 0, "colour": _Colour.red}
+
+
+async def test_a_local_function_with_local_types_becomes_a_tool(context: MakeContext) -> None:
+    class Local(BaseModel):
+        n: int
+
+    @tool
+    def double(value: Local) -> int:
+        return value.n * 2
+
+    assert (await double.run({"value": {"n": 4}}, context())).content == "8"
+    assert double.definition.effect is EffectClass.unsafe
+
+
+async def test_the_context_is_handed_over_and_hidden_from_the_model(context: MakeContext) -> None:
+    @tool(name="who")
+    async def function(ctx: ToolContext, greeting: Annotated[str, Field(description="How to begin.")]) -> str:
+        ctx.emit("working")
+        return f"{greeting} {ctx.call_id}"
+
+    seen: list[str] = []
+    outcome = await function.run({"greeting": "hello"}, context(emit=seen.append))
+
+    assert outcome.content == "hello j:1:2"
+    assert seen == ["working"]
+    assert function.definition.name == "who"
+    assert function.definition.parameters["properties"] == {
+        "greeting": {"type": "string", "description": "How to begin."}
+    }
+
+
+async def test_parameters_may_be_called_like_anything_a_model_has(context: MakeContext) -> None:
+    @tool
+    def odd(schema: int, copy: int, model_dump: int, _under: int, title: str) -> list[int | str]:
+        return [schema, copy, model_dump, _under, title]
+
+    args = {"schema": 1, "copy": 2, "model_dump": 3, "_under": 4, "title": "t"}
+
+    assert (await odd.run(args, context())).content == '[1, 2, 3, 4, "t"]'
+    assert list(odd.definition.parameters["properties"]) == list(args)
+
+
+async def test_a_sync_function_does_not_hold_up_the_loop(context: MakeContext) -> None:
+    released = threading.Event()
+
+    @tool
+    def wait() -> str:
+        released.wait()
+        return threading.current_thread().name
+
+    running = asyncio.create_task(wait.run({}, context()))
+    released.set()
+
+    assert (await running).content == "greenroom-tool"
+
+
+async def test_a_sync_function_that_hangs_is_left_behind_at_the_time_out(make_call: MakeCall, tmp_path: Any) -> None:
+    released = threading.Event()
+
+    @tool(timeout=0.05)
+    def hang() -> str:
+        released.wait()
+        return "late"
+
+    outcome = await ToolExecutor(tmp_path, ToolRegistry([hang])).execute(make_call("hang"), lambda channel, text: None)
+    released.set()
+
+    assert outcome.outcome is Outcome.timeout
+
+
+async def test_wrong_arguments_are_told_by_name(context: MakeContext) -> None:
+    with pytest.raises(ToolError, match=r"Invalid arguments for shift: parameter 'point.x'"):
+        await shift.run({"point": {"x": "no"}}, context())
+    with pytest.raises(ToolError, match="parameter 'extra'"):
+        await shift.run({"point": {"x": 1}, "extra": 1}, context())
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), StopIteration()])
+async def test_a_function_cannot_end_the_host(make_call: MakeCall, tmp_path: Any, error: BaseException) -> None:
+    @tool
+    def leave() -> str:
+        raise error
+
+    outcome = await ToolExecutor(tmp_path, ToolRegistry([leave])).execute(
+        make_call("leave"), lambda channel, text: None
+    )
+
+    assert outcome.outcome is Outcome.error
+    assert outcome.content.startswith("Tool execution error: RuntimeError")
+
+
+async def test_a_result_that_is_an_outcome_passes_unchanged(context: MakeContext) -> None:
+    given = ToolOutcome(outcome=Outcome.error, content="no", exit_code=1)
+
+    @tool
+    def refuse() -> ToolOutcome:
+        return given
+
+    assert await refuse.run({}, context()) == given
+
+
+def test_a_signature_that_no_model_can_fill_is_refused_where_it_is_written() -> None:
+    with pytest.raises(InvalidConfig, match="'args' has no name"):
+
+        @tool
+        def many(*args: int) -> None: ...
+
+    with pytest.raises(InvalidConfig, match="'x' has no type"):
+        tool(lambda x: x)
+
+    with pytest.raises(InvalidConfig, match="cannot be a tool"):
+
+        @tool
+        def strange(x: _NotATool) -> None: ...
+
+    with pytest.raises(InvalidConfig, match="is no effect class"):
+        tool(effect="harmless")(plain)
+
+
+async def test_a_tool_is_whole_again_from_its_state_alone(context: MakeContext) -> None:
+    copy: FunctionTool[..., Any] = FunctionTool.__new__(FunctionTool)
+    vars(copy).update(shift.__getstate__())
+
+    assert copy.definition == shift.definition
+    assert (await copy.run({"point": {"x": 1}}, context())).outcome is Outcome.ok
+
+
+def test_an_import_string_names_a_tool_or_a_function() -> None:
+    assert load_tool("actors.tools.files:ReadTool").definition.name == "read"
+    assert load_tool("tests.unit.tools.functions:echo").definition.name == "echo"
+    assert load_tool("tests.unit.tools.functions:undecorated").definition.name == "undecorated"
+
+
+@pytest.mark.parametrize(
+    "reference", ["nonsense", "a:b:c", "no.such.module:x", "tests.unit.tools.functions:absent", "os:sep", "../x:y"]
+)
+def test_an_import_string_that_names_no_tool_is_refused(reference: str) -> None:
+    with pytest.raises(InvalidConfig):
+        load_tool(reference)
+
+
+def test_choices_reach_the_model() -> None:
+    @tool
+    def choose(mode: Literal["fast", "slow"]) -> None: ...
+
+    assert choose.definition.parameters["properties"]["mode"]["enum"] == ["fast", "slow"]
