@@ -12,8 +12,8 @@ from typing import Any
 import ray
 from pydantic import SecretStr
 
-from actors.cluster_links import NAMESPACE, actor_named, awaited
-from actors.cluster_pool import HEAD, Launch, remote_class
+from actors.cluster_launch import HEAD, Launch, remote_class
+from actors.cluster_links import NAMESPACE, actor_named, actor_names, awaited
 from actors.cluster_runtime import ClusterRuntime
 from actors.domain.llm import LlmConfig
 from actors.errors import GreenroomError, RuntimeExists, RuntimeNotFound
@@ -124,12 +124,10 @@ async def _end(runtime: str, registry: Any) -> None:
     except (GreenroomError, TimeoutError) as exc:
         log.warning("runtime %s did not end in good order: %s", runtime, exc)
     ray.kill(registry)
-    named = await asyncio.to_thread(ray.util.list_named_actors, all_namespaces=True)
-    for one in named:
-        if one["namespace"] == NAMESPACE and one["name"].startswith(f"{runtime}."):
-            handle = await asyncio.to_thread(actor_named, one["name"])
-            if handle is not None:
-                ray.kill(handle)
+    for name in await asyncio.to_thread(actor_names, f"{runtime}."):
+        handle = await asyncio.to_thread(actor_named, name)
+        if handle is not None:
+            ray.kill(handle)
 
 
 async def join_runtime(settings: Settings) -> ClusterRuntime:

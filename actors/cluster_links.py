@@ -49,6 +49,12 @@ def actor_named(name: str) -> Any:
         return None
 
 
+def actor_names(prefix: str) -> list[str]:
+    """Names of the live actors of ours that begin so."""
+    named = cast("list[dict[str, str]]", ray.util.list_named_actors(all_namespaces=True))
+    return [one["name"] for one in named if one["namespace"] == NAMESPACE and one["name"].startswith(prefix)]
+
+
 async def awaited(ref: Awaitable[T], who: str) -> T:
     """The value of a Ray call, with Ray's failures as ours; a caller that is cancelled cancels the call.
 

@@ -13,19 +13,18 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import ray
-from pydantic import ConfigDict, SecretStr
+import ray.exceptions
+from pydantic import SecretStr
 
-from actors.cluster_links import NAMESPACE, Links, actor_named, awaited
-from actors.domain.base import Frozen
+from actors.cluster_launch import HEAD, SESSION_ACTOR_BYTES, Launch, remote_class
+from actors.cluster_links import Links, actor_named, actor_names, awaited
+from actors.cluster_seat import ActorSeat
 from actors.domain.calls import HostRef
-from actors.domain.ids import new_ulid
-from actors.domain.llm import LlmConfig
 from actors.errors import GreenroomError, ModelUnavailable, Overloaded
 from actors.model_actor import ModelActor
 from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox
 from actors.residency import Residency
 from actors.session_actor import SessionActor
-from actors.settings import Settings
 from actors.store_actor import StoreActor
 from actors.tool_actor import ToolActor
 from actors.tools.leftovers import leftovers_of
@@ -34,68 +33,6 @@ log = logging.getLogger(__name__)
 
 START_S = 60.0
 """Longest wait for an actor to be up: a pending one waits silently for ever when the cluster has no memory left."""
-
-SESSION_ACTOR_BYTES = 128 * 1024 * 1024
-"""Memory reserved per session actor, so that scheduler and autoscaler see it: 58 to 63 MB are used when blank."""
-
-MAX_CONCURRENCY = 10_000
-"""Calls an actor takes at a time: they wait on futures; the bounds that matter are those of the parts inside."""
-
-HEAD = {"node:__internal_head__": 0.001}
-"""Places an actor on the head node."""
-
-
-class Launch(Frozen):
-    """Everything a runtime is started with. ``tools`` travel as Ray pickles them."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    settings: Settings
-    store_url: str
-    model: LlmConfig | None
-    tools: tuple[Any, ...]
-    token: SecretStr
-    workspace: str
-
-    @property
-    def registry_name(self) -> str:
-        """Name of the registry."""
-        return f"{self.settings.runtime}.registry"
-
-    def name(self, kind: str) -> str:
-        """A new name for an actor."""
-        return f"{self.settings.runtime}.{kind}.{new_ulid().lower()}"
-
-
-def remote_class(plain: type[Any], name: str, **options: Any) -> Any:
-    """A plain class as a named, detached actor class that takes no CPU for itself."""
-    settings: dict[str, Any] = {
-        "name": name,
-        "namespace": NAMESPACE,
-        "lifetime": "detached",
-        "num_cpus": 0,
-        "max_concurrency": MAX_CONCURRENCY,
-        "max_restarts": 0,
-        "max_task_retries": 0,
-    }
-    return ray.remote(plain).options(**(settings | options))
-
-
-class ActorSeat:
-    """A session actor, as residency sees it."""
-
-    def __init__(self, handle: Any, peer: Peer) -> None:
-        self.handle = handle
-        self.peer = peer
-        self.seat_id = peer.name
-
-    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
-        """See ``SessionHost.assign``."""
-        await awaited(self.handle.assign.remote(tenant, journal_id, term, assignment_no), self.seat_id)
-
-    async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
-        """See ``SessionHost.release``."""
-        return await awaited(self.handle.release.remote(journal_id, assignment_no, idle_s), self.seat_id)
 
 
 class ActorPool:
@@ -139,9 +76,7 @@ class ActorPool:
         self._info = info
         self._keys = keys
         self._residency = residency
-        prefix = f"{info.runtime}."
-        named = await asyncio.to_thread(ray.util.list_named_actors, all_namespaces=True)
-        names = [one["name"] for one in named if one["namespace"] == NAMESPACE and one["name"].startswith(prefix)]
+        names = await asyncio.to_thread(actor_names, f"{info.runtime}.")
         await asyncio.gather(*(self._adopt(name) for name in names))
         self._spawn(self._warm())
         await self.toolbox()
@@ -183,7 +118,7 @@ class ActorPool:
             if seat is not None:
                 self._residency.add_seat(seat)
 
-    # --- session actors ------------------------------------------------------------------------------------------------
+    # --- session actors ----------------------------------------------------------------------------------------------
 
     async def grow(self) -> ActorSeat | None:
         """Start one more session actor; None when there are as many as there may be."""
@@ -223,7 +158,7 @@ class ActorPool:
             *(self._quietly(awaited(seat.handle.surround.remote(world), seat.seat_id)) for seat in self._seats.values())
         )
 
-    # --- hosts -----------------------------------------------------------------------------------------------------
+    # --- hosts -------------------------------------------------------------------------------------------------------
 
     async def model_host(self, provider: str) -> HostPeer:
         """The host of a provider: the embedded model has one of its own, the others share one."""
@@ -282,7 +217,7 @@ class ActorPool:
             return False
         return not await asyncio.to_thread(leftovers_of, ref.host_id)
 
-    # --- life and death ------------------------------------------------------------------------------------------------
+    # --- life and death ----------------------------------------------------------------------------------------------
 
     async def _watch(self, name: str, handle: Any) -> None:
         """Wait for an actor's death, then see to it that somebody takes its place."""

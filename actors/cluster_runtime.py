@@ -1,4 +1,4 @@
-"""A runtime in a Ray cluster, as drivers and Serve replicas use it: ``actors.session.runtime.Runtime`` over its actors."""
+"""A runtime in a Ray cluster, as drivers and Serve replicas use it: the ``Runtime`` port over its actors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from actors.domain.llm import LlmConfig
 from actors.domain.session import TurnEnd
 from actors.domain.tools import ToolDefinition
 from actors.errors import NotHere, TransportLost
-from actors.llm.models import known_models
 from actors.llm.catalogue import check_provider
+from actors.llm.models import known_models
 from actors.peers import Peer, RuntimeInfo
-from actors.session.runtime import ModelInfo
 from actors.session.ports import Submitted
+from actors.session.runtime import ModelInfo
 from actors.storage.remote import RemoteStore
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.02, 1.0
@@ -165,5 +165,3 @@ class ClusterRuntime:
         if self._end is not None:
             end, self._end = self._end, None
             await end()
-
-

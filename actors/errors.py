@@ -133,8 +133,8 @@ class UnknownProvider(InvalidRequest):
     @property
     def message(self) -> str:
         return (
-            f"Unknown model provider {self.provider!r}. Name models provider/model with one of {', '.join(self.known)}, "
-            "or give base_url for any OpenAI-compatible server."
+            f"Unknown model provider {self.provider!r}. Name models provider/model with one of "
+            f"{', '.join(self.known)}, or give base_url for any OpenAI-compatible server."
         )
 
 
@@ -292,7 +292,9 @@ class TurnPending(GreenroomError):
     @property
     def message(self) -> str:
         if self.why == "requires_action":
-            return f"The turn of session {self.session_id!r} waits for a decision. Resolve its actions, then wait again."
+            return (
+                f"The turn of session {self.session_id!r} waits for a decision. Resolve its actions, then wait again."
+            )
         return f"The turn of session {self.session_id!r} goes on. Wait for it with wait_turn(receipt)."
 
 
@@ -558,7 +560,7 @@ class RuntimeNotFound(GreenroomError):
 
     @property
     def message(self) -> str:
-        return f"No runtime named {self.runtime!r} runs in this cluster. Start one with SessionManager or 'greenroom serve'."
+        return f"No runtime named {self.runtime!r} runs here. Start one with SessionManager or 'greenroom serve'."
 
 
 class PortInUse(GreenroomError):

@@ -6,21 +6,16 @@ again. Reads and waits go to the store and to effect hosts; only commands reach,
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from actors.domain import commands as c
-from actors.domain.actions import Action, Resolution
-from actors.domain.base import Frozen
-from actors.domain.blobs import blobs_in, inflate
-from actors.domain.events import Event
+from actors.domain.actions import Resolution
 from actors.domain.ids import check_command_id, new_ulid
 from actors.domain.llm import LlmConfig
-from actors.domain.messages import Message, Role, decode_messages
-from actors.domain.permissions import PermissionDecision, PermissionPolicy
+from actors.domain.messages import Message, Role
+from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy
-from actors.domain.records import TURN_ENDS, Record, TurnStarted, TurnSteered, decode_record
-from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionInfo
+from actors.domain.session import AgentResult, Receipt, SessionConfig, SessionInfo
 from actors.errors import (
     ActionNotFound,
     ActionSettled,
@@ -29,36 +24,23 @@ from actors.errors import (
     SessionNotFound,
     TurnPending,
 )
-from actors.policy.permissions import decide
-from actors.reader import EventReader, read_records
+from actors.handle_reads import SessionReads
+from actors.handle_stream import TurnStream
+from actors.model_choice import known_model
 from actors.session.runtime import Runtime
-from actors.session.state import State, from_snapshot
-from actors.turns import TurnInfo, result_of, turns_of, wait_turn
+from actors.turns import result_of
 
 WAIT_SLICE_S = 30.0
 """Longest wait of one call for a turn's end; after that the wait goes on at the store."""
 
 
-class PendingInput(Frozen):
-    """An input that no turn has taken yet."""
-
-    input_id: str
-    seq: int
-    message: Message
-    on_busy: OnBusy
-
-
-class SessionHandle:
+class SessionHandle(SessionReads):
     """One session. Made by a ``SessionManager``; every method raises SessionNotFound when the session is gone."""
 
     def __init__(self, runtime: Runtime, info: SessionInfo) -> None:
-        self._runtime = runtime
-        self._tenant = info.tenant
+        super().__init__(runtime, info)
         self._actor: Any = None
         self._residency: tuple[str, int] | None = None
-        self.session_id = info.session_id
-        self.journal_id = info.journal_id
-        self.parent_id = info.parent_id
 
     def __repr__(self) -> str:
         return f"SessionHandle({self.session_id!r})"
@@ -102,26 +84,12 @@ class SessionHandle:
         submitted = await self._runtime.submit(self._tenant, self.journal_id, command)
         return self._receipt(command, submitted.reply)
 
-    async def wait_turn(
-        self, receipt: Receipt, *, timeout: float | None = None, until_action: bool = False
-    ) -> AgentResult:
-        """Wait for the turn that takes an input; see ``generate`` for the errors.
-
-        Args:
-            until_action: Raise TurnPending as soon as the turn waits for a decision.
-        """
-        if receipt.journal_id != self.journal_id:
-            raise SessionNotFound(receipt.session_id)
-        return await wait_turn(
-            self._runtime.store, self._tenant, receipt, timeout=timeout, until_action=until_action
-        )
-
     async def generate_streaming(
         self, prompt: str | Message, *, on_busy: OnBusy | str = OnBusy.enqueue, command_id: str | None = None
     ) -> TurnStream:
         """Send an input and read its turn as it happens."""
         receipt = await self.send(prompt, on_busy=on_busy, command_id=command_id)
-        return TurnStream(self, receipt)
+        return TurnStream(self, receipt, self.cancel)
 
     async def _send_command(self, prompt: str | Message, on_busy: OnBusy | str, command_id: str | None) -> c.Send:
         message = Message.user(prompt) if isinstance(prompt, str) else prompt
@@ -152,15 +120,6 @@ class SessionHandle:
         added = Message.user(message) if isinstance(message, str) else message
         return (await self._do(c.AddMessage(**self._identity(command_id), message=added))).seq or 0
 
-    async def pending_inputs(self) -> tuple[PendingInput, ...]:
-        """Inputs that no turn has taken yet, in the order in which turns will."""
-        state = await self._state()
-        messages = await self._whole(decode_messages([item.message for item in state.queue]))
-        return tuple(
-            PendingInput(input_id=item.input_id, seq=item.seq, message=message, on_busy=item.on_busy)
-            for item, message in zip(state.queue, messages, strict=True)
-        )
-
     async def withdraw_input(self, input_id: str) -> None:
         """Take back an input.
 
@@ -168,79 +127,6 @@ class SessionHandle:
             InputNotFound: a turn has taken it, or there was none.
         """
         await self._do(c.WithdrawInput(**self._identity(None), input_id=input_id))
-
-    # --- reading ---------------------------------------------------------------------------------------------------
-
-    async def info(self) -> SessionInfo:
-        """How the session stands."""
-        row = await self._runtime.store.row(self._tenant, self.journal_id)
-        if row is None:
-            raise SessionNotFound(self.session_id)
-        return row
-
-    async def events(
-        self, *, after: int = 0, follow: bool = False, deltas: bool = True
-    ) -> AsyncIterator[Event]:
-        """Records after a seq; with ``follow`` also those to come, and the deltas of running calls between them."""
-        head = (await self.info()).head_seq
-        if not follow:
-            async for record in read_records(self._runtime, self._tenant, self.journal_id, after=after, upto=head):
-                yield record
-            return
-        reader = EventReader(self._runtime, self._tenant, self.journal_id, deltas=deltas, live_after=min(after, head))
-        stream = reader.events(after)
-        try:
-            async for event in stream:
-                yield event
-        finally:
-            await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue] - it is an async generator
-
-    async def records(self, *, after: int = 0, limit: int = 100) -> tuple[Record, ...]:
-        """A page of records."""
-        page = await self._runtime.store.records(self._tenant, self.journal_id, after=after, limit=limit)
-        return tuple(decode_record(stored.body) for stored in page)
-
-    async def turns(self) -> list[TurnInfo]:
-        """All turns, oldest first."""
-        info = await self.info()
-        records = read_records(self._runtime, self._tenant, self.journal_id, after=0, upto=info.head_seq)
-        wanted = (TurnStarted, TurnSteered, *TURN_ENDS)
-        return turns_of([one async for one in records if isinstance(one, wanted)], info.activity)
-
-    async def turn(self, turn_id: str) -> TurnInfo | None:
-        """One turn."""
-        return next((one for one in await self.turns() if one.turn_id == turn_id), None)
-
-    async def history(self) -> tuple[Message, ...]:
-        """The conversation as the model sees it."""
-        state = await self._state()
-        return await self._whole(decode_messages([entry.message for entry in state.context]))
-
-    async def context_usage(self) -> ContextUsage:
-        """How full the context is."""
-        return (await self._state()).context_usage
-
-    async def config(self) -> SessionConfig:
-        """The configuration in force."""
-        return (await self._state()).config
-
-    async def actions(self, *, pending: bool = True) -> tuple[Action, ...]:
-        """What the session waits for; without ``pending`` also what was decided."""
-        page, _ = await self._runtime.store.actions(
-            self._tenant, journal_id=self.journal_id, pending=pending, limit=1000
-        )
-        return page
-
-    async def _state(self) -> State:
-        snapshot = await self._runtime.store.state(self._tenant, self.journal_id)
-        return from_snapshot(snapshot.body)
-
-    async def _whole(self, messages: Sequence[Message]) -> tuple[Message, ...]:
-        wanted = blobs_in(messages)
-        if not wanted:
-            return tuple(messages)
-        blobs = await self._runtime.store.blobs(self._tenant, sorted(wanted))
-        return tuple(inflate(message, blobs) for message in messages)
 
     # --- control ---------------------------------------------------------------------------------------------------
 
@@ -310,22 +196,10 @@ class SessionHandle:
         await self._configure({"permission_policy": policy})
         return policy
 
-    async def permission_policy(self) -> PermissionPolicy:
-        """The permission policy in force."""
-        return (await self._state()).config.permissions
-
-    async def check_permission(self, tool: str, args: dict[str, Any]) -> PermissionDecision:
-        """What the policy would say of a call."""
-        return decide(None, await self.permission_policy(), tool, args)
-
     async def set_confirmation_policy(self, policy: ConfirmationPolicy) -> ConfirmationPolicy:
         """Replace the confirmation policy; pending approvals keep their time."""
         await self._configure({"confirmation_policy": policy})
         return policy
-
-    async def confirmation_policy(self) -> ConfirmationPolicy:
-        """The confirmation policy in force."""
-        return (await self._state()).config.confirmation
 
     # --- actions ---------------------------------------------------------------------------------------------------
 
@@ -389,9 +263,7 @@ class SessionHandle:
     async def create_child(self, child_id: str, config: SessionConfig) -> SessionInfo:
         """Create a child session; what its configuration leaves open it takes from this session."""
         journal_id = new_ulid()
-        command = c.CreateChild(
-            **self._identity(None), child_id=child_id, child_journal_id=journal_id, config=config
-        )
+        command = c.CreateChild(**self._identity(None), child_id=child_id, child_journal_id=journal_id, config=config)
         await self._do(command)
         row = await self._runtime.store.row(self._tenant, journal_id)
         if row is None:
@@ -415,51 +287,8 @@ class SessionHandle:
         return self._residency
 
 
-class TurnStream:
-    """The events of one turn, as they happen. Iterate once; stopping early does not end the turn."""
-
-    def __init__(self, session: SessionHandle, receipt: Receipt) -> None:
-        self._session = session
-        self.receipt = receipt
-
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        turn_id: str | None = None
-        inputs = self.receipt.input_id
-        stream = self._session.events(after=self.receipt.seq - 1, follow=True)
-        async for event in stream:
-            if isinstance(event, TurnStarted | TurnSteered) and inputs in event.data.inputs:
-                turn_id = event.turn_id
-            mine = getattr(event, "turn_id", None) in {None, turn_id} if turn_id else _is_input(event, inputs)
-            if mine:
-                yield event
-            if turn_id and isinstance(event, TURN_ENDS) and event.turn_id == turn_id:
-                return
-
-    async def result(self, *, timeout: float | None = None) -> AgentResult:
-        """The answer; see ``SessionHandle.generate`` for the errors."""
-        return await self._session.wait_turn(self.receipt, timeout=timeout)
-
-    async def cancel(self) -> bool:
-        """End the turn."""
-        return await self._session.cancel()
-
-
-def _is_input(event: Event, input_id: str) -> bool:
-    return getattr(getattr(event, "data", None), "input_id", None) == input_id
-
-
 def _on_busy(value: OnBusy | str) -> OnBusy:
     try:
         return OnBusy(value)
     except ValueError:
         raise InvalidRequest(f"on_busy is one of {', '.join(OnBusy)}, not {str(value)!r}.") from None
-
-
-async def known_model(runtime: Runtime, model: LlmConfig | str) -> LlmConfig:
-    """A model that can be journaled: somebody serves it, and its key is with the runtime instead of in it."""
-    config = LlmConfig.of(model) if isinstance(model, str) else model
-    await runtime.check_model(config)
-    if config.api_key is None:
-        return config
-    credential_id = await runtime.put_credential(config.api_key)
-    return config.model_copy(update={"api_key": None, "credential_id": credential_id})

@@ -1,4 +1,4 @@
-"""What model and tool host actors share: an ``EffectHost`` on the data plane, with the store for what nobody fetches."""
+"""What model and tool host actors share: an ``EffectHost`` on the data plane, and the store for what stays behind."""
 
 from __future__ import annotations
 

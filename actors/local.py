@@ -31,6 +31,7 @@ from actors.session_host import SessionHost
 from actors.settings import Settings
 from actors.storage.open import open_backend
 from actors.storage.service import StoreService
+from actors.supervision import Supervisor
 from actors.tools.executor import ToolExecutor
 from actors.tools.given import as_tool
 from actors.tools.registry import ToolRegistry
@@ -83,7 +84,7 @@ class LocalHosts:
 
     async def confirmed_dead(self, host: HostRef) -> bool:
         """A host of another process: its reapers ended what it ran when that process did."""
-        return host not in {self._models.ref, self._tools.ref}
+        return host not in (self._models.ref, self._tools.ref)
 
     async def deltas(self, host: HostRef, key: CallKey) -> AsyncIterator[Delta]:
         """The output of a call as it comes."""
@@ -167,12 +168,13 @@ class LocalRuntime:
         limits = ResidencyLimits(per_seat=PER_SEAT, idle_s=self._settings.idle_timeout_s)
         self._residency = Residency(self._store, _NoMoreSeats(), term, limits)
         self._residency.add_seat(_LocalSeat(self._sessions))
-        self._residency.start()
+        self._supervisor = Supervisor(self._store, self._residency)
+        self._supervisor.start()
         self._listening = asyncio.get_running_loop().create_task(self._listen())
 
     async def _listen(self) -> None:
         async for _ in self._store.hints():
-            self._residency.hint()
+            self._supervisor.hint()
 
     def _around(self) -> Surroundings:
         return Surroundings(
@@ -182,7 +184,7 @@ class LocalRuntime:
     def _ended(self, journal_id: str, assignment_no: int, reason: Exception) -> None:
         del reason
         self._residency.forget(journal_id, assignment_no)
-        self._residency.hint()
+        self._supervisor.hint()
 
     async def _key(self, name: str) -> SecretStr | None:
         return self._keys.get(name) or self._settings.provider_key(name)
@@ -281,6 +283,7 @@ class LocalRuntime:
         self._listening.cancel()
         with suppress(asyncio.CancelledError):
             await self._listening
+        await self._supervisor.close()
         await self._residency.close()
         await self._sessions.close()
         await self._models.close()

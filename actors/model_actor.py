@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+
 from pydantic import SecretStr
 
 from actors.cluster_links import Links, actor_named, awaited

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from actors.domain.calls import CallKey
 from actors.domain.events import Event, MessageDelta, ToolOutputDelta
 from actors.domain.records import Record, decode_record
 from actors.errors import GreenroomError
+from actors.following import followed
 from actors.session.runtime import Runtime
 
 MAX_BUFFERED = 1000
@@ -52,7 +53,7 @@ class EventReader:
         self._queue: asyncio.Queue[Event | BaseException] = asyncio.Queue(MAX_BUFFERED)
         self._watches: dict[CallKey, _Watch] = {}
 
-    async def events(self, after: int) -> AsyncIterator[Event]:
+    async def events(self, after: int) -> AsyncGenerator[Event]:
         """Everything after a seq, without an end."""
         pump = self._task(self._pump(after))
         try:
@@ -68,7 +69,7 @@ class EventReader:
 
     async def _pump(self, after: int) -> None:
         try:
-            async for batch in self._runtime.store.follow(self._tenant, self._journal_id, after=after):
+            async for batch in followed(self._runtime.store, self._tenant, self._journal_id, after=after):
                 for stored in batch:
                     await self._show(decode_record(stored.body))
         except Exception as exc:

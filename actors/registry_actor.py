@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from actors.cluster_pool import ActorPool, Launch
+from actors.cluster_launch import Launch
+from actors.cluster_pool import ActorPool
 from actors.domain.calls import HostRef
 from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
@@ -20,6 +21,7 @@ from actors.errors import GreenroomError
 from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox, World
 from actors.residency import Residency, ResidencyLimits
 from actors.storage.remote import RemoteStore
+from actors.supervision import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,8 @@ class RegistryActor:
         limits = ResidencyLimits(per_seat=settings.sessions_per_actor, idle_s=settings.idle_timeout_s)
         self._residency = Residency(self._store, self._pool, term, limits)
         await self._pool.open(self._info, self._keys, self._residency)
-        self._residency.start()
+        self._supervisor = Supervisor(self._store, self._residency)
+        self._supervisor.start()
         self._listening = asyncio.get_running_loop().create_task(self._listen())
 
     async def _listen(self) -> None:
@@ -70,7 +73,7 @@ class RegistryActor:
         while True:
             try:
                 async for _ in self._store.hints():
-                    self._residency.hint()
+                    self._supervisor.hint()
             except GreenroomError as exc:
                 log.info("hints of the store stopped: %s", exc)
             await asyncio.sleep(1.0)
@@ -110,7 +113,7 @@ class RegistryActor:
         """A session stopped by itself in its actor."""
         log.info("session %s stopped: %s", journal_id, code)
         self._residency.forget(journal_id, assignment_no)
-        self._residency.hint()
+        self._supervisor.hint()
 
     # --- hosts -----------------------------------------------------------------------------------------------------
 
@@ -184,5 +187,6 @@ class RegistryActor:
         if self._ready is None or not self._ready.done() or self._ready.exception() is not None:
             return
         self._listening.cancel()
+        await self._supervisor.close()
         await self._residency.close()
         await self._pool.close()

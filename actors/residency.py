@@ -13,24 +13,16 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from actors.domain.ids import utc_now
-from actors.domain.session import SessionInfo
-from actors.errors import Fenced, GreenroomError, NotHere, Overloaded, SessionNotFound
+from actors.errors import GreenroomError, NotHere, Overloaded, SessionNotFound, TransportLost
 from actors.session.ports import Store
 
 log = logging.getLogger(__name__)
 
-SWEEP_S = 30.0
-"""Safety net: how often the projection is asked for work that nobody was told about."""
-
-IDLE_CHECK_S = 1.0
-"""How often resident sessions are offered hibernation."""
+BREATH_S = 0.1
+"""Pause before sessions that were all busy are asked again."""
 
 MAX_QUEUE = 10_000
 """Activations that may wait for a free seat; each is one small future, and none waits longer than ``wait_s``."""
-
-REVIVE_AT_ONCE = 16
-"""Sessions that are activated at the same time without anybody asking, so that callers are not pushed aside."""
 
 
 class Seat(Protocol):
@@ -71,14 +63,6 @@ class Placement:
     used: float = 0.0
 
 
-@dataclass(slots=True)
-class _Attempts:
-    """Activations since the session last made progress."""
-
-    head_seq: int
-    count: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class ResidencyLimits:
     """Bounds. ``per_seat``: sessions of one seat; ``idle_s``: unused for so long, a session hibernates."""
@@ -90,7 +74,7 @@ class ResidencyLimits:
 
 @dataclass(slots=True)
 class Residency:
-    """Assigns sessions to seats."""
+    """Assigns sessions to seats. ``freed`` rings when sessions became dormant; ``actors.supervision`` listens."""
 
     store: Store
     pool: Pool
@@ -98,15 +82,13 @@ class Residency:
     limits: ResidencyLimits = field(default_factory=ResidencyLimits)
     seats: dict[str, Seat] = field(default_factory=dict[str, Seat])
     placed: dict[str, Placement] = field(default_factory=dict[str, Placement])
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
     _next_no: int = 0
     _load: dict[str, int] = field(default_factory=dict[str, int])
     _freed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _waiting: int = 0
     _growing: bool = False
-    _bell: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
-    _reviving: set[str] = field(default_factory=set[str])
-    _attempts: dict[str, _Attempts] = field(default_factory=dict[str, _Attempts])
 
     # --- asking ----------------------------------------------------------------------------------------------------
 
@@ -190,8 +172,7 @@ class Residency:
             if not placement.ready.done():
                 placement.ready.set_exception(NotHere(placement.journal_id, placement.assignment_no))
                 placement.ready.exception()
-        for placement in lost:
-            self._spawn(self._revive_if_needed(placement.tenant, placement.journal_id))
+        self.freed.set()
 
     # --- placing ---------------------------------------------------------------------------------------------------
 
@@ -209,12 +190,11 @@ class Residency:
 
     async def _assign(self, placement: Placement) -> None:
         try:
-            await placement.seat.assign(
-                placement.tenant, placement.journal_id, self.term, placement.assignment_no
-            )
+            await placement.seat.assign(placement.tenant, placement.journal_id, self.term, placement.assignment_no)
         except Exception as exc:
             self.forget(placement.journal_id, placement.assignment_no)
-            error = exc if isinstance(exc, GreenroomError) else NotHere(placement.journal_id, placement.assignment_no)
+            lost = isinstance(exc, TransportLost) or not isinstance(exc, GreenroomError)
+            error = NotHere(placement.journal_id, placement.assignment_no) if lost else exc
             if not placement.ready.done():
                 placement.ready.set_exception(error)
             if not isinstance(exc, SessionNotFound):
@@ -276,7 +256,7 @@ class Residency:
                 await self._evict()
         except GreenroomError as exc:
             log.warning("no further session actor: %s", exc)
-            await asyncio.sleep(IDLE_CHECK_S)
+            await asyncio.sleep(1.0)
         finally:
             self._growing = False
             await self._notify()
@@ -285,7 +265,7 @@ class Residency:
         for placement in sorted(self.placed.values(), key=lambda one: one.used):
             if placement.ready.done() and await self.hibernate(placement.journal_id):
                 return
-        await asyncio.sleep(IDLE_CHECK_S / 10)
+        await asyncio.sleep(BREATH_S)
 
     async def _release(self, placement: Placement, idle_s: float) -> bool:
         done = False
@@ -297,94 +277,16 @@ class Residency:
             log.info("session %s was not released: %s", placement.journal_id, exc)
         if done:
             self.forget(placement.journal_id, placement.assignment_no)
-            self._bell.set()
+            self.freed.set()
         else:
             placement.releasing = None
         return done
 
-    # --- supervision -----------------------------------------------------------------------------------------------
-
-    def hint(self) -> None:
-        """Something was committed that may need an actor."""
-        self._bell.set()
-
-    def start(self) -> None:
-        """Begin to supervise."""
-        self._spawn(self._supervise())
-        self._spawn(self._hibernate_idle())
-
     async def close(self) -> None:
-        """Stop supervising."""
+        """Stop what is under way."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _supervise(self) -> None:
-        while True:
-            delay = SWEEP_S
-            try:
-                for row in await self.store.due(utc_now()):
-                    self._revive(row)
-                wake_at = await self.store.next_wake()
-                if wake_at is not None:
-                    delay = min(max((wake_at - utc_now()).total_seconds(), 0.05), SWEEP_S)
-            except GreenroomError as exc:
-                log.warning("supervision waits for the store: %s", exc)
-                delay = 1.0
-            try:
-                async with asyncio.timeout(delay):
-                    await self._bell.wait()
-            except TimeoutError:
-                continue
-            self._bell.clear()
-
-    def _revive(self, row: SessionInfo) -> None:
-        if row.journal_id in self.placed or row.journal_id in self._reviving:
-            return
-        if len(self._reviving) >= REVIVE_AT_ONCE:
-            self._spawn(self._ring_later())
-            return
-        self._reviving.add(row.journal_id)
-        self._spawn(self._activate_unasked(row))
-
-    async def _ring_later(self) -> None:
-        await asyncio.sleep(IDLE_CHECK_S / 10)
-        self._bell.set()
-
-    async def _activate_unasked(self, row: SessionInfo) -> None:
-        attempts = self._attempts.get(row.journal_id)
-        if attempts is None or attempts.head_seq != row.head_seq:
-            attempts = self._attempts[row.journal_id] = _Attempts(row.head_seq)
-        delay = min(0.1 * 2**attempts.count, SWEEP_S) if attempts.count else 0.0
-        attempts.count += 1
-        try:
-            await asyncio.sleep(delay)
-            await self.resolve(row.tenant, row.journal_id)
-        except (SessionNotFound, Fenced):
-            self._attempts.pop(row.journal_id, None)
-        except GreenroomError as exc:
-            log.warning("session %s could not be activated: %s", row.session_id, exc)
-            self._spawn(self._ring_later())
-        finally:
-            self._reviving.discard(row.journal_id)
-
-    async def _revive_if_needed(self, tenant: str, journal_id: str) -> None:
-        try:
-            row = await self.store.row(tenant, journal_id)
-        except GreenroomError:
-            self._bell.set()
-            return
-        if row is not None and row.needs_actor:
-            self._revive(row)
-
-    async def _hibernate_idle(self) -> None:
-        while True:
-            await asyncio.sleep(IDLE_CHECK_S)
-            now = asyncio.get_running_loop().time()
-            for placement in list(self.placed.values()):
-                if placement.ready.done() and now - placement.used > self.limits.idle_s:
-                    placement.used = now
-                    await self.hibernate(placement.journal_id, idle_s=self.limits.idle_s)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())

@@ -7,7 +7,6 @@ anything but its present assignments.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from actors.cluster_hosts import ClusterHosts
@@ -117,8 +116,4 @@ class SessionActor:
 
 
 def _surroundings(world: World) -> Surroundings:
-    return Surroundings(
-        default_model=world.default_model, global_policy=world.global_policy, workspace=world.workspace
-    )
-
-
+    return Surroundings(default_model=world.default_model, global_policy=world.global_policy, workspace=world.workspace)

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from actors.errors import InternalError
 from actors.peers import Peer
 from actors.served import Served
-from actors.storage.open import open_backend
 from actors.storage.handlers import store_handlers
+from actors.storage.open import open_backend
 from actors.storage.service import StoreService
 
 

@@ -22,6 +22,7 @@ from actors.errors import (
     TurnPending,
     from_wire,
 )
+from actors.following import followed
 from actors.session.plan import turn_end
 from actors.session.ports import Store
 from actors.session.state import from_snapshot
@@ -96,7 +97,7 @@ async def wait_turn(
 
 async def _end_of(store: Store, tenant: str, receipt: Receipt, *, until_action: bool) -> TurnEnd:
     turn_id: str | None = None
-    async for batch in store.follow(tenant, receipt.journal_id, after=receipt.seq):
+    async for batch in followed(store, tenant, receipt.journal_id, after=receipt.seq):
         asked = False
         for stored in batch:
             if stored.type not in _TELLING:

@@ -85,8 +85,8 @@ def chat(
         with embedded_service(model) as client:
             Chat(client, pick_session(client, session, None)).run()
         return
-    client = _client(url, api_key)
-    Chat(client, pick_session(client, session, model)).run()
+    with _client(url, api_key) as client:
+        Chat(client, pick_session(client, session, model)).run()
 
 
 @app.command()
@@ -98,7 +98,9 @@ def ps(
     """List sessions, those used last first."""
     from serve_app.terminal import show_sessions
 
-    show_sessions(_client(url, api_key).call("GET", "/v1/sessions", params={"limit": limit}))
+    with _client(url, api_key) as client:
+        page = client.call("GET", "/v1/sessions", params={"limit": limit})
+    show_sessions(page)
 
 
 @app.command()
@@ -107,11 +109,11 @@ def show(session: SessionArgument, url: UrlOption = DEFAULT_URL, api_key: KeyOpt
     from serve_app.client import session_path
     from serve_app.terminal import show_session
 
-    client = _client(url, api_key)
-    info = client.call("GET", session_path(session))
-    context = client.call("GET", session_path(session, "/context"))
-    actions = client.call("GET", session_path(session, "/actions"))
-    messages = client.call("GET", session_path(session, "/messages"))
+    with _client(url, api_key) as client:
+        info = client.call("GET", session_path(session))
+        context = client.call("GET", session_path(session, "/context"))
+        actions = client.call("GET", session_path(session, "/actions"))
+        messages = client.call("GET", session_path(session, "/messages"))
     show_session(info, context, actions["items"], messages["items"])
 
 
@@ -127,7 +129,8 @@ def events(
     """Show the events of a session."""
     from serve_app.cli_events import show_events
 
-    show_events(_client(url, api_key), session, after=after, follow=follow, as_json=as_json)
+    with _client(url, api_key) as client:
+        show_events(client, session, after=after, follow=follow, as_json=as_json)
 
 
 @app.command()
@@ -136,7 +139,8 @@ def destroy(session: SessionArgument, url: UrlOption = DEFAULT_URL, api_key: Key
     from serve_app.client import session_path
     from serve_app.terminal import say
 
-    done = _client(url, api_key).call("DELETE", session_path(session))
+    with _client(url, api_key) as client:
+        done = client.call("DELETE", session_path(session))
     say(f"Session {session!r} is destroyed." if done["changed"] else f"There was no session {session!r}.")
 
 

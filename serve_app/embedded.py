@@ -46,12 +46,9 @@ def embedded_service(model: str | None) -> Generator[ServiceClient]:
         path = str(Path(directory) / "http.sock")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(path)
-            with served(start, listener):
-                client = ServiceClient("http://localhost", transport=httpx.HTTPTransport(uds=path))
-                try:
-                    yield client
-                finally:
-                    client.close()
+            transport = httpx.HTTPTransport(uds=path)
+            with served(start, listener), ServiceClient("http://localhost", transport=transport) as client:
+                yield client
 
 
 @contextmanager
@@ -62,6 +59,8 @@ def served(
 
     Args:
         start: Makes the manager, in the thread that serves; it is closed there too.
+        listener: Bound, and not listening yet.
+        api_keys: See ``create_app``.
     """
     thread = _ServiceThread(start, listener, api_keys)
     thread.start()

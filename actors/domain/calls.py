@@ -158,7 +158,12 @@ class CallStatus(StrEnum):
 
 
 class Attached(Frozen):
-    """A host's answer about one attempt; ``outcome`` is there when settled or cancelled."""
+    """A host's answer about one attempt.
+
+    Attributes:
+        outcome: There when settled; when cancelled None if the call never began; when running only ``unknown``, after
+            a cancel that did not come through in time.
+    """
 
     key: CallKey
     status: CallStatus

@@ -79,6 +79,7 @@ class ToolUseBlock(Frozen):
         return str(reason) if reason is not None else None
 
 
+TextPart = Annotated[TextBlock | BlobTextBlock, Field(discriminator="type")]
 ResultPart = Annotated[TextBlock | ImageBlock | BlobTextBlock, Field(discriminator="type")]
 
 

@@ -31,7 +31,7 @@ from actors.domain.actions import ActionKind, Resolution
 from actors.domain.base import Frozen
 from actors.domain.calls import HostRef, Outcome
 from actors.domain.commands import Configure
-from actors.domain.messages import BlobTextBlock, ImageBlock, Message, StopReason, TextBlock, TokenUsage
+from actors.domain.messages import BlobTextBlock, ImageBlock, Message, StopReason, TextBlock, TextPart, TokenUsage
 from actors.domain.policies import OnBusy
 from actors.domain.session import SessionConfig
 from actors.domain.tools import EffectClass
@@ -217,9 +217,10 @@ class TurnCompleted(RecordBase):
     """The turn has an answer."""
 
     class Data(Frozen):
-        """What ``AgentResult`` is made of."""
+        """What ``AgentResult`` is made of. ``parts`` is the whole text where it is too long for ``text``."""
 
         text: str
+        parts: tuple[TextPart, ...] = ()
         usage: TokenUsage = TokenUsage()
         tool_calls_count: int = 0
         cost_usd: str | None = None

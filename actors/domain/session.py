@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr, field_validator
 
 from actors.domain.base import Frozen
 from actors.domain.llm import LlmConfig
-from actors.domain.messages import Message, TokenUsage, decode_messages
+from actors.domain.messages import Message, TextPart, TokenUsage, decode_messages
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnInDoubt
 
@@ -191,12 +191,14 @@ class TurnEnd(Frozen):
     Attributes:
         code: On failure the kind of it, an error class of ours where there is one; ``error_args`` are its arguments.
         message: On failure or cancel, why.
+        parts: The whole text, where some of it is kept in the store; empty when ``text`` is all of it.
     """
 
     turn_id: str
     status: TurnStatus
     seq: int
     text: str = ""
+    parts: tuple[TextPart, ...] = ()
     usage: TokenUsage = TokenUsage()
     tool_calls_count: int = 0
     cost_usd: str | None = None

@@ -71,9 +71,7 @@ class CallKeeper:
 
     def start_early(self, effects: Effects) -> tuple[Call, ...]:
         """Start model calls whose record is being committed; tool calls never start early."""
-        early = tuple(
-            call for call in effects.running if isinstance(call, ModelCall) and call.key not in self._calls
-        )
+        early = tuple(call for call in effects.running if isinstance(call, ModelCall) and call.key not in self._calls)
         for call in () if effects.ending else early:
             self._start(call)
         return early

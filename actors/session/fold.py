@@ -15,7 +15,7 @@ from actors.domain.session import SessionState
 from actors.errors import InternalError
 from actors.session import fold_calls as calls
 from actors.session.fold_calls import change, change_turn, flush_held, open_turn, remember
-from actors.session.state import Ending, Entry, QueuedInput, State, Turn, turn_deadline
+from actors.session.state import Ending, Entry, QueuedInput, Stage, State, Turn, turn_deadline
 
 
 def apply(state: State, record: r.Record) -> State:
@@ -42,8 +42,8 @@ def fold(state: State, records: Iterable[r.Record]) -> State:
 
 
 def _keep_time(state: State, turn: Turn, record: r.Record) -> Turn:
-    """Waits for people do not count as the turn's wall time."""
-    waits = state.waits_for_people
+    """Waits for people do not count as the turn's wall time; a pause is one."""
+    waits = state.waits_for_people or state.lifecycle is SessionState.paused
     if waits and turn.waiting_since is None:
         return turn.model_copy(update={"waiting_since": record.at})
     if not waits and turn.waiting_since is not None:
@@ -70,8 +70,8 @@ def _created(state: State, record: r.SessionCreated) -> State:
 
 
 def _configured(state: State, record: r.SessionConfigured) -> State:
-    change = record.data.change
-    values = {name: getattr(change, name) for name in change.set_fields}
+    wanted = record.data.change
+    values = {name: getattr(wanted, name) for name in wanted.set_fields}
     return change(state, config=state.config.model_copy(update=values))
 
 
@@ -124,8 +124,9 @@ def _turn_started(state: State, record: r.TurnStarted) -> State:
 
 
 def _turn_steered(state: State, record: r.TurnSteered) -> State:
-    turn = open_turn(state)
-    return change_turn(_take(state, record.data.inputs), inputs=(*turn.inputs, *record.data.inputs))
+    inputs = (*open_turn(state).inputs, *record.data.inputs)
+    # An answer that was there already does not answer what came after it.
+    return change_turn(_take(state, record.data.inputs), inputs=inputs, stage=Stage.model)
 
 
 def _turn_cancelling(state: State, record: r.TurnCancelling) -> State:

@@ -13,7 +13,7 @@ from actors.domain import records as r
 from actors.domain.actions import CHOICES, Action, Resolution
 from actors.domain.calls import Outcome
 from actors.domain.commands import digest_of_json
-from actors.domain.messages import Message, TokenUsage
+from actors.domain.messages import BlobTextBlock, Message, TextBlock, TokenUsage
 from actors.errors import InternalError
 from actors.session.state import (
     CallPhase,
@@ -66,7 +66,9 @@ def model_started(state: State, record: r.ModelCallStarted) -> State:
     context = remember(state, record.seq, Message.user(data.nudge).encode()) if data.nudge else state.context
     changes: dict[str, Any] = {
         "stage": Stage.calling,
-        "model_call": ModelCallState(call_id=data.call_id, attempt=data.attempt, seq=record.seq, host=data.host),
+        "model_call": ModelCallState(
+            call_id=data.call_id, attempt=data.attempt, seq=record.seq, host=data.host, model=data.model
+        ),
         "call_id": data.call_id,
         "attempts": data.attempt,
         "round": data.round,
@@ -104,12 +106,22 @@ def model_completed(state: State, record: r.ModelCallCompleted) -> State:
         state,
         stage=Stage.tools if calls else Stage.answered,
         model_call=None,
+        failures=0,
+        hosts_lost=0,
+        failure=None,
         calls=calls,
         used_tools=turn.used_tools or bool(calls),
         tool_calls_count=turn.tool_calls_count + len(calls),
         text=data.message.text,
+        parts=_answer_parts(data.message),
         stop_reason=data.stop_reason,
     )
+
+
+def _answer_parts(message: Message) -> tuple[TextBlock | BlobTextBlock, ...]:
+    """The answer's text piece by piece, when some of it is kept in the store."""
+    parts = tuple(block for block in message.content if isinstance(block, TextBlock | BlobTextBlock))
+    return parts if any(isinstance(part, BlobTextBlock) for part in parts) else ()
 
 
 def model_failed(state: State, record: r.ModelCallFailed) -> State:

@@ -87,9 +87,7 @@ class Plan:
     effects: Effects = Effects()
 
 
-def plan(
-    state: State, happenings: Sequence[Happening], around: Surroundings, *, now: datetime, epoch: int
-) -> Plan:
+def plan(state: State, happenings: Sequence[Happening], around: Surroundings, *, now: datetime, epoch: int) -> Plan:
     """What to append for these happenings, in their order, and for all that follows from them."""
     made = Plan(before=state, state=state)
     for happening in happenings:
@@ -182,6 +180,7 @@ def turn_end(record: r.TurnCompleted | r.TurnFailed | r.TurnCancelled) -> TurnEn
             status=TurnStatus.completed,
             seq=record.seq,
             text=record.data.text,
+            parts=record.data.parts,
             usage=record.data.usage,
             tool_calls_count=record.data.tool_calls_count,
             cost_usd=record.data.cost_usd,

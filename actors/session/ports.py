@@ -12,10 +12,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from actors.domain.actions import Action
-from actors.domain.commands import Reply
 from actors.domain.calls import Attached, CallKey, HostRef, ModelCall, ToolCall
-from actors.domain.session import SessionInfo, TurnEnd
-from actors.domain.tools import ToolDefinition
+from actors.domain.commands import Reply
 from actors.domain.journal import (
     Acquired,
     Appended,
@@ -28,6 +26,8 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.session import SessionInfo, TurnEnd
+from actors.domain.tools import ToolDefinition
 
 
 @dataclass(frozen=True, slots=True)

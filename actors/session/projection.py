@@ -12,6 +12,7 @@ from typing import cast
 from actors.domain import records as r
 from actors.domain.actions import Action
 from actors.domain.blobs import externalise
+from actors.domain.journal import NewSession, StoredRecord
 from actors.domain.messages import Message
 from actors.domain.records import Draft
 from actors.domain.session import SessionConfig, SessionInfo
@@ -19,7 +20,6 @@ from actors.errors import InvalidRequest
 from actors.session.fold import apply
 from actors.session.fold_calls import resolved_action
 from actors.session.state import State
-from actors.domain.journal import NewSession, StoredRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from actors.domain import commands as c
-from actors.domain.ids import new_ulid, utc_now
-from actors.domain.journal import Appended, AppendPart, Snapshot
+from actors.domain.ids import utc_now
 from actors.domain.session import Activity
 from actors.errors import (
     CommandConflict,
@@ -30,10 +29,11 @@ from actors.errors import (
     SessionExists,
     SessionNotFound,
     StoreUnavailable,
-    TransportLost,
 )
 from actors.session.calls import CallKeeper
+from actors.session.committer import Committer
 from actors.session.effects import Surroundings, model_of
+from actors.session.mailbox import Mailbox
 from actors.session.plan import (
     CommandGiven,
     Happening,
@@ -43,25 +43,10 @@ from actors.session.plan import (
     plan,
 )
 from actors.session.ports import Hosts, Store, Submitted
-from actors.session.projection import changed_actions, project, stored
-from actors.session.state import SNAPSHOT_VERSION, State, to_snapshot
+from actors.session.state import State
+from actors.session.waiters import TurnWaiters
 
 log = logging.getLogger(__name__)
-
-SNAPSHOT_EVERY = 200
-"""Records after which a resident session writes a snapshot: bounds what an activation has to fold."""
-
-SNAPSHOT_AT_RELEASE = 100
-"""Records since the last snapshot above which a session that is released writes one."""
-
-ACKNOWLEDGE_WITHIN_S = 2.0
-"""How long inputs wait for a store that does not answer before they get StoreUnavailable."""
-
-RETRY_FIRST_S, RETRY_MAX_S = 0.05, 2.0
-"""Bounds of the back-off between attempts of one append."""
-
-REMEMBERED_COMMANDS = 1024
-"""Commands whose outcome a resident session knows by heart; older ones are looked up in the store."""
 
 
 class SessionRunner:
@@ -87,18 +72,17 @@ class SessionRunner:
         self._hosts = hosts
         self._epoch = epoch
         self._around = around or Surroundings()
-        self._snapshot_seq = snapshot_seq
         self._clock = clock
         self._inbox: list[Happening] = []
         self._bell = asyncio.Event()
-        self._replies: dict[str, tuple[str, asyncio.Future[c.Reply]]] = {}
-        self._ends: dict[str, asyncio.Future[Submitted | None]] = {}
+        self._turns = TurnWaiters()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._finding_host = False
-        self._store_down = False
-        self._calls = CallKeeper(
-            store, hosts, post=self.post, stop=self._finish, spawn=self._spawn, renew=self._renew
+        self._committer = Committer(store, epoch, snapshot_seq, slow=self._tell_unavailable)
+        self._mailbox = Mailbox(
+            store, state.tenant, state.journal_id, post=lambda given: self.post(CommandGiven(given)), spawn=self._spawn
         )
+        self._calls = CallKeeper(store, hosts, post=self.post, stop=self._finish, spawn=self._spawn, renew=self._renew)
         self._driver: asyncio.Task[None] | None = None
 
     # --- from outside --------------------------------------------------------------------------------------------
@@ -122,17 +106,19 @@ class SessionRunner:
             StoreUnavailable: it is not known to be durable; sending it again with its id is safe.
             NotHere: the session moved before the command was durable.
         """
-        reply = await self._obey(command)
+        reply = await self._mailbox.give(command, down=self._committer.down)
         if not isinstance(command, c.Send) or wait_s <= 0:
             return Submitted(reply)
-        return await self._turn_of(command.command_id, reply, wait_s, until_action=until_action)
+        if until_action and self.state.activity is Activity.requires_action:
+            return Submitted(reply, waits=True)
+        return await self._turns.wait(command.command_id, reply, wait_s)
 
     async def release(self) -> bool:
         """Give up residency; False when there is work to do. Waiting callers get their receipts."""
         if self._inbox or self.busy:
             return False
         self._finish(None)
-        await self._snapshot(SNAPSHOT_AT_RELEASE)
+        await self._committer.snapshot(self.state)
         return True
 
     @property
@@ -140,11 +126,7 @@ class SessionRunner:
         """Whether something runs or is about to."""
         state = self.state
         wants_actor = state.activity in {Activity.running, Activity.queued} and not state.lifecycle.ended
-        return bool(self._replies_open or self._calls.running) or (wants_actor and state.lifecycle.value == "active")
-
-    @property
-    def _replies_open(self) -> bool:
-        return any(not future.done() for _, future in self._replies.values())
+        return bool(self._mailbox.open or self._calls.running) or (wants_actor and state.lifecycle.value == "active")
 
     def surround(self, around: Surroundings) -> None:
         """The world has changed: other tools, another default model, another policy."""
@@ -165,77 +147,6 @@ class SessionRunner:
         await self.stop(reason)
 
     # --- commands ------------------------------------------------------------------------------------------------
-
-    async def _obey(self, command: c.Command) -> c.Reply:
-        if self.stopped.done():
-            raise self.stopped.result() or self._not_here()
-        known = self._replies.get(command.command_id)
-        if known is not None:
-            digest, future = known
-            if digest != command.digest():
-                raise CommandConflict(command.command_id)
-            return await asyncio.shield(future)
-        if self._store_down:
-            raise StoreUnavailable("an earlier write is still being tried")
-        future = asyncio.get_running_loop().create_future()
-        future.add_done_callback(_retrieve)
-        self._remember(command, future)
-        self._spawn(self._mail(command, future))
-        return await asyncio.shield(future)
-
-    def _remember(self, command: c.Command, future: asyncio.Future[c.Reply]) -> None:
-        self._replies[command.command_id] = (command.digest(), future)
-        while len(self._replies) > REMEMBERED_COMMANDS:
-            oldest = next(iter(self._replies))
-            if not self._replies[oldest][1].done():
-                break
-            del self._replies[oldest]
-
-    async def _mail(self, command: c.Command, future: asyncio.Future[c.Reply]) -> None:
-        """Answer a command that was given before, or put it into the mailbox."""
-        if not command.fresh:
-            try:
-                reply = await self._first_outcome(command)
-            except GreenroomError as exc:
-                self._reply(command, exc)
-                return
-            if reply is not None:
-                self._reply(command, reply)
-                return
-        if not future.done():
-            self.post(CommandGiven(command))
-
-    async def _first_outcome(self, command: c.Command) -> c.Reply | None:
-        found = await self._store.first_outcome(self.state.tenant, self.state.journal_id, command.command_id)
-        if found is None:
-            return None
-        if found.digest != command.digest():
-            raise CommandConflict(command.command_id)
-        return c.Reply(seq=found.seq, input_id=command.command_id if isinstance(command, c.Send) else None)
-
-    def _reply(self, command: c.Command, reply: c.Reply | GreenroomError) -> None:
-        _, future = self._replies.get(command.command_id, ("", None))
-        if future is None or future.done():
-            return
-        if isinstance(reply, GreenroomError):
-            # A refusal is not an outcome: the same command may be given again when things are different.
-            del self._replies[command.command_id]
-            future.set_exception(reply)
-        else:
-            future.set_result(reply)
-
-    async def _turn_of(self, input_id: str, reply: c.Reply, wait_s: float, *, until_action: bool) -> Submitted:
-        future = self._ends.get(input_id)
-        if future is None:
-            return Submitted(reply)
-        if until_action and self.state.activity is Activity.requires_action:
-            return Submitted(reply, waits=True)
-        try:
-            async with asyncio.timeout(wait_s):
-                end = await asyncio.shield(future)
-        except TimeoutError:
-            return Submitted(reply)
-        return replace(end, reply=reply) if end is not None else Submitted(reply)
 
     # --- the driver ----------------------------------------------------------------------------------------------
 
@@ -273,10 +184,10 @@ class SessionRunner:
         if made.records:
             for command, reply in made.replies:
                 if isinstance(reply, c.Reply) and isinstance(command, c.Send):
-                    self._ends.setdefault(command.command_id, asyncio.get_running_loop().create_future())
+                    self._turns.expect(command.command_id)
             early = self._calls.start_early(made.effects)
             try:
-                appended = await self._commit(made)
+                await self._committer.commit(made)
             except (CommandConflict, SessionExists) as refused:
                 await self._calls.abandon(early)
                 self._inbox[:0] = await self._without(happenings, refused)
@@ -285,15 +196,15 @@ class SessionRunner:
             except GreenroomError:
                 await self._calls.abandon(early)
                 raise
-            self._committed(made, appended)
+            self._committed(made)
         for command, reply in made.replies:
-            self._reply(command, reply)
+            self._mailbox.reply(command, reply)
         self._calls.keep(made.effects)
         if made.effects.needs_model_host and not self._finding_host:
             self._finding_host = True
             self._spawn(self._find_model_host())
 
-    def _committed(self, made: Plan, appended: Appended) -> None:
+    def _committed(self, made: Plan) -> None:
         self.state = made.state
         self.idle_since = asyncio.get_running_loop().time()
         self._calls.acknowledge(made.records)
@@ -301,45 +212,32 @@ class SessionRunner:
             self._around = replace(self._around, model_host=None, model_error=None)
         for inputs, end, state in made.ends:
             context = tuple(entry.message for entry in state.context)
-            for input_id in inputs:
-                self._end(input_id, Submitted(c.Reply(), end, context))
-        if made.state.activity is Activity.requires_action:
-            self._note_waiting()
-        if appended.head_seq - self._snapshot_seq >= SNAPSHOT_EVERY:
-            self._spawn(self._snapshot(SNAPSHOT_EVERY))
-
-    def _end(self, input_id: str, submitted: Submitted | None) -> None:
-        future = self._ends.pop(input_id, None)
-        if future is not None and not future.done():
-            future.set_result(submitted)
-
-    def _note_waiting(self) -> None:
-        """Whoever waits in this process for a turn that waits for a person goes to wait at the store."""
-        turn = self.state.turn
-        for input_id in turn.inputs if turn else ():
-            self._end(input_id, Submitted(c.Reply(), waits=True))
+            self._turns.end(inputs, Submitted(c.Reply(), end, context))
+        if made.state.activity is Activity.requires_action and made.state.turn is not None:
+            # Whoever waits here for a turn that waits for a person goes to wait at the store.
+            self._turns.end(made.state.turn.inputs, Submitted(c.Reply(), waits=True))
+        if self._committer.wants_snapshot(self.state.seq):
+            self._spawn(self._committer.snapshot(self.state))
 
     async def _without(self, happenings: list[Happening], refused: GreenroomError) -> list[Happening]:
         """What remains of the happenings when some of their commands turn out to be given before, or impossible."""
         left: list[Happening] = []
         for happening in happenings:
             if isinstance(happening, CommandGiven):
-                command = happening.command
                 if isinstance(refused, SessionExists):
-                    if isinstance(command, c.CreateChild) and command.child_id in refused.session_ids:
-                        self._reply(command, refused)
-                        continue
+                    answered = self._refuse_child(happening.command, refused)
                 else:
-                    try:
-                        reply = await self._first_outcome(command)
-                    except GreenroomError as exc:
-                        self._reply(command, exc)
-                        continue
-                    if reply is not None:
-                        self._reply(command, reply)
-                        continue
+                    answered = await self._mailbox.answer_old(happening.command)
+                if answered:
+                    continue
             left.append(happening)
         return left
+
+    def _refuse_child(self, command: c.Command, refused: SessionExists) -> bool:
+        if not isinstance(command, c.CreateChild) or command.child_id not in refused.session_ids:
+            return False
+        self._mailbox.reply(command, refused)
+        return True
 
     async def _find_model_host(self) -> None:
         model = model_of(self.state, self._around)
@@ -360,54 +258,10 @@ class SessionRunner:
         tools = await self._hosts.tools()
         self._around = replace(self._around, tools=tools, model_host=None, model_error=None)
 
-    # --- the store -----------------------------------------------------------------------------------------------
-
-    async def _commit(self, made: Plan) -> Appended:
-        """Append until the store says yes or no. Inputs are told when it takes long; the append goes on."""
-        part = AppendPart(
-            tenant=made.state.tenant,
-            journal_id=made.state.journal_id,
-            epoch=self._epoch,
-            expected_seq=made.before.seq,
-            batch_id=new_ulid(),
-            records=tuple(stored(record, made.digests.get(record.seq)) for record in made.records),
-            row=project(made.state),
-            actions=changed_actions(made.before, tuple(made.records), made.state),
-            blobs=made.blobs,
-            creations=tuple(made.creations),
-        )
-        delay = RETRY_FIRST_S
-        began = asyncio.get_running_loop().time()
-        while True:
-            try:
-                appended = await self._store.append(part)
-            except (StoreUnavailable, TransportLost) as exc:
-                if asyncio.get_running_loop().time() - began > ACKNOWLEDGE_WITHIN_S:
-                    self._tell_unavailable(made, exc)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, RETRY_MAX_S)
-            else:
-                self._store_down = False
-                return appended
-
-    def _tell_unavailable(self, made: Plan, exc: GreenroomError) -> None:
-        if not self._store_down:
-            log.warning("session %s: the store does not take its records: %s", self.state.session_id, exc)
-        self._store_down = True
+    def _tell_unavailable(self, made: Plan) -> None:
+        """The append goes on, but nobody waits for it any more: giving the command again is safe."""
         for command, _ in made.replies:
-            self._reply(command, StoreUnavailable("it did not answer in time"))
-
-    async def _snapshot(self, threshold: int) -> None:
-        state = self.state
-        if state.seq - self._snapshot_seq < threshold:
-            return
-        body = await asyncio.to_thread(to_snapshot, state)
-        snapshot = Snapshot(seq=state.seq, version=SNAPSHOT_VERSION, epoch=self._epoch, body=body)
-        try:
-            await self._store.put_snapshot(state.tenant, state.journal_id, snapshot)
-            self._snapshot_seq = state.seq
-        except GreenroomError as exc:
-            log.info("no snapshot of %s: %s", state.session_id, exc)
+            self._mailbox.reply(command, StoreUnavailable("it did not answer in time"))
 
     # --- ending --------------------------------------------------------------------------------------------------
 
@@ -422,11 +276,8 @@ class SessionRunner:
         self.stopped.set_result(reason if lost else (self._not_here() if reason else None))
         if reason is not None and not isinstance(reason, Fenced | SessionNotFound):
             log.error("session %s stopped: %s", self.state.session_id, reason)
-        for _, future in self._replies.values():
-            if not future.done():
-                future.set_exception(reason if lost and reason else self._not_here())
-        for input_id in list(self._ends):
-            self._end(input_id, None)
+        self._mailbox.close(reason if lost and reason else self._not_here())
+        self._turns.close()
         self._calls.stop()
         self._bell.set()
         if self._driver is not None and self._driver is not asyncio.current_task():
@@ -438,9 +289,3 @@ class SessionRunner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _retrieve(future: asyncio.Future[Any]) -> None:
-    """Mark a refusal as seen, so that one nobody waits for any more is not logged as forgotten."""
-    if not future.cancelled():
-        future.exception()

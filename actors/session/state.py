@@ -15,7 +15,7 @@ from pydantic import Field
 from actors.domain.actions import Action, Resolution
 from actors.domain.base import Frozen
 from actors.domain.calls import CallKey, HostRef
-from actors.domain.messages import PARSE_ERROR, StopReason, TokenUsage
+from actors.domain.messages import PARSE_ERROR, StopReason, TextPart, TokenUsage
 from actors.domain.policies import OnBusy
 from actors.domain.session import Activity, ContextUsage, SessionConfig, SessionState
 from actors.domain.tools import EffectClass
@@ -90,12 +90,13 @@ class ToolCallState(Frozen):
 
 
 class ModelCallState(Frozen):
-    """The model call that is under way."""
+    """The model call that is under way. ``model`` is the name it was started with."""
 
     call_id: str
     attempt: int
     seq: int
     host: HostRef
+    model: str = ""
 
     @property
     def key(self) -> CallKey:
@@ -142,10 +143,11 @@ class Turn(Frozen):
 
     Attributes:
         deadline: End of its wall time; waits for people push it back.
-        waiting_since: Since when it waits for people.
+        waiting_since: Since when it waits for people, or is paused.
         call_id: Of the present model call over its attempts; empty before the first.
         failures: Failed attempts of the present model call, ``hosts_lost`` those that were not the model's fault.
         repeats: How often in a row the same tool call was settled, and its digest.
+        parts: The answer's text in pieces, when it is so long that some are kept in the store; ``text`` then lacks those.
         timed_out: Its wall time is over.
     """
 
@@ -171,6 +173,7 @@ class Turn(Frozen):
     usage: TokenUsage = TokenUsage()
     cost: Decimal | None = Decimal(0)
     text: str = ""
+    parts: tuple[TextPart, ...] = ()
     stop_reason: StopReason | None = None
     timed_out: bool = False
     ending: Ending | None = None

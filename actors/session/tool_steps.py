@@ -62,7 +62,8 @@ def _judge(
         return _deny(turn, call, "unknown_tool", f"Unknown tool: {call.name}. Use one of: {', '.join(sorted(tools))}.")
     if _is_repeat(state, turn, call):
         return _deny(turn, call, "duplicate", _DUPLICATE)
-    decision = decide(global_policy, state.config.permissions, call.name, call.args)
+    workspace = state.config.workspace
+    decision = decide(global_policy, state.config.permissions, call.name, call.args, workspace=workspace)
     if decision is PermissionDecision.deny:
         return _deny(turn, call, "permission", f"Permission denied: the policy does not allow {call.name} with this.")
     if decision is PermissionDecision.ask and requires_confirmation(state.config.confirmation, call.name):
@@ -117,7 +118,7 @@ def _request(
     return Draft(r.ActionRequested, data, turn.turn_id)
 
 
-# --- starting ----------------------------------------------------------------------------------------------------------
+# --- starting --------------------------------------------------------------------------------------------------------
 
 
 def _starts(state: State, turn: Turn, tools: Tools) -> Iterator[Draft]:
@@ -144,7 +145,7 @@ def _start(turn: Turn, call: ToolCallState, spec: ToolSpec) -> Draft:
     return Draft(r.ToolCallStarted, data, turn.turn_id)
 
 
-# --- doubt -------------------------------------------------------------------------------------------------------------
+# --- doubt -----------------------------------------------------------------------------------------------------------
 
 
 def _doubt(state: State, turn: Turn, call: ToolCallState, tools: Tools) -> Draft | None:
@@ -189,7 +190,7 @@ def _complete(turn: Turn, call: ToolCallState, outcome: Outcome, content: str, *
     return Draft(r.ToolCallCompleted, data, turn.turn_id)
 
 
-# --- timers and ends -----------------------------------------------------------------------------------------------------
+# --- timers and ends -------------------------------------------------------------------------------------------------
 
 
 def expired(state: State, turn: Turn) -> Iterator[Draft]:

@@ -6,6 +6,7 @@ Above are ``remote.RemoteStore``'s calls; below is a ``StoreService``. Who may c
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, Final
 
 from actors.session.ports import Loaded
@@ -154,11 +155,13 @@ def _content(service: StoreService) -> dict[str, Handler]:
 
 def _streams(service: StoreService) -> dict[str, Handler]:
     async def follow(tenant: str, journal_id: str, after: int) -> AsyncGenerator[Plain]:
-        async for page in service.follow(tenant, journal_id, after=after):
-            yield each(wire.record_out, page)
+        async with aclosing(service.follow(tenant, journal_id, after=after)) as pages:
+            async for page in pages:
+                yield each(wire.record_out, page)
 
     async def hints() -> AsyncGenerator[Plain]:
-        async for some in service.hints():
-            yield each(wire.hint_out, some)
+        async with aclosing(service.hints()) as feed:
+            async for some in feed:
+                yield each(wire.hint_out, some)
 
     return {"follow": follow, "hints": hints}

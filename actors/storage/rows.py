@@ -10,7 +10,7 @@ from sqlalchemy import Column, Row
 from actors.domain.actions import Action
 from actors.domain.journal import OutboxRow, StoredRecord
 from actors.domain.messages import TokenUsage
-from actors.domain.session import Activity, SessionInfo, SessionState
+from actors.domain.session import SessionInfo
 from actors.storage.moments import maybe_micros, maybe_moment, micros, moment
 from actors.storage.rules import Head, session_key
 from actors.storage.schema import RECORDS, SESSIONS
@@ -25,6 +25,12 @@ _FIXED: Final = frozenset(
     "tenant journal_id session_id session_key parent_id parent_journal_id root_journal_id created_at".split()
 )
 _FENCE: Final = frozenset("head_seq epoch term assignment_no batch_id batch_from".split())
+
+_USAGE: Final = tuple(TokenUsage.model_fields)
+_PLAIN: Final = tuple(
+    name for name in SessionInfo.model_fields if name not in {"usage", "wake_at", "created_at", "updated_at"}
+)
+"""The fields of a row that are columns of the same name."""
 
 PROJECTION: Final = tuple(column.name for column in SESSIONS.c if column.name not in _FIXED | _FENCE)
 """The columns of a session that the row of an append replaces."""
@@ -83,42 +89,13 @@ def info_of(row: AnyRow) -> SessionInfo:
     """The projection in a row of all columns of ``sessions``.
 
     Raises:
-        ValueError: A value is none of the vocabulary's.
+        ValidationError, OverflowError: A value is none that was ever written.
     """
     got = cast("Mapping[str, Any]", row._mapping)  # pyright: ignore[reportPrivateUsage] - public in spite of its name
-    return SessionInfo(
-        tenant=got["tenant"],
-        session_id=got["session_id"],
-        journal_id=got["journal_id"],
-        name=got["name"],
-        state=SessionState(got["state"]),
-        activity=Activity(got["activity"]),
-        model=got["model"],
-        parent_id=got["parent_id"],
-        parent_journal_id=got["parent_journal_id"],
-        root_journal_id=got["root_journal_id"],
-        head_seq=got["head_seq"],
-        epoch=got["epoch"],
-        open_turn=got["open_turn"],
-        queued=got["queued"],
-        messages=got["messages"],
-        turns=got["turns"],
-        usage=_usage_of(got),
-        cost_usd=got["cost_usd"],
-        wake_at=maybe_moment(got["wake_at"]),
-        created_at=moment(got["created_at"]),
-        updated_at=moment(got["updated_at"]),
-    )
-
-
-def _usage_of(got: Mapping[str, Any]) -> TokenUsage:
-    return TokenUsage(
-        prompt_tokens=got["prompt_tokens"],
-        completion_tokens=got["completion_tokens"],
-        total_tokens=got["total_tokens"],
-        cache_read_tokens=got["cache_read_tokens"],
-        cache_write_tokens=got["cache_write_tokens"],
-    )
+    values = {name: got[name] for name in _PLAIN}
+    values["usage"] = {name: got[name] for name in _USAGE}
+    values |= {name: maybe_moment(got[name]) for name in ("wake_at", "created_at", "updated_at")}
+    return SessionInfo.model_validate(values)
 
 
 def record_values(tenant: str, journal_id: str, record: StoredRecord) -> Values:

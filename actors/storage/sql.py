@@ -166,7 +166,7 @@ class SqlBackend(SqlReads):
         of = SNAPSHOTS.c
         mine = of_journal(SNAPSHOTS, tenant, journal_id)
         with self._write() as connection:
-            row = session_row(connection, of_journal(SESSIONS, tenant, journal_id))
+            row = session_row(connection, tenant, journal_id)
             if row is None or snapshot.epoch != row.epoch or snapshot.seq > row.head_seq:
                 return False
             newest = connection.execute(select(func.max(of.seq)).where(mine)).scalar_one()
@@ -181,7 +181,7 @@ class SqlBackend(SqlReads):
         """See ``Backend.put_result``."""
         values = {"call_id": result.call_id, "attempt": result.attempt, "outcome": result.outcome}
         with self._write() as connection:
-            if session_row(connection, of_journal(SESSIONS, tenant, journal_id)) is not None:
+            if session_row(connection, tenant, journal_id) is not None:
                 rows = [{"tenant": tenant, "journal_id": journal_id, **values}]
                 sql_append.upsert(connection, RESULTS, rows, replace=False)
 

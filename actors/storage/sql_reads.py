@@ -5,13 +5,13 @@ Above is ``sql``, which adds the writes; below are ``rows`` and the tables.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, select, tuple_
 
 from actors.domain.actions import Action
 from actors.domain.journal import Filter, FirstOutcome, OutboxRow, Snapshot, StoredRecord, StoredResult
@@ -40,6 +40,15 @@ from actors.storage.schema import (
 _S: Final = SESSIONS.c
 _R: Final = RECORDS.c
 
+_ROW: Final = select(SESSIONS).where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
+_RECORDS: Final = (
+    select(*RECORD_COLUMNS)
+    .where(_R.tenant == bindparam("of_tenant"), _R.journal_id == bindparam("of_journal"), _R.seq > bindparam("after"))
+    .order_by(_R.seq)
+    .limit(bindparam("most"))
+)
+"""The two reads that are asked all day are built once."""
+
 _FETCH: Final = 64
 """Rows taken from the database at a time, so that a page of large records stops near its limit of bytes."""
 
@@ -49,9 +58,9 @@ def of_journal(table: Table, tenant: str, journal_id: str) -> ColumnElement[bool
     return (table.c.tenant == tenant) & (table.c.journal_id == journal_id)
 
 
-def session_row(connection: Connection, where: ColumnElement[bool]) -> SessionInfo | None:
-    """The one session that matches."""
-    found = connection.execute(select(SESSIONS).where(where)).one_or_none()
+def session_row(connection: Connection, tenant: str, journal_id: str) -> SessionInfo | None:
+    """The session of a journal."""
+    found = connection.execute(_ROW, {"of_tenant": tenant, "of_journal": journal_id}).one_or_none()
     return None if found is None else info_of(found)
 
 
@@ -90,19 +99,21 @@ class SqlReads:
         try:
             with translated(self._location), self._engine.connect() as connection:
                 yield connection
-        except ValidationError as error:
-            raise StoreCorrupt(self._location, "a row does not have the form that was written") from error
+        except (ValidationError, OverflowError):
+            # Without its cause, whose text quotes the row.
+            raise StoreCorrupt(self._location, "a row does not have the form that was written") from None
 
     def find(self, tenant: str, session_id: str) -> SessionInfo | None:
         """See ``Backend.find``."""
         mine = (_S.tenant == tenant) & (_S.session_key == session_key(session_id)) & (_S.session_id == session_id)
         with self._read() as connection:
-            return session_row(connection, mine)
+            found = connection.execute(select(SESSIONS).where(mine)).one_or_none()
+            return None if found is None else info_of(found)
 
     def row(self, tenant: str, journal_id: str) -> SessionInfo | None:
         """See ``Backend.row``."""
         with self._read() as connection:
-            return session_row(connection, of_journal(SESSIONS, tenant, journal_id))
+            return session_row(connection, tenant, journal_id)
 
     def rows(
         self, tenant: str, wanted: Filter, *, after: str | None = None, limit: int = 100
@@ -126,10 +137,10 @@ class SqlReads:
 
     def records(self, tenant: str, journal_id: str, *, after: int = 0, limit: int = 1000) -> tuple[StoredRecord, ...]:
         """See ``Backend.records``."""
-        query = select(*RECORD_COLUMNS).where(of_journal(RECORDS, tenant, journal_id), _R.seq > after)
+        wanted = {"of_tenant": tenant, "of_journal": journal_id, "after": after, "most": limit}
         with self._read() as connection:
-            page = _page(connection, query.order_by(_R.seq).limit(limit))
-            if not page and session_row(connection, of_journal(SESSIONS, tenant, journal_id)) is None:
+            page = _page(connection, wanted)
+            if not page and session_row(connection, tenant, journal_id) is None:
                 raise SessionNotFound(journal_id)
         return tuple(page)
 
@@ -221,10 +232,10 @@ class SqlReads:
             return maybe_moment(connection.execute(query).scalar_one())
 
 
-def _page(connection: Connection, query: Select[Any]) -> list[StoredRecord]:
+def _page(connection: Connection, wanted: Mapping[str, Any]) -> list[StoredRecord]:
     page: list[StoredRecord] = []
     size = 0
-    with connection.execute(query) as result:
+    with connection.execute(_RECORDS, wanted) as result:
         for found in result.yield_per(_FETCH):
             page.append(record_of(found))
             size += len(page[-1].body)

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from jsonschema.protocols import Validator
 
-from actors.domain.calls import CallKey, Delta, Emit, Outcome, ToolCall, ToolOutcome
+from actors.domain.calls import CallKey, Delta, Emit, ModelCall, ModelOutcome, Outcome, ToolCall, ToolOutcome
 from actors.errors import GreenroomError, InvalidConfig, ToolError
 from actors.tools.arguments import check, validator
 from actors.tools.base import MAX_OUTPUT_BYTES, Tool, ToolContext, capped, failed
@@ -69,12 +69,14 @@ class ToolExecutor:
         self._validators: WeakKeyDictionary[Tool, Validator] = WeakKeyDictionary()
         self._recorded: dict[CallKey, dict[str, Any]] = {}
 
-    async def execute(self, call: ToolCall, emit: Emit) -> ToolOutcome:
+    async def execute(self, call: ModelCall | ToolCall, emit: Emit) -> ModelOutcome | ToolOutcome:
         """Run a call to its end.
 
         Raises:
             asyncio.CancelledError: The host cancelled it; ``cancelled`` tells what it gave.
         """
+        if call.kind != "tool":
+            return ModelOutcome(outcome=Outcome.error, error_code="InternalError", error="This host runs tools.")
         started = time.monotonic()
         try:
             outcome = await self._run(self._prepare(call, emit))
@@ -85,8 +87,10 @@ class ToolExecutor:
         self._recorded.pop(call.key, None)
         return outcome.model_copy(update={"duration_ms": int((time.monotonic() - started) * 1000)})
 
-    def cancelled(self, call: ToolCall, deltas: Sequence[Delta]) -> ToolOutcome:
+    def cancelled(self, call: ModelCall | ToolCall, deltas: Sequence[Delta]) -> ModelOutcome | ToolOutcome:
         """The outcome of a cancelled call: the output so far, and what it has recorded."""
+        if call.kind != "tool":
+            return ModelOutcome(outcome=Outcome.cancelled)
         text = "".join(delta.text for delta in deltas if delta.channel == "output")
         lost = f"[{deltas[0].index} earlier pieces of output are lost]\n" if deltas and deltas[0].index else ""
         note = "[the call was cancelled]"

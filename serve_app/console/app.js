@@ -8,6 +8,7 @@ import { Transcript } from "./transcript.js";
 
 const TAIL = 400; // Records read when a session is opened; the rest is one click away.
 const OTHER = "other";
+const APPROVAL_MS = 600_000; // Ten minutes to decide, for a person who looks on.
 
 let open = null; // {id, abort, info}
 
@@ -180,7 +181,7 @@ async function create(event) {
   event.preventDefault();
   const chosen = $("create-model").value;
   const model = chosen === OTHER ? $("create-model-other").value.trim() : chosen;
-  const config = { model };
+  const config = { model, confirmation_policy: { default_timeout_ms: APPROVAL_MS } };
   if (new FormData($("create-form")).get("tools") === "allow") config.permission_policy = { default_decision: "allow" };
   const body = { config };
   const id = $("create-id").value.trim();
@@ -213,6 +214,8 @@ $("create-cancel").addEventListener("click", () => $("create-dialog").close());
 $("create-form").addEventListener("submit", create);
 $("create-model").addEventListener("change", showOther);
 $("toggle-sidebar").addEventListener("click", () => showSidebar(!document.body.classList.contains("sidebar-open")));
+$("main").addEventListener("click", (event) => { if (event.target.id !== "toggle-sidebar") showSidebar(false); });
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") showSidebar(false); });
 $("pause").addEventListener("click", () => command(open.info.state === "paused" ? "resume" : "pause"));
 $("interrupt").addEventListener("click", () => command("interrupt"));
 $("earlier").addEventListener("click", () => openSession(open.id, true));

@@ -71,7 +71,7 @@ async def test_a_delta_of_an_older_call_does_not_move_the_reader_back() -> None:
     ],
 )
 async def test_a_reader_that_comes_back_goes_on_right_after_the_id_it_names(after: str, seen: list[str]) -> None:
-    events: list[Event] = [_record(1), _record(2), _delta(2, 0), _delta(2, 1), _record(3)]
+    events = [_record(1), _record(2), _delta(2, 0), _delta(2, 1), _record(3)]
     cursor = Cursor.parse(after)
 
     found = await _read(*[event for event in events if event.seq > cursor.read_after], after=after)

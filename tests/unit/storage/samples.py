@@ -26,8 +26,9 @@ def journal(session_id: str) -> str:
 
 
 def info(session_id: str, *, tenant: str = TENANT, **values: Any) -> SessionInfo:
-    base: dict[str, Any] = {"tenant": tenant, "session_id": session_id, "journal_id": journal(session_id)}
-    return SessionInfo(**(base | {"head_seq": 1, "created_at": START, "updated_at": START} | values))
+    merged: dict[str, Any] = {"head_seq": 1, "created_at": START, "updated_at": START}
+    merged |= {"tenant": tenant, "session_id": session_id, "journal_id": journal(session_id)}
+    return SessionInfo(**(merged | values))
 
 
 def full_info(session_id: str) -> SessionInfo:

@@ -287,9 +287,9 @@ async def test_a_closed_store_says_so(rig: Rig) -> None:
 # --- the service itself --------------------------------------------------------------------------------------------
 
 
-async def held(*session_ids: str, **limits: int) -> tuple[StoreService, HeldBackend]:
+async def held(*session_ids: str, max_queued: int = 100) -> tuple[StoreService, HeldBackend]:
     backend = HeldBackend()
-    service = StoreService(backend, **limits)
+    service = StoreService(backend, max_queued=max_queued)
     await service.open()
     await live(service, *session_ids)
     return service, backend

@@ -1,0 +1,33 @@
+"""Reading a journal as it grows, over whatever happens to the store's process or the connection to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import cast
+
+from actors.domain.journal import StoredRecord
+from actors.errors import Overloaded, StoreUnavailable, TransportLost
+from actors.session.ports import Store
+
+RETRY_FIRST_S, RETRY_MAX_S = 0.05, 2.0
+"""Bounds of the back-off while the store cannot be reached."""
+
+
+async def followed(
+    store: Store, tenant: str, journal_id: str, *, after: int
+) -> AsyncIterator[tuple[StoredRecord, ...]]:
+    """As ``Store.follow``, but it begins again where it stopped when the store went away."""
+    delay = RETRY_FIRST_S
+    while True:
+        try:
+            stream = cast("AsyncGenerator[tuple[StoredRecord, ...]]", store.follow(tenant, journal_id, after=after))
+            async with aclosing(stream):
+                async for batch in stream:
+                    delay = RETRY_FIRST_S
+                    yield batch
+                    after = batch[-1].seq
+        except (StoreUnavailable, TransportLost, Overloaded):
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, RETRY_MAX_S)

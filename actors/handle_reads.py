@@ -1,0 +1,143 @@
+"""What can be read of a session without activating it: rows, records, events, the folded state."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from actors.domain.actions import Action
+from actors.domain.base import Frozen
+from actors.domain.blobs import blobs_in, inflate
+from actors.domain.events import Event
+from actors.domain.messages import Message, decode_messages
+from actors.domain.permissions import PermissionDecision, PermissionPolicy
+from actors.domain.policies import ConfirmationPolicy, OnBusy
+from actors.domain.records import TURN_ENDS, Record, TurnStarted, TurnSteered, decode_record
+from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionInfo
+from actors.errors import SessionNotFound
+from actors.policy.permissions import decide
+from actors.reader import EventReader, read_records
+from actors.session.runtime import Runtime
+from actors.session.state import State, from_snapshot
+from actors.turns import TurnInfo, turns_of, wait_turn
+
+
+class PendingInput(Frozen):
+    """An input that no turn has taken yet."""
+
+    input_id: str
+    seq: int
+    message: Message
+    on_busy: OnBusy
+
+
+class SessionReads:
+    """The reading half of ``SessionHandle``. Every method raises SessionNotFound when the session is gone."""
+
+    def __init__(self, runtime: Runtime, info: SessionInfo) -> None:
+        self._runtime = runtime
+        self._tenant = info.tenant
+        self.session_id = info.session_id
+        self.journal_id = info.journal_id
+        self.parent_id = info.parent_id
+
+    async def wait_turn(
+        self, receipt: Receipt, *, timeout: float | None = None, until_action: bool = False
+    ) -> AgentResult:
+        """Wait for the turn that takes an input; see ``SessionHandle.generate`` for the errors.
+
+        Args:
+            until_action: Raise TurnPending as soon as the turn waits for a decision.
+        """
+        if receipt.journal_id != self.journal_id:
+            raise SessionNotFound(receipt.session_id)
+        return await wait_turn(self._runtime.store, self._tenant, receipt, timeout=timeout, until_action=until_action)
+
+    async def info(self) -> SessionInfo:
+        """How the session stands."""
+        row = await self._runtime.store.row(self._tenant, self.journal_id)
+        if row is None:
+            raise SessionNotFound(self.session_id)
+        return row
+
+    async def events(self, *, after: int = 0, follow: bool = False, deltas: bool = True) -> AsyncIterator[Event]:
+        """Records after a seq; with ``follow`` also those to come, and the deltas of running calls between them."""
+        head = (await self.info()).head_seq
+        if not follow:
+            async for record in read_records(self._runtime, self._tenant, self.journal_id, after=after, upto=head):
+                yield record
+            return
+        reader = EventReader(self._runtime, self._tenant, self.journal_id, deltas=deltas, live_after=min(after, head))
+        async with aclosing(reader.events(after)) as stream:
+            async for event in stream:
+                yield event
+
+    async def records(self, *, after: int = 0, limit: int = 100) -> tuple[Record, ...]:
+        """A page of records."""
+        page = await self._runtime.store.records(self._tenant, self.journal_id, after=after, limit=limit)
+        return tuple(decode_record(stored.body) for stored in page)
+
+    async def turns(self) -> list[TurnInfo]:
+        """All turns, oldest first."""
+        info = await self.info()
+        records = read_records(self._runtime, self._tenant, self.journal_id, after=0, upto=info.head_seq)
+        wanted = (TurnStarted, TurnSteered, *TURN_ENDS)
+        return turns_of([one async for one in records if isinstance(one, wanted)], info.activity)
+
+    async def turn(self, turn_id: str) -> TurnInfo | None:
+        """One turn."""
+        return next((one for one in await self.turns() if one.turn_id == turn_id), None)
+
+    async def history(self) -> tuple[Message, ...]:
+        """The conversation as the model sees it."""
+        state = await self._state()
+        return await self._whole(decode_messages([entry.message for entry in state.context]))
+
+    async def context_usage(self) -> ContextUsage:
+        """How full the context is."""
+        return (await self._state()).context_usage
+
+    async def config(self) -> SessionConfig:
+        """The configuration in force."""
+        return (await self._state()).config
+
+    async def permission_policy(self) -> PermissionPolicy:
+        """The permission policy in force."""
+        return (await self._state()).config.permissions
+
+    async def check_permission(self, tool: str, args: dict[str, Any]) -> PermissionDecision:
+        """What the policy would say of a call."""
+        config = await self.config()
+        return decide(None, config.permissions, tool, args, workspace=config.workspace)
+
+    async def confirmation_policy(self) -> ConfirmationPolicy:
+        """The confirmation policy in force."""
+        return (await self._state()).config.confirmation
+
+    async def actions(self, *, pending: bool = True) -> tuple[Action, ...]:
+        """What the session waits for; without ``pending`` also what was decided."""
+        page, _ = await self._runtime.store.actions(
+            self._tenant, journal_id=self.journal_id, pending=pending, limit=1000
+        )
+        return page
+
+    async def _state(self) -> State:
+        snapshot = await self._runtime.store.state(self._tenant, self.journal_id)
+        return from_snapshot(snapshot.body)
+
+    async def _whole(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        wanted = blobs_in(messages)
+        if not wanted:
+            return tuple(messages)
+        blobs = await self._runtime.store.blobs(self._tenant, sorted(wanted))
+        return tuple(inflate(message, blobs) for message in messages)
+
+    async def pending_inputs(self) -> tuple[PendingInput, ...]:
+        """Inputs that no turn has taken yet, in the order in which turns will."""
+        state = await self._state()
+        messages = await self._whole(decode_messages([item.message for item in state.queue]))
+        return tuple(
+            PendingInput(input_id=item.input_id, seq=item.seq, message=message, on_busy=item.on_busy)
+            for item, message in zip(state.queue, messages, strict=True)
+        )

@@ -1,0 +1,289 @@
+"""The operations on one session, by its id: each looks the session up and delegates to its ``SessionHandle``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Generic, TypeVar
+
+from actors.domain.actions import Action, Resolution
+from actors.domain.base import Frozen
+from actors.domain.events import Event
+from actors.domain.ids import check_tenant
+from actors.domain.journal import Filter
+from actors.domain.llm import LlmConfig
+from actors.domain.messages import Message
+from actors.domain.permissions import PermissionDecision, PermissionPolicy
+from actors.domain.policies import ConfirmationPolicy, OnBusy
+from actors.domain.records import Record
+from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionInfo
+from actors.errors import SessionNotFound
+from actors.handle import SessionHandle
+from actors.handle_reads import PendingInput
+from actors.handle_stream import TurnStream
+from actors.model_choice import as_model, known_model
+from actors.session.runtime import Runtime
+from actors.turns import TurnInfo
+
+T = TypeVar("T")
+
+
+class Page(Frozen, Generic[T]):
+    """A page of a listing, and the cursor of the next one (None at the end)."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+class StoreHealth(Frozen):
+    """How a store stands. ``error`` is one sentence when it cannot be used."""
+
+    name: str
+    ok: bool
+    error: str | None = None
+
+
+class ToolExecutorInfo(Frozen):
+    """What runs the tools: its workspace, and what it offers."""
+
+    workspace: str
+    tools: tuple[str, ...]
+
+
+class SessionOperations:
+    """What ``SessionManager`` does with a session once it exists."""
+
+    def __init__(self, runtime: Runtime, tenant: str) -> None:
+        self._runtime = runtime
+        self.tenant = check_tenant(tenant)
+
+    async def get_info(self, session_id: str) -> SessionInfo:
+        """One session's row.
+
+        Raises:
+            SessionNotFound: no session of this id.
+        """
+        row = await self._runtime.store.find(self.tenant, session_id)
+        if row is None:
+            raise SessionNotFound(session_id)
+        return row
+
+    async def _session(self, session_id: str) -> SessionHandle:
+        return SessionHandle(self._runtime, await self.get_info(session_id))
+
+    async def get_child_sessions(self, parent_id: str) -> list[str]:
+        """Ids of a session's children, oldest first; none for an unknown parent."""
+        parent = await self._runtime.store.find(self.tenant, parent_id)
+        if parent is None:
+            return []
+        found: list[SessionInfo] = []
+        cursor: str | None = None
+        while True:
+            wanted = Filter(parent_journal_id=parent.journal_id)
+            rows, cursor = await self._runtime.store.rows(self.tenant, wanted, after=cursor, limit=1000)
+            found += rows
+            if cursor is None:
+                return [row.session_id for row in sorted(found, key=lambda row: row.created_at)]
+
+    async def is_child_session(self, session_id: str) -> bool:
+        """Whether the session has a parent."""
+        return (await self.get_info(session_id)).parent_id is not None
+
+    # --- turns -----------------------------------------------------------------------------------------------------
+
+    async def generate(
+        self,
+        session_id: str,
+        prompt: str | Message,
+        *,
+        timeout: float | None = None,
+        on_busy: OnBusy | str = OnBusy.enqueue,
+        command_id: str | None = None,
+    ) -> AgentResult:
+        """See ``SessionHandle.generate``."""
+        session = await self._session(session_id)
+        return await session.generate(prompt, timeout=timeout, on_busy=on_busy, command_id=command_id)
+
+    async def generate_streaming(
+        self,
+        session_id: str,
+        prompt: str | Message,
+        *,
+        on_busy: OnBusy | str = OnBusy.enqueue,
+        command_id: str | None = None,
+    ) -> TurnStream:
+        """See ``SessionHandle.generate_streaming``."""
+        session = await self._session(session_id)
+        return await session.generate_streaming(prompt, on_busy=on_busy, command_id=command_id)
+
+    async def send(
+        self,
+        session_id: str,
+        prompt: str | Message,
+        *,
+        on_busy: OnBusy | str = OnBusy.enqueue,
+        command_id: str | None = None,
+    ) -> Receipt:
+        """See ``SessionHandle.send``."""
+        return await (await self._session(session_id)).send(prompt, on_busy=on_busy, command_id=command_id)
+
+    async def wait_turn(
+        self, session_id: str, receipt: Receipt, *, timeout: float | None = None, until_action: bool = False
+    ) -> AgentResult:
+        """See ``SessionHandle.wait_turn``."""
+        session = await self._session(session_id)
+        return await session.wait_turn(receipt, timeout=timeout, until_action=until_action)
+
+    async def add_message(self, session_id: str, message: Message | str, *, command_id: str | None = None) -> int:
+        """See ``SessionHandle.add_message``."""
+        return await (await self._session(session_id)).add_message(message, command_id=command_id)
+
+    async def pending_inputs(self, session_id: str) -> tuple[PendingInput, ...]:
+        """See ``SessionHandle.pending_inputs``."""
+        return await (await self._session(session_id)).pending_inputs()
+
+    async def withdraw_input(self, session_id: str, input_id: str) -> None:
+        """See ``SessionHandle.withdraw_input``."""
+        await (await self._session(session_id)).withdraw_input(input_id)
+
+    async def events(
+        self, session_id: str, *, after: int = 0, follow: bool = False, deltas: bool = True
+    ) -> AsyncIterator[Event]:
+        """See ``SessionHandle.events``."""
+        session = await self._session(session_id)
+        async for event in session.events(after=after, follow=follow, deltas=deltas):
+            yield event
+
+    async def records(self, session_id: str, *, after: int = 0, limit: int = 100) -> tuple[Record, ...]:
+        """See ``SessionHandle.records``."""
+        return await (await self._session(session_id)).records(after=after, limit=limit)
+
+    async def turns(self, session_id: str) -> list[TurnInfo]:
+        """See ``SessionHandle.turns``."""
+        return await (await self._session(session_id)).turns()
+
+    async def turn(self, session_id: str, turn_id: str) -> TurnInfo | None:
+        """See ``SessionHandle.turn``."""
+        return await (await self._session(session_id)).turn(turn_id)
+
+    async def history(self, session_id: str) -> tuple[Message, ...]:
+        """See ``SessionHandle.history``."""
+        return await (await self._session(session_id)).history()
+
+    async def context_usage(self, session_id: str) -> ContextUsage:
+        """See ``SessionHandle.context_usage``."""
+        return await (await self._session(session_id)).context_usage()
+
+    async def clear(self, session_id: str) -> None:
+        """See ``SessionHandle.clear``."""
+        await (await self._session(session_id)).clear()
+
+    async def pause_session(self, session_id: str) -> bool:
+        """See ``SessionHandle.pause``."""
+        return await (await self._session(session_id)).pause()
+
+    async def resume_session(self, session_id: str) -> bool:
+        """See ``SessionHandle.resume``."""
+        return await (await self._session(session_id)).resume()
+
+    async def cancel_operation(self, session_id: str) -> bool:
+        """See ``SessionHandle.cancel``."""
+        return await (await self._session(session_id)).cancel()
+
+    async def hibernate_session(self, session_id: str) -> bool:
+        """See ``SessionHandle.hibernate``."""
+        return await (await self._session(session_id)).hibernate()
+
+    # --- configuration ---------------------------------------------------------------------------------------------
+
+    async def configure(
+        self,
+        session_id: str,
+        *,
+        thinking: bool | None = None,
+        budget: int | None = None,
+        model_config: LlmConfig | str | None = None,
+        name: str | None = None,
+        command_id: str | None = None,
+    ) -> None:
+        """See ``SessionHandle.configure``."""
+        session = await self._session(session_id)
+        await session.configure(
+            thinking=thinking, budget=budget, model_config=model_config, name=name, command_id=command_id
+        )
+
+    async def set_system_prompt(self, session_id: str, text: str | None) -> None:
+        """See ``SessionHandle.set_system_prompt``."""
+        await (await self._session(session_id)).set_system_prompt(text)
+
+    async def get_config(self, session_id: str) -> SessionConfig:
+        """The configuration in force."""
+        return await (await self._session(session_id)).config()
+
+    async def set_default_llm(self, llm: LlmConfig | str | None) -> None:
+        """Change the model of sessions that name none; later model calls use it."""
+        model = as_model(llm)
+        await self._runtime.set_default_model(await known_model(self._runtime, model) if model else None)
+
+    async def get_llm_for_session(self, session_id: str) -> LlmConfig | None:
+        """The session's model, else the default one, else None."""
+        return (await self.get_config(session_id)).model or await self._runtime.default_model()
+
+    async def set_confirmation_policy(self, session_id: str, policy: ConfirmationPolicy) -> ConfirmationPolicy:
+        """See ``SessionHandle.set_confirmation_policy``."""
+        return await (await self._session(session_id)).set_confirmation_policy(policy)
+
+    async def get_confirmation_policy(self, session_id: str) -> ConfirmationPolicy:
+        """See ``SessionHandle.confirmation_policy``."""
+        return await (await self._session(session_id)).confirmation_policy()
+
+    async def set_permission_policy(self, session_id: str, policy: PermissionPolicy) -> PermissionPolicy:
+        """See ``SessionHandle.set_permission_policy``."""
+        return await (await self._session(session_id)).set_permission_policy(policy)
+
+    async def get_permission_policy(self, session_id: str) -> PermissionPolicy:
+        """See ``SessionHandle.permission_policy``."""
+        return await (await self._session(session_id)).permission_policy()
+
+    async def check_permission(self, session_id: str, tool: str, args: dict[str, Any]) -> PermissionDecision:
+        """See ``SessionHandle.check_permission``."""
+        return await (await self._session(session_id)).check_permission(tool, args)
+
+    # --- actions ---------------------------------------------------------------------------------------------------
+
+    async def confirm_tool(self, session_id: str, action_id: str, approved: bool, reason: str | None = None) -> bool:
+        """See ``SessionHandle.confirm_tool``."""
+        return await (await self._session(session_id)).confirm_tool(action_id, approved, reason)
+
+    async def actions(
+        self, session_id: str | None = None, *, pending: bool = True, limit: int = 100, after: str | None = None
+    ) -> Page[Action]:
+        """What one session, or any session of the tenant, waits for; oldest first."""
+        journal_id = (await self.get_info(session_id)).journal_id if session_id else None
+        rows, cursor = await self._runtime.store.actions(
+            self.tenant, journal_id=journal_id, pending=pending, after=after, limit=limit
+        )
+        return Page[Action](items=rows, next=cursor)
+
+    async def resolve_action(
+        self,
+        session_id: str,
+        action_id: str,
+        resolution: Resolution | str,
+        *,
+        args: dict[str, Any] | None = None,
+        value: str | None = None,
+        reason: str | None = None,
+        args_digest: str | None = None,
+        command_id: str | None = None,
+    ) -> None:
+        """See ``SessionHandle.resolve_action``."""
+        session = await self._session(session_id)
+        await session.resolve_action(
+            action_id,
+            resolution,
+            args=args,
+            value=value,
+            reason=reason,
+            args_digest=args_digest,
+            command_id=command_id,
+        )

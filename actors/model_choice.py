@@ -1,0 +1,21 @@
+"""From what a user names as a model to what may be journaled: somebody serves it, and its key stays out."""
+
+from __future__ import annotations
+
+from actors.domain.llm import LlmConfig
+from actors.session.runtime import Runtime
+
+
+def as_model(llm: LlmConfig | str | None) -> LlmConfig | None:
+    """A model by its name, or as it is given."""
+    return LlmConfig.of(llm) if isinstance(llm, str) else llm
+
+
+async def known_model(runtime: Runtime, model: LlmConfig | str) -> LlmConfig:
+    """A model that can be journaled: somebody serves it, and its key is with the runtime instead of in it."""
+    config = LlmConfig.of(model) if isinstance(model, str) else model
+    await runtime.check_model(config)
+    if config.api_key is None:
+        return config
+    credential_id = await runtime.put_credential(config.api_key)
+    return config.model_copy(update={"api_key": None, "credential_id": credential_id})

@@ -1,0 +1,103 @@
+"""A session's writes: appends that are tried until the store says yes or no, and snapshots.
+
+Between the driver, which has at most one append at a time, and the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from actors.domain.ids import new_ulid
+from actors.domain.journal import Appended, AppendPart, Snapshot
+from actors.errors import GreenroomError, StoreUnavailable, TransportLost
+from actors.session.plan import Plan
+from actors.session.ports import Store
+from actors.session.projection import changed_actions, project, stored
+from actors.session.state import SNAPSHOT_VERSION, State, to_snapshot
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_EVERY = 200
+"""Records after which a resident session writes a snapshot: bounds what an activation has to fold."""
+
+SNAPSHOT_AT_RELEASE = 100
+"""Records since the last snapshot above which a session that is released writes one."""
+
+ACKNOWLEDGE_WITHIN_S = 2.0
+"""How long inputs wait for a store that does not answer before they get StoreUnavailable."""
+
+RETRY_FIRST_S, RETRY_MAX_S = 0.05, 2.0
+"""Bounds of the back-off between attempts of one append."""
+
+
+class Committer:
+    """Writes one session's journal under one epoch.
+
+    Args:
+        snapshot_seq: Place of the newest snapshot.
+        slow: Called once when an append takes too long, with the plan that waits.
+    """
+
+    def __init__(self, store: Store, epoch: int, snapshot_seq: int, *, slow: Callable[[Plan], None]) -> None:
+        self._store = store
+        self._epoch = epoch
+        self._snapshot_seq = snapshot_seq
+        self._slow = slow
+        self.down = False
+
+    async def commit(self, made: Plan) -> Appended:
+        """Append until the store says yes or no. Whoever waits is told when it takes long; the append goes on.
+
+        Raises:
+            Fenced, CommandConflict, SessionNotFound, SessionExists: refused; nothing was written.
+        """
+        part = _part(made, self._epoch)
+        delay = RETRY_FIRST_S
+        began = asyncio.get_running_loop().time()
+        while True:
+            try:
+                appended = await self._store.append(part)
+            except (StoreUnavailable, TransportLost) as exc:
+                if not self.down and asyncio.get_running_loop().time() - began > ACKNOWLEDGE_WITHIN_S:
+                    log.warning("session %s: the store does not take its records: %s", made.state.session_id, exc)
+                    self.down = True
+                    self._slow(made)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, RETRY_MAX_S)
+            else:
+                self.down = False
+                return appended
+
+    def wants_snapshot(self, seq: int) -> bool:
+        """Whether so many records follow the newest snapshot that one is due while the session is resident."""
+        return seq - self._snapshot_seq >= SNAPSHOT_EVERY
+
+    async def snapshot(self, state: State, *, threshold: int = SNAPSHOT_AT_RELEASE) -> None:
+        """Write a snapshot when more than ``threshold`` records follow the newest; failing to is no failure."""
+        if state.seq - self._snapshot_seq < threshold:
+            return
+        before, self._snapshot_seq = self._snapshot_seq, state.seq
+        body = await asyncio.to_thread(to_snapshot, state)
+        snapshot = Snapshot(seq=state.seq, version=SNAPSHOT_VERSION, epoch=self._epoch, body=body)
+        try:
+            await self._store.put_snapshot(state.tenant, state.journal_id, snapshot)
+        except GreenroomError as exc:
+            self._snapshot_seq = before
+            log.info("no snapshot of %s: %s", state.session_id, exc)
+
+
+def _part(made: Plan, epoch: int) -> AppendPart:
+    return AppendPart(
+        tenant=made.state.tenant,
+        journal_id=made.state.journal_id,
+        epoch=epoch,
+        expected_seq=made.before.seq,
+        batch_id=new_ulid(),
+        records=tuple(stored(record, made.digests.get(record.seq)) for record in made.records),
+        row=project(made.state),
+        actions=changed_actions(made.before, tuple(made.records), made.state),
+        blobs=made.blobs,
+        creations=tuple(made.creations),
+    )

@@ -1,0 +1,145 @@
+"""Sees to it that sessions with work to do live in an actor, and that idle ones do not.
+
+Above is whoever owns the residency (the registry, or a local runtime); it is told of commits by ``hint``. The store's
+projection says which sessions have work: an open turn or a queued input that waits for nobody, or a timer that is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from actors.domain.ids import utc_now
+from actors.domain.session import SessionInfo
+from actors.errors import Fenced, GreenroomError, SessionNotFound
+from actors.residency import Residency
+from actors.session.ports import Store
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 30.0
+"""Safety net: how often the projection is asked for work that nobody was told about."""
+
+IDLE_CHECK_S = 1.0
+"""How often resident sessions are offered hibernation."""
+
+REVIVE_AT_ONCE = 16
+"""Sessions that are activated at the same time without anybody asking, so that callers are not pushed aside."""
+
+RETRY_S = 0.1
+"""First delay before a session is tried again; it doubles as long as the session makes no progress."""
+
+MAX_REMEMBERED = 10_000
+"""Sessions whose attempts are counted; beyond that the oldest count is forgotten, which costs an early retry."""
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """Activations since the session last made progress."""
+
+    head_seq: int
+    count: int = 0
+
+
+class Supervisor:
+    """Activates and hibernates without anybody asking."""
+
+    def __init__(self, store: Store, residency: Residency) -> None:
+        self._store = store
+        self._residency = residency
+        self._bell = residency.freed
+        self._reviving: set[str] = set()
+        self._attempts: dict[str, _Attempts] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self) -> None:
+        """Begin."""
+        self._spawn(self._supervise())
+        self._spawn(self._hibernate_idle())
+
+    def hint(self) -> None:
+        """Something was committed that may need an actor."""
+        self._bell.set()
+
+    async def close(self) -> None:
+        """Stop."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _supervise(self) -> None:
+        while True:
+            delay = await self._look()
+            try:
+                async with asyncio.timeout(delay):
+                    await self._bell.wait()
+            except TimeoutError:
+                continue
+            self._bell.clear()
+
+    async def _look(self) -> float:
+        """Activate what is due; returns after how many seconds to look again."""
+        try:
+            for row in await self._store.due(utc_now()):
+                self._revive(row)
+            wake_at = await self._store.next_wake()
+        except GreenroomError as exc:
+            log.warning("supervision waits for the store: %s", exc)
+            return 1.0
+        if wake_at is None:
+            return SWEEP_S
+        return min(max((wake_at - utc_now()).total_seconds(), RETRY_S), SWEEP_S)
+
+    def _revive(self, row: SessionInfo) -> None:
+        if row.journal_id in self._residency.placed or row.journal_id in self._reviving:
+            return
+        if len(self._reviving) >= REVIVE_AT_ONCE:
+            self._spawn(self._ring_later())
+            return
+        self._reviving.add(row.journal_id)
+        self._spawn(self._activate(row))
+
+    async def _ring_later(self) -> None:
+        await asyncio.sleep(RETRY_S)
+        self._bell.set()
+
+    async def _activate(self, row: SessionInfo) -> None:
+        """Activate one session; one that dies again and again without progress waits longer each time."""
+        attempts = self._attempts.pop(row.journal_id, None)
+        if attempts is None or attempts.head_seq != row.head_seq:
+            attempts = _Attempts(row.head_seq)
+        self._attempts[row.journal_id] = attempts
+        while len(self._attempts) > MAX_REMEMBERED:
+            del self._attempts[next(iter(self._attempts))]
+        delay = min(RETRY_S * 2**attempts.count, SWEEP_S) if attempts.count else 0.0
+        attempts.count += 1
+        try:
+            await asyncio.sleep(delay)
+            await self._residency.resolve(row.tenant, row.journal_id)
+        except (SessionNotFound, Fenced):
+            self._attempts.pop(row.journal_id, None)
+        except GreenroomError as exc:
+            log.warning("session %s could not be activated: %s", row.session_id, exc)
+            self._spawn(self._ring_later())
+        finally:
+            self._reviving.discard(row.journal_id)
+
+    async def _hibernate_idle(self) -> None:
+        idle_s = self._residency.limits.idle_s
+        while True:
+            await asyncio.sleep(min(IDLE_CHECK_S, idle_s))
+            now = asyncio.get_running_loop().time()
+            for placement in list(self._residency.placed.values()):
+                if placement.ready.done() and now - placement.used > idle_s:
+                    placement.used = now
+                    await self._residency.hibernate(placement.journal_id, idle_s=idle_s)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,192 @@
+"""The console page in Chromium, against a service of this process."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+
+from tests.http.serving import Running, running
+
+pytestmark = pytest.mark.browser
+
+_CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+_WIDE: ViewportSize = {"width": 1180, "height": 760}
+_NARROW: ViewportSize = {"width": 390, "height": 780}
+
+_WRITE = '/tool write {"file_path": "note.txt", "content": "hi"}\n/say The note is written.'
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium of this machine."""
+    if _CHROMIUM is None:
+        pytest.skip("Chromium is not installed: 'apt-get install chromium' puts it where this test looks")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Running]:
+    """A service on a script that a person types."""
+    with running(workspace=str(tmp_path)) as each:
+        yield each
+
+
+@pytest.fixture
+def page(browser: Browser, service: Running) -> Iterator[Page]:
+    """The console, which may neither fail in a script nor ask another server."""
+    context = browser.new_context(viewport=_WIDE)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda each: None if each.url.startswith(service.url) else faults.append(each.url))
+    page.goto(service.url)
+    yield page
+    context.close()
+    assert faults == []
+
+
+def _create(page: Page, session_id: str, *, allow: bool = False) -> None:
+    page.get_by_role("button", name="New session").click()
+    page.get_by_label("Id (optional)").fill(session_id)
+    if allow:
+        page.get_by_label("Allow every call").check()
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", name=session_id)).to_be_visible()
+
+
+def _say(page: Page, text: str) -> None:
+    box = page.get_by_label("Message to the session")
+    box.fill(text)
+    box.press("Enter")
+
+
+def test_a_new_session_answers_and_shows_up_in_the_list(page: Page) -> None:
+    _create(page, "first")
+    _say(page, "Hello from <b>the browser</b> & friends")
+
+    answer = page.locator(".item.assistant .text")
+    expect(answer).to_have_text("Hello from <b>the browser</b> & friends")
+    expect(page.locator(".item.user .text")).to_have_text("Hello from <b>the browser</b> & friends")
+    expect(page.locator(".session", has_text="first")).to_contain_text("1 turn")
+    expect(page.get_by_label("Message to the session")).to_have_value("")
+
+
+def test_an_answer_streams_word_by_word(page: Page, service: Running) -> None:
+    service.create("slow", model={"provider": "scripted", "model": "prompt", "options": {"token_delay_s": 0.3}})
+    page.locator(".session", has_text="slow").click()
+    _say(page, "one two three four five six")
+
+    writing = page.locator(".item.assistant.writing .text")
+    expect(writing).to_have_text("one two")
+    expect(page.locator("#activity")).to_have_text("running")
+    expect(page.locator(".item.assistant:not(.writing) .text")).to_have_text("one two three four five six")
+    expect(page.locator("#activity")).to_have_text("idle")
+
+
+def test_a_tool_call_waits_for_approval_and_runs_once_it_is_given(page: Page, tmp_path: Path) -> None:
+    _create(page, "tools")
+    _say(page, _WRITE)
+
+    question = page.locator(".item.action")
+    expect(question).to_contain_text("May write run?")
+    expect(question).to_contain_text("note.txt")
+    expect(page.locator("#activity")).to_have_text("needs you")
+    page.screenshot(path=tmp_path / "approval.png")
+    question.get_by_role("button", name="Approve").click()
+
+    expect(page.locator(".item.assistant .text", has_text="The note is written.")).to_be_visible()
+    expect(question).to_contain_text("Approved")
+    expect(page.locator(".item.tool .chip").first).to_have_text("done")
+    assert (tmp_path / "note.txt").read_text() == "hi"
+    page.screenshot(path=tmp_path / "done.png")
+
+
+def test_a_rejected_call_does_not_run(page: Page, tmp_path: Path) -> None:
+    _create(page, "tools")
+    _say(page, _WRITE)
+    page.get_by_role("button", name="Reject").click()
+
+    expect(page.locator(".item.assistant .text", has_text="The note is written.")).to_be_visible()
+    expect(page.locator(".item.tool .chip").first).to_have_text("not run")
+    assert not (tmp_path / "note.txt").exists()
+
+
+def test_a_turn_can_be_interrupted_and_the_session_paused(page: Page) -> None:
+    _create(page, "steered")
+    _say(page, "/sleep 60")
+    page.get_by_role("button", name="Interrupt").click()
+    expect(page.locator(".note")).to_have_text("Interrupted.")
+
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#activity")).to_have_text("paused")
+    _say(page, "hello?")
+    expect(page.get_by_role("alert").filter(has_text="is paused")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    _say(page, "hello again")
+    expect(page.locator(".item.assistant .text", has_text="hello again")).to_be_visible()
+
+
+def test_a_failed_turn_says_why(page: Page) -> None:
+    _create(page, "failing")
+    _say(page, "/fail auth")
+
+    expect(page.locator(".note.failed")).to_contain_text("API key")
+
+
+def test_an_id_in_use_is_explained_in_the_dialog(page: Page, service: Running) -> None:
+    service.create("taken")
+    page.get_by_role("button", name="New session").click()
+    page.get_by_label("Id (optional)").fill("taken")
+    page.get_by_role("button", name="Create").click()
+
+    expect(page.locator("#create-error")).to_contain_text("exists already")
+
+
+def test_the_conversation_is_there_after_a_reload(page: Page) -> None:
+    _create(page, "kept")
+    _say(page, "remember this")
+    expect(page.locator(".item.assistant .text")).to_have_text("remember this")
+
+    page.reload()
+
+    expect(page.locator(".item.assistant .text")).to_have_text("remember this")
+
+
+def test_the_page_works_on_a_narrow_screen(page: Page, tmp_path: Path) -> None:
+    page.set_viewport_size(_NARROW)
+    page.get_by_role("button", name="Sessions").click()
+    page.screenshot(path=tmp_path / "narrow-list.png")
+    _create(page, "narrow")
+    _say(page, "fits " * 40)
+
+    expect(page.locator(".item.assistant .text")).to_contain_text("fits")
+    page.screenshot(path=tmp_path / "narrow.png")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_service_with_keys_asks_for_one_and_keeps_it_for_the_tab(browser: Browser, tmp_path: Path) -> None:
+    with running(api_keys=["open-sesame"], workspace=str(tmp_path)) as service:
+        context = browser.new_context(viewport=_WIDE)
+        page = context.new_page()
+        page.goto(service.url)
+        page.get_by_label("Key", exact=True).fill("wrong")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.locator("#key-error")).to_have_text("This key was refused.")
+        page.get_by_label("Key", exact=True).fill("open-sesame")
+        page.get_by_role("button", name="Continue").click()
+
+        expect(page.locator("#health")).to_have_text("connected")
+        _create(page, "secret")
+        _say(page, "hello")
+        expect(page.locator(".item.assistant .text")).to_have_text("hello")
+        page.reload()
+        expect(page.locator(".item.assistant .text")).to_have_text("hello")
+        context.close()

@@ -1,0 +1,186 @@
+"""The service as a whole: description, health, tools, models, policies, console, keys, what nobody asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from actors.settings import Settings
+from serve_app.app import create_app
+from serve_app.dependencies import act
+from serve_app.routes.console import DIRECTORY
+from tests.http.serving import Running, running
+
+
+def test_probes_answer(shared: Running) -> None:
+    assert shared.http.get("/healthz").json()["status"] == "ok"
+    ready = shared.http.get("/readyz").json()
+    assert (ready["status"], [store["ok"] for store in ready["stores"]]) == ("ready", [True])
+
+
+def test_tools_and_models_are_listed(shared: Running) -> None:
+    tools = {tool["name"] for tool in shared.http.get("/v1/tools").json()["items"]}
+    models = shared.http.get("/v1/models").json()["items"]
+
+    assert {"read", "write", "edit", "ls", "glob", "grep", "bash"} <= tools
+    assert (models[0]["name"], models[0]["default"]) == ("scripted/prompt", True)
+
+
+def test_policies_are_read_replaced_and_asked(service: Running) -> None:
+    service.create()
+    check = {"tool": "bash", "args": {"command": "ls"}}
+    path = "/v1/sessions/s"
+
+    assert service.http.post(f"{path}/permissions/check", json=check).json() == {"decision": "ask"}
+    replaced = service.http.put(f"{path}/policy", json={"permission": {"deny": ["bash"]}}).json()
+
+    assert replaced["permission"]["deny"] == ["bash"]
+    assert replaced["confirmation"]["default_timeout_ms"] == 30_000
+    assert service.http.post(f"{path}/permissions/check", json=check).json() == {"decision": "deny"}
+    set_time = service.http.put(f"{path}/policy", json={"confirmation": {"default_timeout_ms": 5}}).json()
+    assert (set_time["permission"]["deny"], set_time["confirmation"]["default_timeout_ms"]) == (["bash"], 5)
+    assert service.http.get(f"{path}/policy").json() == set_time
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing", 404, "RouteNotFound"),
+        ("GET", "/console/nothing.js", 404, "RouteNotFound"),
+        ("GET", "/console/../app.py", 404, "RouteNotFound"),
+        ("GET", "/docs", 404, "RouteNotFound"),
+        ("PUT", "/v1/sessions", 405, "MethodNotAllowed"),
+        ("DELETE", "/v1/tools", 405, "MethodNotAllowed"),
+    ],
+)
+def test_what_is_not_there_is_a_problem_too(shared: Running, method: str, path: str, status: int, code: str) -> None:
+    response = shared.http.request(method, path)
+
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (status == 405) == ("allow" in response.headers)
+
+
+def test_json_that_cannot_be_read_is_refused(shared: Running) -> None:
+    response = shared.http.post("/v1/sessions", content=b"{", headers={"Content-Type": "application/json"})
+
+    assert (response.status_code, response.headers["content-type"]) == (422, "application/problem+json")
+
+
+@pytest.mark.parametrize("key", ["", "x" * 129])
+def test_an_idempotency_key_of_another_form_is_refused(shared: Running, key: str) -> None:
+    response = shared.http.post("/v1/sessions", json={}, headers={"Idempotency-Key": key})
+
+    assert (response.status_code, response.json()["code"]) == (422, "InvalidRequest")
+
+
+def test_a_service_with_keys_wants_one_and_describes_that() -> None:
+    with running(api_keys=["k1", "k2"]) as service:
+        refused = service.http.get("/v1/sessions")
+        granted = service.http.get("/v1/sessions", headers={"Authorization": "Bearer k2"})
+        described = service.http.get("/openapi.json").json()
+
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+    assert granted.status_code == 200
+    assert described["security"] == [{"apiKey": []}]
+
+
+def _operations(document: dict[str, Any]) -> dict[str, Any]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def test_each_operation_is_described_with_an_id_of_its_own_and_its_problems(shared: Running) -> None:
+    operations = _operations(shared.http.get("/openapi.json").json())
+
+    ids = [operation["operationId"] for operation in operations.values()]
+    assert len(ids) == len(set(ids))
+    assert operations["POST /v1/sessions/{session_id}/events"]["operationId"] == "send_input"
+    for operation in operations.values():
+        assert set(operation["responses"]["4XX"]["content"]) == {"application/problem+json"}
+        assert "422" not in operation["responses"]
+
+
+def test_every_reference_of_the_description_leads_somewhere(shared: Running) -> None:
+    response = shared.http.get("/openapi.json")
+
+    names = set(re.findall(r'"#/components/schemas/([^"]+)"', response.text))
+    assert names <= set(response.json()["components"]["schemas"])
+
+
+def test_the_console_loads_nothing_from_elsewhere(shared: Running) -> None:
+    page = shared.http.get("/")
+    links = re.findall(r'(?:src|href)="([^"#][^"]*)"', page.text)
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert links and all(link.startswith("/console/") for link in links)
+    for link in links:
+        assert shared.http.get(link).status_code == 200
+    for path in DIRECTORY.iterdir():
+        foreign = re.findall(r"https?://(?!www\.w3\.org/2000/svg)[^\s\"']+", path.read_text(encoding="utf-8"))
+        assert foreign == [], path.name
+
+
+def test_the_console_runs_no_foreign_and_no_inline_script(shared: Running) -> None:
+    for path in ("/", "/console/app.js", "/console/style.css"):
+        policy = shared.http.get(path).headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+    assert re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|style=", shared.http.get("/").text) is None
+
+
+def test_the_console_writes_text_only_as_text() -> None:
+    for path in DIRECTORY.glob("*.js"):
+        code = path.read_text(encoding="utf-8")
+        assert re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", code) is None
+
+
+async def test_a_manager_that_is_not_to_be_had_is_a_problem() -> None:
+    async def nobody() -> Any:
+        raise ConnectionError("password=hunter2")
+
+    transport = httpx.ASGITransport(create_app(nobody))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        alive, ready = await client.get("/healthz"), await client.get("/readyz")
+
+    assert (alive.status_code, ready.status_code) == (200, 500)
+    assert "hunter2" not in ready.text
+
+
+async def test_a_command_goes_on_when_the_one_who_waits_for_it_is_cancelled() -> None:
+    go, done = asyncio.Event(), asyncio.Event()
+    marker = contextvars.ContextVar[str]("marker")
+    marker.set("of the request")
+    seen: list[str] = []
+
+    async def command() -> None:
+        await go.wait()
+        seen.append(marker.get("none"))
+        done.set()
+
+    waiter = asyncio.create_task(act(command()))
+    await asyncio.sleep(0)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    go.set()
+    await asyncio.wait_for(done.wait(), 5)
+
+    assert seen == ["none"]
+
+
+def test_settings_of_a_replica_hold_no_key() -> None:
+    from serve_app.deployment import public
+
+    settings = Settings(api_keys="k1,k2", openai_api_key="sk-1", anthropic_api_key="sk-2")  # pyright: ignore[reportArgumentType]
+
+    assert public(settings).api_keys == ()
+    assert (public(settings).openai_api_key, public(settings).anthropic_api_key) == (None, None)
