@@ -18,6 +18,7 @@ from actors.cluster_runtime import ClusterRuntime
 from actors.domain.llm import LlmConfig
 from actors.errors import GreenroomError, RuntimeExists, RuntimeNotFound
 from actors.llm.catalogue import check_provider
+from actors.llm.keys import new_credential_id
 from actors.peers import RuntimeInfo
 from actors.registry_actor import RegistryActor
 from actors.settings import Settings
@@ -112,8 +113,9 @@ def _keys(settings: Settings, model: LlmConfig | None) -> tuple[LlmConfig | None
     keys = {name: key for name in PROVIDERS_WITH_KEYS if (key := settings.provider_key(name)) is not None}
     if model is None or model.api_key is None:
         return model, keys
-    keys["cred_default"] = model.api_key
-    return model.model_copy(update={"api_key": None, "credential_id": "cred_default"}), keys
+    credential_id = new_credential_id()
+    keys[credential_id] = model.api_key
+    return model.model_copy(update={"api_key": None, "credential_id": credential_id}), keys
 
 
 async def _end(runtime: str, registry: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from actors.cluster_links import Links, awaited
+from actors.cluster_links import Links, ask_registry
 from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, ToolCall
 from actors.effect_host.remote import RemoteHost
 from actors.errors import HostGone, TransportLost
@@ -27,7 +27,7 @@ class ClusterHosts:
         self._known: dict[str, HostPeer] = {}
 
     async def _ask(self, method: str, *args: Any) -> Any:
-        return await awaited(getattr(self._registry, method).remote(*args), "the registry")
+        return await ask_registry(self._registry, method, *args)
 
     async def model_host(self, provider: str) -> HostRef:
         """See ``Hosts.model_host``."""

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from actors.cluster_hosts import ClusterHosts
-from actors.cluster_links import Links, actor_named, awaited
+from actors.cluster_links import Links, actor_named, ask_registry
 from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.commands import Command, Reply
 from actors.domain.llm import LlmConfig
@@ -48,7 +48,7 @@ class ClusterRuntime:
         return self._store
 
     async def _ask(self, method: str, *args: Any) -> Any:
-        return await awaited(getattr(self._registry, method).remote(*args), "the registry")
+        return await ask_registry(self._registry, method, *args)
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 
@@ -61,14 +61,15 @@ class ClusterRuntime:
         wait_until = loop.time() + wait_s
         delay, stale = RETRY_FIRST_S, 0
         while True:
+            peer, number = await self._place(tenant, journal_id, stale)
             try:
-                peer, number = await self._place(tenant, journal_id, stale)
                 left = max(wait_until - loop.time(), 0.0)
                 return await self._submit_to(peer, number, journal_id, command, left, until_action)
             except NotHere as exc:
                 stale = max(stale, exc.assignment_no)
             except TransportLost:
                 # The command may have been carried out: from here on it is no fresh one.
+                await self._links.drop(peer)
                 if loop.time() > deadline:
                     raise
             self._places.pop(journal_id, None)

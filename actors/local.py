@@ -21,7 +21,7 @@ from actors.effect_host import EffectHost
 from actors.errors import HostGone, NotHere, SessionNotFound
 from actors.llm.catalogue import ProviderPool, check_provider
 from actors.llm.executor import ModelExecutor
-from actors.llm.keys import credentials
+from actors.llm.keys import credentials, new_credential_id
 from actors.llm.models import known_models
 from actors.residency import Residency, ResidencyLimits
 from actors.session.effects import Surroundings
@@ -264,7 +264,7 @@ class LocalRuntime:
 
     async def put_credential(self, key: SecretStr) -> str:
         """See ``Runtime.put_credential``."""
-        credential_id = f"cred_{new_ulid()}"
+        credential_id = new_credential_id()
         self._keys[credential_id] = key
         return credential_id
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from actors.cluster_links import Links, actor_named, awaited
+from actors.cluster_links import Links, actor_named, ask_registry
 from actors.effect_host import HostLimits
 from actors.host_actor import HostActor
 from actors.llm.catalogue import ProviderPool
 from actors.llm.executor import ModelExecutor
-from actors.llm.keys import credentials
+from actors.llm.keys import credentials, is_credential
 from actors.peers import HostPeer, RuntimeInfo
 from actors.storage.remote import RemoteStore
 
@@ -45,13 +45,12 @@ class ModelActor(HostActor):
         return peer
 
     async def _key(self, name: str) -> SecretStr | None:
-        """A key by provider name or credential id; asked of the registry when it is new."""
-        if name not in self._keys:
-            found: SecretStr | None = await awaited(self._registry.credential.remote(name), "the registry")
-            if found is None:
-                return None
-            self._keys[name] = found
-        return self._keys[name]
+        """A key by provider name or credential id; one that a session brought is asked of the registry once."""
+        if name not in self._keys and is_credential(name):
+            found: SecretStr | None = await ask_registry(self._registry, "credential", name)
+            if found is not None:
+                self._keys[name] = found
+        return self._keys.get(name)
 
     async def keys(self) -> dict[str, SecretStr]:
         """The keys here, for a registry that has just restarted."""

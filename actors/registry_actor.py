@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from typing import Any
 
+import ray
 from pydantic import SecretStr
 
 from actors.cluster_launch import Launch
 from actors.cluster_pool import ActorPool
 from actors.domain.calls import HostRef
-from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
 from actors.errors import GreenroomError
+from actors.llm.keys import is_credential, new_credential_id
 from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox, World
 from actors.residency import Residency, ResidencyLimits
 from actors.storage.remote import RemoteStore
@@ -27,12 +29,14 @@ log = logging.getLogger(__name__)
 
 
 class RegistryActor:
-    """One per runtime. Its constructor does the work, so a restart by Ray is a recovery."""
+    """One per runtime. When Ray restarts it, it takes over what there is without being asked."""
 
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
         self._ready: asyncio.Task[None] | None = None
         self._keys: dict[str, SecretStr] = {}
+        if ray.get_runtime_context().was_current_actor_reconstructed:
+            self._ready = asyncio.get_event_loop().create_task(self._open())
 
     async def open(self) -> RuntimeInfo:
         """Bring the runtime up, or take over what is there; returns what clients need."""
@@ -150,7 +154,7 @@ class RegistryActor:
 
     async def put_credential(self, key: SecretStr, name: str | None = None) -> str:
         """Keep a key; returns its id."""
-        credential_id = name or f"cred_{new_ulid()}"
+        credential_id = name or new_credential_id()
         self._keys[credential_id] = key
         return credential_id
 
@@ -177,10 +181,14 @@ class RegistryActor:
             "workspace": self._launch.workspace,
             "session_actors": len(self._residency.seats),
             "resident": len(self._residency.placed),
-            "providers": sorted(name for name in self._keys if not name.startswith("cred_")),
+            "providers": sorted(name for name in self._keys if not is_credential(name)),
             "store": self._launch.store_url.partition(":")[0],
             "term": self._info.term,
         }
+
+    async def pid(self) -> int:
+        """The process, for tests that kill it."""
+        return os.getpid()
 
     async def shutdown(self) -> None:
         """End every actor of the runtime but this one."""

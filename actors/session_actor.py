@@ -7,6 +7,7 @@ anything but its present assignments.
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 from actors.cluster_hosts import ClusterHosts
@@ -109,6 +110,10 @@ class SessionActor:
     async def watch(self) -> None:
         """Never returns: whoever waits for it learns of this process's death at once."""
         await asyncio.get_running_loop().create_future()
+
+    async def pid(self) -> int:
+        """The process, for tests that kill it."""
+        return os.getpid()
 
     async def ping(self) -> str:
         """Prove that the event loop turns; doubles as the no-op of the benchmarks."""

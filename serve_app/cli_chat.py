@@ -38,6 +38,11 @@ def pick_session(client: ServiceClient, session_id: str | None, model: str | Non
     return client.call("POST", "/v1/sessions", body=body)
 
 
+def _default_model(client: ServiceClient) -> str:
+    models = client.call("GET", "/v1/models")["items"]
+    return next((str(model["name"]) for model in models if model["default"]), "no model")
+
+
 class Chat:
     """A conversation with one session.
 
@@ -48,7 +53,7 @@ class Chat:
     def __init__(self, client: ServiceClient, info: dict[str, Any], ask: Callable[[str], str] = input) -> None:
         self._client = client
         self._id = str(info["session_id"])
-        self._model = str(info["model"] or "the default model")
+        self._model = str(info["model"] or _default_model(client))
         self._ask = ask
 
     def run(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -31,6 +32,8 @@ def serve(given: dict[str, Any]) -> None:
     check_exposure(settings)
     check_port(settings.host, settings.port)
     prepare_environment()
+    # It warns of signal handlers that are ours.
+    logging.getLogger("ray._private.worker").setLevel(logging.ERROR)
     asyncio.run(_serve(settings))
 
 
@@ -50,9 +53,7 @@ def settings_of(given: dict[str, Any]) -> Settings:
 
 async def _serve(settings: Settings) -> None:
     ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
+    _end_on_signals(ended)
     async with AsyncExitStack() as stack:
         starting = asyncio.create_task(_start(settings, stack))
         waiting = asyncio.create_task(ended.wait())
@@ -60,9 +61,16 @@ async def _serve(settings: Settings) -> None:
         if not starting.done():
             say("Stopping as soon as the start is through.", "dim")
         await starting
+        # Ray has put its own handlers, which print a trace, in front of ours.
+        _end_on_signals(ended)
         await waiting
         say("Stopping.", "dim")
     say("Stopped. Sessions are kept and go on with the next 'greenroom serve'.", "dim")
+
+
+def _end_on_signals(ended: asyncio.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
 
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import socket
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -24,6 +27,11 @@ MAX_QUEUED_REQUESTS = 1000
 
 GRACEFUL_STOP_S = 2.0
 """How long a stopping replica waits for its requests: streams do not end by themselves, and turns do not need them."""
+
+STOP_TIMEOUT_S = 30.0
+"""Longest wait for Ray Serve to end; the same as its own."""
+
+_STOP_POLL_S = 0.1
 
 CONSTRUCTOR_ATTEMPTS = 3
 """Serve's own 20 would hide a runtime that is gone behind minutes of silence."""
@@ -111,12 +119,38 @@ class Service:
 
     async def stop(self) -> None:
         """Stop answering. Sessions and their turns go on."""
-        from ray import serve
-
         if self.owns_serve:
-            await serve.shutdown_async()
+            await asyncio.to_thread(_stop_serve)
         else:
+            from ray import serve
+
             await asyncio.to_thread(serve.delete, self.app_name)
+
+
+def _stop_serve() -> None:
+    """End Ray Serve, and wait until its controller is gone.
+
+    ``serve.shutdown`` waits in a call that fails on purpose when the controller ends, which Ray then reports to the
+    terminal as an error.
+    """
+    import ray
+
+    latest = time.monotonic() + STOP_TIMEOUT_S
+    controller = _serve_controller()
+    if controller is None:
+        return
+    ray.get(controller.graceful_shutdown.remote(wait=False), timeout=STOP_TIMEOUT_S)
+    while _serve_controller() is not None and time.monotonic() < latest:
+        time.sleep(_STOP_POLL_S)
+
+
+def _serve_controller() -> Any:
+    import ray
+
+    try:
+        return ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
+    except ValueError:
+        return None
 
 
 async def start_service(settings: Settings, *, tenant: str) -> Service:
@@ -136,6 +170,8 @@ async def start_service(settings: Settings, *, tenant: str) -> Service:
 def _start(settings: Settings, tenant: str, keyring: Keyring, app_name: str) -> Service:
     from ray import serve
 
+    # Importing it sets the level; it reports progress to a terminal in words of its own.
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     owns_serve = not serve.status().proxies
     if owns_serve:
         check_port(settings.host, settings.port)

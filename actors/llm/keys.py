@@ -6,7 +6,11 @@ from collections.abc import Awaitable, Callable
 
 from pydantic import SecretStr
 
+from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
+
+CREDENTIAL = "cred_"
+"""How the ids begin that the runtime gives to keys; other names are those of providers."""
 
 Keys = Callable[[str], Awaitable[SecretStr | None]]
 """A key by provider name or credential id."""
@@ -22,3 +26,13 @@ def credentials(keys: Keys) -> Callable[[LlmConfig], Awaitable[SecretStr | None]
         return await keys(config.provider) if config.base_url is None else None
 
     return key_of
+
+
+def new_credential_id() -> str:
+    """An id for a key."""
+    return f"{CREDENTIAL}{new_ulid()}"
+
+
+def is_credential(name: str) -> bool:
+    """Whether the name is a credential id and not a provider's."""
+    return name.startswith(CREDENTIAL)

@@ -180,18 +180,26 @@ class CallKeeper:
         return True
 
     async def _end(self, call: Call) -> None:
-        try:
-            answer = await self._hosts.cancel(call.host, call.journal_id, call.epoch, call.key)
-        except Fenced as exc:
-            self._stop(exc)
-        except GreenroomError as exc:
-            # The task that performs the call finds out what became of its host.
-            self._ended.discard(call.key)
-            log.info("call %s could not be ended: %s", call.call_id, exc)
-        else:
-            if answer.outcome is not None and answer.outcome.outcome is Outcome.unknown:
-                self._given_up.add(call.key)
-            self._post(CallAnswered(answer))
+        """Ask the host to end a call until it answers, or until the call has settled some other way."""
+        delay = RETRY_FIRST_S
+        while call.key in self._calls:
+            try:
+                answer = await self._hosts.cancel(call.host, call.journal_id, call.epoch, call.key)
+            except Fenced as exc:
+                self._stop(exc)
+                return
+            except HostGone:
+                # The task that performs the call settles it.
+                return
+            except GreenroomError as exc:
+                log.info("call %s could not be ended: %s", call.call_id, exc)
+            else:
+                if answer.outcome is not None and answer.outcome.outcome is Outcome.unknown:
+                    self._given_up.add(call.key)
+                self._post(CallAnswered(answer))
+                return
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, RETRY_MAX_S)
 
     async def _end_quietly(self, call: Call) -> None:
         try:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.actions import Resolution
-from actors.domain.messages import Role
+from actors.domain.messages import Message, Role
 from actors.domain.policies import OnBusy
 from actors.domain.records import Draft
 from actors.domain.session import SessionState
@@ -32,6 +32,10 @@ from actors.session.state import State
 
 MAX_QUEUE = 1000
 """Inputs that may wait in one session; more would be a mistake of the sender's, and each is resident memory."""
+
+
+MAX_REASON = 4096
+"""Characters of a reason: several records repeat it, and the model reads it."""
 
 
 def decide(state: State, command: c.Command) -> tuple[Draft, ...]:
@@ -61,11 +65,17 @@ def _send(state: State, command: c.Send) -> list[Draft]:
         raise SessionBusy(state.session_id)
     if len(state.queue) >= MAX_QUEUE:
         raise Overloaded(f"{MAX_QUEUE} inputs wait in session {state.session_id!r}", 5.0)
+    _no_calls(command.message)
     data = r.UserMessage.Data(input_id=command.command_id, message=command.message, on_busy=command.on_busy)
     drafts = [Draft(r.UserMessage, data)]
     if command.on_busy is OnBusy.interrupt:
         drafts += _cancelling(state, "interrupted by a new input")
     return drafts
+
+
+def _no_calls(message: Message) -> None:
+    if any(block.type in {"tool_use", "tool_result"} for block in message.content):
+        raise InvalidRequest("Messages from outside are text and images; tool calls and results come from turns.")
 
 
 def _cancelling(state: State, reason: str) -> list[Draft]:
@@ -78,8 +88,7 @@ def _cancelling(state: State, reason: str) -> list[Draft]:
 def _add_message(state: State, command: c.AddMessage) -> list[Draft]:
     if state.lifecycle.ended:
         raise SessionEnded(state.session_id, state.lifecycle.value)
-    if any(block.type in {"tool_use", "tool_result"} for block in command.message.content):
-        raise InvalidRequest("add_message takes text and images; tool calls and results come from turns.")
+    _no_calls(command.message)
     return [Draft(r.MessageAdded, r.MessageAdded.Data(message=command.message))]
 
 
@@ -90,7 +99,13 @@ def _withdraw(state: State, command: c.WithdrawInput) -> list[Draft]:
 
 
 def _cancel(state: State, command: c.Cancel) -> list[Draft]:
+    _short(command.reason)
     return _cancelling(state, command.reason)
+
+
+def _short(reason: str | None) -> None:
+    if len(reason or "") > MAX_REASON:
+        raise InvalidRequest(f"A reason has at most {MAX_REASON} characters.")
 
 
 def _pause(state: State, _: c.Pause) -> list[Draft]:
@@ -110,7 +125,9 @@ def _clear(state: State, _: c.Clear) -> list[Draft]:
 
 
 def _complete(state: State, command: c.Complete) -> list[Draft]:
-    drafts = _cancelling(state, "the session was ended")
+    drafts = [Draft(r.InputWithdrawn, r.InputWithdrawn.Data(input_id=item.input_id)) for item in state.queue]
+    drafts += _cancelling(state, "the session was ended")
+    _short(command.error)
     if command.error is not None:
         data = r.SessionError.Data(code="set_by_user", message=command.error)
         return [Draft(r.SessionError, data), *drafts]
@@ -127,10 +144,11 @@ def _configure(state: State, command: c.Configure) -> list[Draft]:
         raise InvalidRequest(f"Configuration refused: {exc.errors()[0]['msg']}") from None
     if changed == state.config:
         return []
-    return [Draft(r.SessionConfigured, r.SessionConfigured.Data(change=command))]
+    return [Draft(r.SessionConfigured, r.SessionConfigured.Data(change=command.model_copy(update={"fresh": False})))]
 
 
 def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
+    _short(command.reason)
     action = state.action(command.action_id)
     if action is None:
         raise ActionNotFound(command.action_id)

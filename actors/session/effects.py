@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from actors.domain import records as r
 from actors.domain.calls import HostRef, ModelCall, ToolCall
 from actors.domain.llm import LlmConfig
+from actors.domain.messages import StopReason
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import OnBusy
 from actors.domain.records import Draft
@@ -121,13 +122,13 @@ def _steered(state: State) -> tuple[str, ...]:
 
 
 def _model_step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
+    failed = _reason_to_stop(state, turn)
+    if failed is not None:
+        yield failed
+        return
     steered = _steered(state)
     if steered:
         yield Draft(r.TurnSteered, r.TurnSteered.Data(inputs=steered), turn.turn_id)
-        return
-    failed = _reason_to_stop(state, turn, around)
-    if failed is not None:
-        yield failed
         return
     again = turn.failure is not None and turn.call_id != ""
     yield _call_model(state, turn, around, again=again)
@@ -160,7 +161,7 @@ def _stop(turn: Turn, code: str, reason: str) -> Draft:
     return _failed(turn, Failure(code=code, message=reason, retryable=False, host_lost=False), reason)
 
 
-def _reason_to_stop(state: State, turn: Turn, around: Surroundings) -> Draft | None:
+def _reason_to_stop(state: State, turn: Turn) -> Draft | None:
     config = state.config
     if turn.parse_failures > config.max_parse_retries:
         return _stop(
@@ -186,21 +187,30 @@ def _reason_to_stop(state: State, turn: Turn, around: Surroundings) -> Draft | N
 
 
 def _answered(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
+    rounds_left = turn.round < state.config.max_rounds
     steered = _steered(state)
-    if steered:
+    if steered and rounds_left:
         yield Draft(r.TurnSteered, r.TurnSteered.Data(inputs=steered), turn.turn_id)
         return
-    more = turn.continuations < state.config.max_continuations and turn.round < state.config.max_rounds
-    if more and looks_incomplete(turn.text, turn.stop_reason, turn.used_tools) and around.model_host is not None:
+    more = rounds_left and turn.continuations < state.config.max_continuations and around.model_host is not None
+    if more and _is_incomplete(turn):
         yield _call_model(state, turn, around, nudge=CONTINUATION_PROMPT)
         return
     data = r.TurnCompleted.Data(
-        text=turn.text,
+        text="" if turn.parts else turn.text,
+        parts=turn.parts,
         usage=turn.usage,
         tool_calls_count=turn.tool_calls_count,
         cost_usd=str(turn.cost) if turn.cost is not None else None,
     )
     yield Draft(r.TurnCompleted, data, turn.turn_id)
+
+
+def _is_incomplete(turn: Turn) -> bool:
+    if turn.parts:
+        # Nobody who stopped at an announcement wrote that much.
+        return turn.stop_reason is StopReason.max_tokens
+    return looks_incomplete(turn.text, turn.stop_reason, turn.used_tools)
 
 
 def _close(state: State, turn: Turn) -> Iterator[Draft]:
@@ -229,9 +239,10 @@ def _running(state: State, around: Surroundings) -> tuple[ModelCall | ToolCall, 
 
 def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
     call = turn.model_call
-    model = model_of(state, around)
-    if call is None or model is None:
+    if call is None:
         raise AssertionError("a model call is under way")
+    # Whoever took the default model away did not mean the call that is under way.
+    model = model_of(state, around) or LlmConfig.of(call.model)
     config = state.config
     definitions = tuple(spec.definition for _, spec in sorted(around.tools.items()))
     return ModelCall.model_construct(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from actors.domain import records as r
+from actors.domain.blobs import Block
 from actors.domain.calls import Attached, CallStatus, ModelOutcome, Outcome, ToolOutcome
 from actors.domain.messages import PARSE_ERROR, Message, StopReason, ToolUseBlock
 from actors.domain.records import Draft
@@ -18,11 +20,43 @@ def closing_draft(state: State, answer: Attached) -> Draft | None:
     if turn is None:
         return None
     if turn.model_call is not None and turn.model_call.key == answer.key:
+        if turn.ending is None and _is_cancelled(answer):
+            # Nobody here cancelled it: its host is going away, or took it for a call that was given up.
+            return _model_failed(turn.turn_id, turn.model_call, "HostGone", "its host cancelled it", host_lost=True)
         return _model(turn.turn_id, turn.model_call, answer)
     for call in turn.calls:
         if call.phase is CallPhase.started and call.key == answer.key:
             return _tool(turn.turn_id, call, answer)
     return None
+
+
+def _is_cancelled(answer: Attached) -> bool:
+    return answer.outcome is not None and answer.outcome.outcome is Outcome.cancelled
+
+
+def too_large_draft(draft: Draft) -> Draft:
+    """Instead of a closing record that is larger than a record may be: the call came to an end that is of no use."""
+    data = draft.data
+    if isinstance(data, r.ToolCallCompleted.Data):
+        update = {"outcome": Outcome.error, "exit_code": 1, "content": _TOO_LARGE, "metadata": {}}
+        return Draft(draft.kind, data.model_copy(update=update), draft.turn_id, draft.cause)
+    if isinstance(data, r.ToolCallLate.Data):
+        return Draft(draft.kind, data.model_copy(update={"content": _TOO_LARGE}), draft.turn_id, draft.cause)
+    if isinstance(data, r.ModelCallCompleted.Data):
+        failed = r.ModelCallFailed.Data(
+            call_id=data.call_id,
+            attempt=data.attempt,
+            code="ModelProtocolError",
+            message=f"The answer of model {data.model!r} is too large to be kept.",
+            error_args=(data.provider, "the answer is too large to be kept"),
+            usage=data.usage,
+            cost_usd=data.cost_usd,
+        )
+        return Draft(r.ModelCallFailed, failed, draft.turn_id, draft.cause)
+    return draft
+
+
+_TOO_LARGE = "The call ended, but what it gave is too large to be kept. Do it in smaller parts."
 
 
 def lost_draft(state: State, answer: Attached, detail: str) -> Draft | None:
@@ -31,7 +65,7 @@ def lost_draft(state: State, answer: Attached, detail: str) -> Draft | None:
     if turn is None:
         return None
     if turn.model_call is not None and turn.model_call.key == answer.key:
-        return _model_failed(turn.turn_id, turn.model_call, "HostGone", detail, retryable=True, host_lost=True)
+        return _model_failed(turn.turn_id, turn.model_call, "HostGone", detail, host_lost=True)
     for call in turn.calls:
         if call.phase is CallPhase.started and call.key == answer.key:
             return _doubt(turn.turn_id, call, detail)
@@ -55,7 +89,7 @@ def _model(turn_id: str, call: ModelCallState, answer: Attached) -> Draft:
     outcome = answer.outcome
     if not isinstance(outcome, ModelOutcome):
         detail = "the host lost what came of it" if answer.status is CallStatus.settled_dropped else "it was cancelled"
-        return _model_failed(turn_id, call, "HostGone", detail, retryable=True, host_lost=True)
+        return _model_failed(turn_id, call, "HostGone", detail, host_lost=True)
     if outcome.outcome is Outcome.ok and outcome.message is not None and outcome.stop_reason is not None:
         data = r.ModelCallCompleted.Data(
             call_id=call.call_id,
@@ -73,17 +107,35 @@ def _model(turn_id: str, call: ModelCallState, answer: Attached) -> Draft:
 
 
 def _bounded(message: Message) -> Message:
-    """The message with over-long arguments replaced by an error that the loop hands back to the model."""
-    if not any(len(json.dumps(block.input)) > MAX_ARGS_BYTES for block in message.tool_calls):
-        return message
-    reason = f"the arguments are larger than {MAX_ARGS_BYTES // 1024} KiB"
-    content = tuple(
-        block.model_copy(update={"input": {PARSE_ERROR: reason}})
-        if isinstance(block, ToolUseBlock) and len(json.dumps(block.input)) > MAX_ARGS_BYTES
-        else block
-        for block in message.content
-    )
-    return message.model_copy(update={"content": content})
+    """The message as it fits into a record.
+
+    Arguments beyond the limit, all calls counted together, become an error that the loop hands back to the model. Very
+    long thinking is dropped with its seal: providers want it back whole or not at all.
+    """
+    changes: dict[str, Any] = {}
+    if len(message.reasoning_content or "") + len(message.reasoning_signature or "") > MAX_THINKING_CHARS:
+        changes |= {"reasoning_content": None, "reasoning_signature": None}
+    room = MAX_ARGS_BYTES
+    content: list[Block] = []
+    for block in message.content:
+        if isinstance(block, ToolUseBlock):
+            size = len(json.dumps(block.input))
+            if size > room:
+                block = block.model_copy(update={"input": {PARSE_ERROR: _TOO_LONG}})
+            else:
+                room -= size
+            block = block.model_copy(update={"id": block.id[:MAX_NAME_CHARS], "name": block.name[:MAX_NAME_CHARS]})
+        content.append(block)
+    return message.model_copy(update=changes | {"content": tuple(content)})
+
+
+MAX_THINKING_CHARS = 48 * 1024
+"""Longest thinking that is kept with an answer: at three bytes a character it leaves room for the arguments."""
+
+MAX_NAME_CHARS = 256
+"""Names and ids that a model makes up are cut there, since records repeat them; providers take 64 characters."""
+
+_TOO_LONG = f"the arguments are larger than {MAX_ARGS_BYTES // 1024} KiB"
 
 
 def _model_failed_by(turn_id: str, call: ModelCallState, outcome: ModelOutcome) -> Draft:
@@ -103,15 +155,13 @@ def _model_failed_by(turn_id: str, call: ModelCallState, outcome: ModelOutcome) 
     return Draft(r.ModelCallFailed, data, turn_id)
 
 
-def _model_failed(
-    turn_id: str, call: ModelCallState, code: str, message: str, *, retryable: bool, host_lost: bool
-) -> Draft:
+def _model_failed(turn_id: str, call: ModelCallState, code: str, message: str, *, host_lost: bool) -> Draft:
     data = r.ModelCallFailed.Data(
         call_id=call.call_id,
         attempt=call.attempt,
         code=code,
         message=message,
-        retryable=retryable,
+        retryable=True,
         host_lost=host_lost,
     )
     return Draft(r.ModelCallFailed, data, turn_id)

@@ -15,10 +15,10 @@ from actors.domain.calls import Attached
 from actors.domain.journal import NewSession
 from actors.domain.records import Draft
 from actors.domain.session import TurnEnd, TurnStatus
-from actors.errors import GreenroomError, InternalError, NoModel
+from actors.errors import GreenroomError, InternalError, InvalidRequest, NoModel
 from actors.session.decide import decide
 from actors.session.effects import Effects, Surroundings, model_of, next_effects
-from actors.session.outcomes import closing_draft, late_draft, lost_draft
+from actors.session.outcomes import closing_draft, late_draft, lost_draft, too_large_draft
 from actors.session.projection import new_session, place, small
 from actors.session.state import State
 
@@ -122,7 +122,15 @@ def _happen(made: Plan, happening: Happening, around: Surroundings, now: datetim
         drafts = [Draft(r.TimerFired, r.TimerFired.Data(name=name), turn_id) for name in due]
     for draft in drafts:
         if draft is not None:
-            _place(made, draft, now, epoch)
+            _place_bounded(made, draft, now, epoch)
+
+
+def _place_bounded(made: Plan, draft: Draft, now: datetime, epoch: int) -> None:
+    """Place what a host gave, whatever its size: refusing it would leave its call open for ever."""
+    try:
+        _place(made, draft, now, epoch)
+    except InvalidRequest:
+        _place(made, too_large_draft(draft), now, epoch)
 
 
 def _obey(made: Plan, command: c.Command, now: datetime, epoch: int) -> c.Reply | GreenroomError:

@@ -11,6 +11,7 @@ from typing import cast
 
 from actors.domain import records as r
 from actors.domain.actions import Action
+from actors.domain.base import Frozen
 from actors.domain.blobs import externalise
 from actors.domain.journal import NewSession, StoredRecord
 from actors.domain.messages import Message
@@ -68,6 +69,10 @@ def place(state: State, draft: Draft, *, now: datetime, epoch: int) -> tuple[Sta
     return apply(state, record), record
 
 
+_FROM_OUTSIDE = (r.SessionConfigured.Data, r.SessionError.Data, r.TurnCancelling.Data, r.ActionResolved.Data)
+"""Further records whose size callers decide; what the core makes by itself is bounded."""
+
+
 def small(draft: Draft, blobs: dict[str, bytes]) -> Draft:
     """The draft with its large content moved to ``blobs``.
 
@@ -75,21 +80,30 @@ def small(draft: Draft, blobs: dict[str, bytes]) -> Draft:
         InvalidRequest: it is too large even so.
     """
     data = draft.data
+    changed: Frozen = data
+    found: dict[str, bytes] = {}
     if isinstance(data, r.UserMessage.Data | r.MessageAdded.Data | r.ModelCallCompleted.Data):
         message, found = externalise(data.message)
         changed = data.model_copy(update={"message": message})
+    elif isinstance(data, r.ModelCallFailed.Data) and data.partial is not None:
+        partial, found = externalise(data.partial)
+        changed = data.model_copy(update={"partial": partial})
     elif isinstance(data, r.ToolCallCompleted.Data | r.ToolCallLate.Data):
         message, found = externalise(Message.tool_result("", data.content))
         block = message.content[0]
         changed = data.model_copy(update={"content": getattr(block, "content", data.content)})
-    else:
+    elif not isinstance(data, _FROM_OUTSIDE):
         return draft
     if found:
-        blobs |= found
         draft = Draft(draft.kind, changed, draft.turn_id, draft.cause)
-    if len(draft.data.model_dump_json()) > r.MAX_RECORD_BYTES - 1024:
+    if len(draft.data.model_dump_json().encode()) > r.MAX_RECORD_BYTES - _ENVELOPE_BYTES:
         raise InvalidRequest(f"The content is larger than a record may be ({r.MAX_RECORD_BYTES // 1024} KiB).")
+    blobs |= found
     return draft
+
+
+_ENVELOPE_BYTES = 1024
+"""Everything in a record but its data: a few ids of at most 128 characters and two numbers."""
 
 
 def stored(record: r.Record, digest: str | None = None) -> StoredRecord:

@@ -25,10 +25,13 @@ from actors.errors import (
     Fenced,
     GreenroomError,
     InternalError,
+    ModelUnavailable,
+    NoModel,
     NotHere,
     SessionExists,
     SessionNotFound,
     StoreUnavailable,
+    UnknownProvider,
 )
 from actors.session.calls import CallKeeper
 from actors.session.committer import Committer
@@ -47,6 +50,9 @@ from actors.session.state import State
 from actors.session.waiters import TurnWaiters
 
 log = logging.getLogger(__name__)
+
+FIND_HOST_FIRST_S, FIND_HOST_MAX_S = 0.05, 2.0
+"""Bounds of the back-off while nobody can say where the model's host is."""
 
 
 class SessionRunner:
@@ -78,14 +84,13 @@ class SessionRunner:
         self._turns = TurnWaiters()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._finding_host = False
+        self._advancing = False
         self._committer = Committer(store, epoch, snapshot_seq, slow=self._tell_unavailable)
         self._mailbox = Mailbox(
             store, state.tenant, state.journal_id, post=lambda given: self.post(CommandGiven(given)), spawn=self._spawn
         )
         self._calls = CallKeeper(store, hosts, post=self.post, stop=self._finish, spawn=self._spawn, renew=self._renew)
         self._driver: asyncio.Task[None] | None = None
-
-    # --- from outside --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin: recover the calls that a former activation left open, then go on."""
@@ -126,7 +131,9 @@ class SessionRunner:
         """Whether something runs or is about to."""
         state = self.state
         wants_actor = state.activity in {Activity.running, Activity.queued} and not state.lifecycle.ended
-        return bool(self._mailbox.open or self._calls.running) or (wants_actor and state.lifecycle.value == "active")
+        return bool(self._advancing or self._mailbox.open or self._calls.running) or (
+            wants_actor and state.lifecycle.value == "active"
+        )
 
     def surround(self, around: Surroundings) -> None:
         """The world has changed: other tools, another default model, another policy."""
@@ -148,13 +155,13 @@ class SessionRunner:
 
     # --- commands ------------------------------------------------------------------------------------------------
 
-    # --- the driver ----------------------------------------------------------------------------------------------
-
     async def _drive(self) -> None:
         try:
             while not self.stopped.done():
                 happenings = await self._collect()
+                self._advancing = True
                 await self._advance(happenings)
+                self._advancing = False
         except GreenroomError as exc:
             self._finish(exc)
         except asyncio.CancelledError:
@@ -240,18 +247,27 @@ class SessionRunner:
         return True
 
     async def _find_model_host(self) -> None:
+        """Ask for the host of the session's model until the answer is final."""
+        delay = FIND_HOST_FIRST_S
+        while not await self._found_model_host():
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, FIND_HOST_MAX_S)
+        self._finding_host = False
+        self.post(WorldChanged())
+
+    async def _found_model_host(self) -> bool:
         model = model_of(self.state, self._around)
         try:
             if model is None:
-                error = ("NoModel", "No model is configured for this session.")
-                self._around = replace(self._around, model_error=error)
-            else:
-                host = await self._hosts.model_host(model.provider)
-                self._around = replace(self._around, model_host=host, model_error=None)
-        except GreenroomError as exc:
+                raise NoModel(self.state.session_id)
+            host = await self._hosts.model_host(model.provider)
+            self._around = replace(self._around, model_host=host, model_error=None)
+        except (NoModel, UnknownProvider, ModelUnavailable) as exc:
             self._around = replace(self._around, model_error=(exc.code, exc.message))
-        self._finding_host = False
-        self.post(WorldChanged())
+        except GreenroomError as exc:
+            log.info("session %s looks for its model's host again: %s", self.state.session_id, exc)
+            return False
+        return True
 
     async def _renew(self) -> None:
         """A host is gone: ask for the tools and the model's host again."""
@@ -262,8 +278,6 @@ class SessionRunner:
         """The append goes on, but nobody waits for it any more: giving the command again is safe."""
         for command, _ in made.replies:
             self._mailbox.reply(command, StoreUnavailable("it did not answer in time"))
-
-    # --- ending --------------------------------------------------------------------------------------------------
 
     def _not_here(self) -> NotHere:
         return NotHere(self.state.journal_id, self.assignment_no)

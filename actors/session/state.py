@@ -147,7 +147,7 @@ class Turn(Frozen):
         call_id: Of the present model call over its attempts; empty before the first.
         failures: Failed attempts of the present model call, ``hosts_lost`` those that were not the model's fault.
         repeats: How often in a row the same tool call was settled, and its digest.
-        parts: The answer's text in pieces, when it is so long that some are kept in the store; ``text`` then lacks those.
+        parts: The answer's text in pieces, when it is so long that the store keeps some; ``text`` then lacks those.
         timed_out: Its wall time is over.
     """
 

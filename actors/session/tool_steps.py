@@ -26,7 +26,7 @@ MAX_TOOL_ATTEMPTS = 3
 """How often a pure or idempotent call is run when its host dies under it."""
 
 MAX_ARGS_BYTES = 128 * 1024
-"""Largest arguments of one call: they are journaled with the answer and again where an approval is asked."""
+"""Largest arguments of one answer's calls together: journaled with the answer, and again where an approval is asked."""
 
 Tools = Mapping[str, ToolSpec]
 
@@ -53,22 +53,46 @@ def _judge(
         return _doubt(state, turn, call, tools)
     if call.phase is CallPhase.decided and call.decision is not Resolution.approve:
         return _deny(turn, call, "rejected", _rejection(call))
+    if call.phase is CallPhase.decided:
+        return _refuse_approved(state, turn, call, tools, global_policy)
     if call.phase is not CallPhase.proposed:
         return None
     if call.parse_error is not None:
         return _deny(turn, call, "malformed", f"Error: malformed tool arguments: {call.parse_error}. Send valid JSON.")
-    spec = tools.get(call.name)
-    if spec is None:
-        return _deny(turn, call, "unknown_tool", f"Unknown tool: {call.name}. Use one of: {', '.join(sorted(tools))}.")
+    if call.name not in tools:
+        return _deny_unknown(turn, call, tools)
     if _is_repeat(state, turn, call):
         return _deny(turn, call, "duplicate", _DUPLICATE)
-    workspace = state.config.workspace
-    decision = decide(global_policy, state.config.permissions, call.name, call.args, workspace=workspace)
+    decision = _permission(state, call, global_policy)
     if decision is PermissionDecision.deny:
-        return _deny(turn, call, "permission", f"Permission denied: the policy does not allow {call.name} with this.")
+        return _deny_forbidden(turn, call)
     if decision is PermissionDecision.ask and requires_confirmation(state.config.confirmation, call.name):
         return _ask(state, turn, call)
     return None
+
+
+def _refuse_approved(
+    state: State, turn: Turn, call: ToolCallState, tools: Tools, global_policy: PermissionPolicy | None
+) -> Draft | None:
+    """What an approval does not overrule: with other arguments, or meanwhile, the call may be one that never runs."""
+    if call.name not in tools:
+        return _deny_unknown(turn, call, tools)
+    if _permission(state, call, global_policy) is PermissionDecision.deny:
+        return _deny_forbidden(turn, call)
+    return None
+
+
+def _permission(state: State, call: ToolCallState, global_policy: PermissionPolicy | None) -> PermissionDecision:
+    workspace = state.config.workspace
+    return decide(global_policy, state.config.permissions, call.name, call.args, workspace=workspace)
+
+
+def _deny_unknown(turn: Turn, call: ToolCallState, tools: Tools) -> Draft:
+    return _deny(turn, call, "unknown_tool", f"Unknown tool: {call.name}. Use one of: {', '.join(sorted(tools))}.")
+
+
+def _deny_forbidden(turn: Turn, call: ToolCallState) -> Draft:
+    return _deny(turn, call, "permission", f"Permission denied: the policy does not allow {call.name} with this.")
 
 
 _DUPLICATE = (

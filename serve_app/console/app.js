@@ -13,10 +13,11 @@ const APPROVAL_MS = 600_000; // Ten minutes to decide, for a person who looks on
 let open = null; // {id, abort, info}
 
 const transcript = new Transcript($("items"), $("transcript"), {
-  onDecide: (actionId, resolution, digest) =>
-    call(sessionPath(open.id, `/actions/${encodeURIComponent(actionId)}`), {
-      method: "POST", body: { resolution, args_digest: digest },
-    }),
+  onDecide: async (actionId, resolution, digest) => {
+    const path = sessionPath(open.id, `/actions/${encodeURIComponent(actionId)}`);
+    await call(path, { method: "POST", body: { resolution, args_digest: digest } });
+    $("composer-text").focus();
+  },
   onActivity: () => soon(refreshInfo),
 });
 
@@ -45,6 +46,7 @@ async function refreshInfo() {
 function show(info) {
   if (open.info && info.head_seq < open.info.head_seq) return;
   open.info = info;
+  list.touch(info);
   const { word, kind } = chipOf(info);
   $("session-title").textContent = info.name || info.session_id;
   const tokens = info.usage.total_tokens;

@@ -85,6 +85,12 @@ export class SessionList {
     return { node: el("li", "", open), button: open, name, chip, facts };
   }
 
+  /** Show what is newly known of one session without asking for the list. */
+  touch(info) {
+    const row = this.rows.get(info.session_id);
+    if (row) this.update(row, info);
+  }
+
   update(row, info) {
     const { word, kind } = chipOf(info);
     const turns = `${info.turns} ${info.turns === 1 ? "turn" : "turns"}`;

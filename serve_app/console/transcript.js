@@ -16,6 +16,14 @@ const QUESTIONS = {
   workspace_lost: () => "The session's workspace is gone.",
 };
 
+const DECIDED = {
+  approve: "Approved", reject: "Rejected", retry: "Run again", skip: "Left", answer: "Answered", cancelled: "Cancelled",
+};
+
+const outcomeOf = ({ outcome, exit_code: code }) => (outcome !== "ok" ? outcome : code ? `exit ${code}` : "done");
+
+const clock = (at, laterMs) => new Date(Date.parse(at) + laterMs).toLocaleTimeString();
+
 function textOf(content) {
   if (typeof content === "string") return content;
   return content.map((part) => {
@@ -67,7 +75,7 @@ export class Transcript {
       case "model.call.completed": this.answerCompleted(event); break;
       case "model.call.failed": this.answerFailed(data); break;
       case "tool.call.started": this.toolStarted(event); break;
-      case "tool.call.completed": this.toolEnded(event, data.outcome === "ok" && !data.exit_code ? "done" : data.outcome === "ok" ? `exit ${data.exit_code}` : data.outcome, textOf(data.content)); break;
+      case "tool.call.completed": this.toolEnded(event, outcomeOf(data), textOf(data.content)); break;
       case "tool.call.denied": this.toolEnded(event, "not run", data.reason); break;
       case "action.requested": this.actionRequested(event); break;
       case "action.resolved": this.actionResolved(data); break;
@@ -169,12 +177,11 @@ export class Transcript {
     const output = el("pre", "output");
     const result = details("Result", output);
     result.hidden = true;
-    const node = el("li", "item tool",
-      el("div", "tool-head", el("code", "", name), status),
-      details("Arguments", el("pre", "", pretty(args))), result);
+    const shownArgs = details("Arguments", el("pre", "", pretty(args)));
+    const node = el("li", "item tool", el("div", "tool-head", el("code", "", name), status), shownArgs, result);
     const next = { value: 0 };
     const tool = {
-      node, status, output, result,
+      node, status, output, result, args: shownArgs,
       stream(event) {
         if (event.index < next.value) return;
         next.value = event.index + 1;
@@ -195,34 +202,37 @@ export class Transcript {
 
   toolStarted(event) {
     const tool = this.toolOf(event);
-    tool.status.textContent = "running";
-    tool.status.className = "chip running";
+    this.setStatus(tool, "running", "running");
     this.calls.set(event.data.call_id, tool);
   }
 
   toolEnded(event, status, text) {
     const tool = this.toolOf(event);
-    tool.status.textContent = status;
-    tool.status.className = `chip ${status === "done" ? "idle" : "failed"}`;
+    this.setStatus(tool, status, status === "done" ? "" : "failed");
     tool.output.textContent = text;
     tool.result.hidden = !text;
     tool.result.open = text.length < 600;
   }
 
+  /** The question stands in the card of the call that it is about. */
   actionRequested(event) {
     const { data } = event;
-    const args = el("pre", "", pretty(data.args));
+    const tool = this.tools.get(`${event.turn_id}:${data.index}`) ?? this.tool(event.turn_id, data.index, data.tool, data.args);
     const error = el("p", "error-text");
     error.setAttribute("role", "alert");
     const row = el("div", "action-buttons");
-    const node = el("li", "item action",
+    const box = el("div", "decision",
       el("p", "question", QUESTIONS[data.kind]?.(data.tool) ?? "A decision is needed."),
-      data.detail ? el("p", "quiet", data.detail) : null, args, row, error);
+      data.detail ? el("p", "quiet", data.detail) : null, row, error,
+      data.timeout_ms ? el("p", "quiet deadline", `Waits until ${clock(event.at, data.timeout_ms)}.`) : null);
     for (const [resolution, label, className] of CHOICES[data.kind] ?? []) {
       row.append(button(label, className, () => this.decide(data, resolution, row, error)));
     }
-    this.actions.set(data.action_id, { node, row });
-    this.add(node);
+    tool.node.append(box);
+    tool.node.classList.add("asking");
+    tool.args.open = true;
+    this.setStatus(tool, "needs you", "requires_action");
+    this.actions.set(data.action_id, { tool, box });
     this.onActivity();
   }
 
@@ -240,11 +250,17 @@ export class Transcript {
   actionResolved(data) {
     const action = this.actions.get(data.action_id);
     if (action) {
-      const words = { approve: "Approved", reject: "Rejected", retry: "Run again", skip: "Left", answer: "Answered", cancelled: "Cancelled" };
-      action.node.classList.add("settled");
-      action.row.replaceChildren(el("span", "quiet", `${words[data.resolution] ?? data.resolution} by ${data.by}`));
+      action.tool.node.classList.remove("asking");
+      action.tool.args.open = false;
+      this.setStatus(action.tool, "decided", "");
+      action.box.replaceChildren(el("span", "quiet", `${DECIDED[data.resolution] ?? data.resolution} by ${data.by}`));
     }
     this.onActivity();
+  }
+
+  setStatus(tool, text, kind) {
+    tool.status.textContent = text;
+    tool.status.className = `chip ${kind}`;
   }
 
   endTurn() {

@@ -1,0 +1,148 @@
+"""Boundary between the integration tests and Ray: one small cluster per test process, and runtimes in it.
+
+All tests of the directory run on one event loop, since a runtime belongs to the loop that started it. Whatever a test
+started is gone at the end, and that is checked.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import pytest_asyncio
+import ray
+
+from actors import PermissionPolicy, SessionConfig, SessionManager, Settings
+from actors.cluster_links import NAMESPACE, actor_names
+from tests.integration.processes import descendants, none_left
+from tests.integration.waiting import until
+
+HERE = Path(__file__).parent
+
+OBJECT_STORE_BYTES = 100 * 1024 * 1024
+"""Smaller than Ray's default of a third of the memory; nothing large goes through it."""
+
+CPUS = 4
+"""What Ray believes in: our actors take none, so only its own pre-started workers count."""
+
+MODEL = "scripted/prompt"
+"""Does what the prompt says."""
+
+NewId = Callable[[], str]
+
+GONE_S = 20.0
+"""Ray's own processes need a few seconds to end on a loaded machine."""
+
+
+class MakeRuntime(Protocol):
+    """Starts a runtime of its own for one test; it is closed at the end."""
+
+    async def __call__(
+        self, *, llm: Any = MODEL, directory: Path | None = None, tools: tuple[Any, ...] = (), **settings: Any
+    ) -> SessionManager: ...
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark = pytest.mark.asyncio(loop_scope="session")
+    for item in items:
+        if item.path.is_relative_to(HERE) and pytest_asyncio.is_async_test(item):
+            item.add_marker(mark, append=False)
+
+
+def runtime_name() -> str:
+    return f"it-{secrets.token_hex(4)}"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    """Ray on this machine, on ports that are free."""
+    before = descendants()
+    ray.init(
+        address="local",
+        num_cpus=CPUS,
+        object_store_memory=OBJECT_STORE_BYTES,
+        include_dashboard=False,
+        log_to_driver=False,
+        namespace=NAMESPACE,
+    )
+    yield
+    left = actor_names("it-")
+    started = descendants() - before
+    ray.shutdown()
+    assert left == [], "actors of a runtime outlived it"
+    assert none_left(started, GONE_S) == [], "processes outlived the cluster"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def runtime(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SessionManager]:
+    """The runtime that most tests share."""
+    settings = Settings(
+        runtime=runtime_name(),
+        min_warm=2,
+        max_resident=4,
+        idle_timeout_s=3600,
+        workspace=str(tmp_path_factory.mktemp("workspace")),
+    )
+    manager = await SessionManager.with_persistence(MODEL, tmp_path_factory.mktemp("store"), settings=settings)
+    yield manager
+    await manager.close()
+    await until(lambda: not actor_names(f"{settings.runtime}."), what="actors outlived their runtime")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def local_runtime(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SessionManager]:
+    """The same in this process, without Ray."""
+    settings = Settings(runtime=runtime_name(), idle_timeout_s=3600, workspace=str(tmp_path_factory.mktemp("local")))
+    async with await SessionManager.local(MODEL, settings=settings) as manager:
+        yield manager
+
+
+@pytest.fixture(params=["local", "ray"])
+def manager(request: pytest.FixtureRequest) -> SessionManager:
+    """Either: what holds for one holds for the other."""
+    return request.getfixturevalue("runtime" if request.param == "ray" else "local_runtime")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def fresh_runtime(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MakeRuntime]:
+    """Make runtimes: each has its own name, database and workspace."""
+    made: list[SessionManager] = []
+
+    async def make(
+        *, llm: Any = MODEL, directory: Path | None = None, tools: tuple[Any, ...] = (), **settings: Any
+    ) -> SessionManager:
+        defaults: dict[str, Any] = {
+            "runtime": runtime_name(),
+            "min_warm": 1,
+            "max_resident": 4,
+            "idle_timeout_s": 3600,
+            "workspace": str(tmp_path_factory.mktemp("workspace")),
+        }
+        chosen = Settings(**(defaults | settings))
+        where = directory or tmp_path_factory.mktemp("store")
+        manager = await SessionManager.with_persistence(llm, where, settings=chosen, tools=tools)
+        made.append(manager)
+        return manager
+
+    yield make
+    for one in reversed(made):
+        await one.close()
+    for one in made:
+        await until(lambda name=one.settings.runtime: not actor_names(f"{name}."), what="actors outlived their runtime")
+
+
+@pytest.fixture
+def permissive() -> SessionConfig:
+    """A session whose tools run unasked."""
+    return SessionConfig(permission_policy=PermissionPolicy.permissive())
+
+
+@pytest.fixture
+def new_id() -> NewId:
+    """Session ids that no other test uses."""
+    return lambda: f"s-{secrets.token_hex(4)}"
+
+

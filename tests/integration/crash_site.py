@@ -1,0 +1,68 @@
+"""A tool call that a test can stop in the middle: it says that it has begun, and goes on when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from actors.cluster_links import actor_named, actor_names
+
+BOUND_S = 60.0
+"""Longest wait for anything: far beyond what a recovery takes on a loaded machine."""
+
+
+class Gate:
+    """A bash command that writes a line when it begins, waits, and writes another when it ends.
+
+    Args:
+        directory: Where its files are; one gate a directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._begun = directory / "begun"
+        self._go = directory / "go"
+        self._lines = directory / "lines"
+        os.mkfifo(self._begun)
+        os.mkfifo(self._go)
+
+    def prompt(self, answer: str = "done") -> str:
+        """What makes ``scripted/prompt`` call the command once, then answer."""
+        script = f"echo begin >> {self._lines}; echo x > {self._begun}; read x < {self._go}; echo end >> {self._lines}"
+        return f"/tool bash {json.dumps({'command': script})}\n{answer}"
+
+    async def begun(self) -> None:
+        """The command is in its middle."""
+        async with asyncio.timeout(BOUND_S):
+            await asyncio.to_thread(self._begun.read_text)
+
+    async def open(self) -> None:
+        """Let it go on."""
+        async with asyncio.timeout(BOUND_S):
+            await asyncio.to_thread(self._go.write_text, "go\n")
+
+    @property
+    def lines(self) -> list[str]:
+        """What the command has written, over all its runs."""
+        return self._lines.read_text().split() if self._lines.exists() else []
+
+
+def actors_of(runtime: str, kind: str) -> list[str]:
+    """Names of a runtime's actors of one kind."""
+    return actor_names(f"{runtime}.{kind}")
+
+
+async def kill(handle: Any) -> int:
+    """Kill an actor's process as the kernel would; returns its pid."""
+    pid = await handle.pid.remote()
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+async def kill_all(runtime: str, kind: str) -> None:
+    """Kill all of a runtime's actors of one kind."""
+    for name in actors_of(runtime, kind):
+        await kill(actor_named(name))

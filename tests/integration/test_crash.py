@@ -1,0 +1,207 @@
+"""What a killed process costs: nothing that was acknowledged, and no second run of a tool."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from actors import SessionConfig, SessionHandle, SessionManager, Settings
+from actors.domain import records as r
+from actors.domain.actions import ActionKind
+from actors.domain.policies import OnInDoubt
+from tests.integration.conftest import MODEL, MakeRuntime, runtime_name
+from tests.integration.crash_site import BOUND_S, Gate, actors_of, kill, kill_all
+
+NewId = Callable[[], str]
+
+KINDS_BESIDE_THE_TOOL = ("session", "registry", "models", "store")
+
+
+async def _types(session: SessionHandle) -> Counter[str]:
+    return Counter(record.type for record in await session.records(limit=1000))
+
+
+async def _assert_gapless(session: SessionHandle) -> None:
+    records = await session.records(limit=1000)
+    assert [record.seq for record in records] == list(range(1, len(records) + 1))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def crashing(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SessionManager]:
+    """One runtime for all crashes: each has to leave it as good as new."""
+    settings = Settings(
+        runtime=runtime_name(), min_warm=2, idle_timeout_s=3600, workspace=str(tmp_path_factory.mktemp("workspace"))
+    )
+    manager = await SessionManager.with_persistence(MODEL, tmp_path_factory.mktemp("store"), settings=settings)
+    yield manager
+    await manager.close()
+
+
+@pytest.mark.parametrize("kind", KINDS_BESIDE_THE_TOOL)
+async def test_a_turn_survives_the_death_of_any_actor_beside_its_tool(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path, kind: str
+) -> None:
+    gate = Gate(tmp_path)
+    session = await crashing.create_session(new_id(), permissive)
+    waiting = asyncio.create_task(session.generate(gate.prompt("survived"), timeout=BOUND_S))
+    await gate.begun()
+
+    await kill_all(crashing.settings.runtime, kind)
+    await gate.open()
+
+    result = await waiting
+    assert result.text == "survived"
+    assert gate.lines == ["begin", "end"], "the tool ran once"
+    types = await _types(session)
+    assert types["tool.call.started"] == types["tool.call.completed"] == 1
+    assert types["turn.completed"] == 1
+    assert [message.role for message in result.messages] == ["user", "assistant", "user", "assistant"]
+    await _assert_gapless(session)
+    assert (await session.generate("after", timeout=BOUND_S)).text == "after"
+
+
+async def test_a_tool_that_ends_while_its_session_is_dead_is_not_run_again(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path)
+    session = await crashing.create_session(new_id(), permissive)
+    receipt = await session.send(gate.prompt())
+    await gate.begun()
+    await session.resolve()
+    # The registry dies with the session's actor, so that nobody activates the session before the tool has ended.
+    await kill_all(crashing.settings.runtime, "registry")
+    await kill(session.actor)
+    await gate.open()
+
+    result = await session.wait_turn(receipt, timeout=BOUND_S)
+
+    assert result.text == "done"
+    assert gate.lines == ["begin", "end"]
+
+
+async def test_a_session_killed_between_turns_remembers_everything(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId
+) -> None:
+    session = await crashing.create_session(new_id(), permissive)
+    for word in ("one", "two"):
+        await session.generate(word, timeout=BOUND_S)
+    await session.resolve()
+    await kill(session.actor)
+
+    result = await session.generate("three", timeout=BOUND_S)
+
+    assert [message.text for message in result.messages] == ["one", "one", "two", "two", "three", "three"]
+    assert (await session.info()).epoch == 2
+
+
+async def test_an_unsafe_call_whose_host_died_waits_for_a_decision(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path)
+    session = await crashing.create_session(new_id(), permissive)
+    receipt = await session.send(gate.prompt("went on"))
+    await gate.begun()
+
+    await kill_all(crashing.settings.runtime, "tools")
+
+    async with asyncio.timeout(BOUND_S):
+        async for event in session.events(follow=True):
+            if isinstance(event, r.ActionRequested):
+                break
+    (action,) = await session.actions()
+    assert action.kind is ActionKind.in_doubt
+    await session.resolve_action(action.action_id, "answer", value="it had written the line")
+    result = await session.wait_turn(receipt, timeout=BOUND_S)
+    assert result.text == "went on"
+    assert gate.lines == ["begin"], "nobody ran it again, and the reaper ended the first run"
+
+
+async def test_a_call_in_doubt_is_reported_to_the_model_when_the_policy_says_so(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path)
+    session = await crashing.create_session(new_id(), permissive.changed(on_in_doubt=OnInDoubt.report))
+    receipt = await session.send(gate.prompt("went on"))
+    await gate.begun()
+
+    await kill_all(crashing.settings.runtime, "tools")
+
+    result = await session.wait_turn(receipt, timeout=BOUND_S)
+    assert "unknown" in str(result.messages[2].content)
+    assert gate.lines == ["begin"]
+
+
+async def test_a_retried_call_runs_on_the_new_host(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path)
+    session = await crashing.create_session(new_id(), permissive.changed(on_in_doubt=OnInDoubt.retry))
+    receipt = await session.send(gate.prompt("went on"))
+    await gate.begun()
+
+    await kill_all(crashing.settings.runtime, "tools")
+    await gate.begun()
+    await gate.open()
+
+    await session.wait_turn(receipt, timeout=BOUND_S)
+    assert gate.lines == ["begin", "begin", "end"]
+    started = [one for one in await session.records(limit=1000) if isinstance(one, r.ToolCallStarted)]
+    assert [one.data.attempt for one in started] == [1, 2]
+    assert started[0].data.call_id == started[1].data.call_id
+
+
+async def test_a_queued_input_of_a_dead_session_is_answered_without_anybody_asking(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path)
+    session = await crashing.create_session(new_id(), permissive)
+    await session.send(gate.prompt())
+    second = await session.send("second")
+    await gate.begun()
+    await session.resolve()
+    await kill(session.actor)
+    await gate.open()
+
+    assert (await session.wait_turn(second, timeout=BOUND_S)).text == "second"
+
+
+async def test_a_warm_session_actor_that_dies_is_replaced(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId
+) -> None:
+    await kill_all(crashing.settings.runtime, "session")
+
+    session = await crashing.create_session(new_id(), permissive)
+
+    assert (await session.generate("hello", timeout=BOUND_S)).text == "hello"
+    assert actors_of(crashing.settings.runtime, "session")
+
+
+async def test_a_runtime_started_again_on_the_same_store_goes_on_with_its_open_turns(
+    fresh_runtime: MakeRuntime, permissive: SessionConfig, tmp_path: Path
+) -> None:
+    directory = tmp_path / "store"
+    first = await fresh_runtime(directory=directory)
+    session = await first.create_session("s", permissive)
+    gate = Gate(tmp_path)
+    receipt = await session.send(gate.prompt("survived"))
+    await gate.begun()
+    # In the order in which nobody can repair anything any more.
+    for kind in ("registry", "session", "models", "store", "tools"):
+        await kill_all(first.settings.runtime, kind)
+    await first.close()
+
+    second = await fresh_runtime(directory=directory)
+    again = await second.get_session("s")
+    async with asyncio.timeout(BOUND_S):
+        async for event in again.events(follow=True):
+            if isinstance(event, r.ActionRequested):
+                break
+    (action,) = await again.actions()
+    await again.resolve_action(action.action_id, "skip")
+    assert (await again.wait_turn(receipt, timeout=BOUND_S)).text == "survived"
+    assert gate.lines == ["begin"]

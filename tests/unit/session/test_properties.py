@@ -1,0 +1,134 @@
+"""What holds for every state that a session can be in, however it got there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.domain import records as r
+from actors.domain.calls import HostRef, ModelCall
+from actors.domain.llm import LlmConfig
+from actors.domain.messages import Message
+from actors.llm.anthropic import AnthropicProvider
+from actors.llm.names import ToolNames
+from actors.llm.openai import OpenAIProvider
+from actors.session.fold import fold
+from actors.session.projection import project
+from actors.session.state import from_snapshot, initial, to_snapshot
+from tests.unit.llm.validators import check_anthropic, check_openai
+from tests.unit.session.steps import worlds
+from tests.unit.session.world import (
+    ALL_TOOLS,
+    World,
+    at_rest,
+    check_journal,
+    check_limits,
+    check_queue,
+    check_rounds,
+    check_turns,
+    check_unsafe,
+    context_of,
+)
+
+_TOOLS = tuple(spec.definition for spec in ALL_TOOLS.values())
+_NAMES = ToolNames(tool.name for tool in _TOOLS)
+
+
+def _refolded(records: list[r.Record]) -> Any:
+    return fold(initial(), [r.decode_record(r.encode_record(record)) for record in records])
+
+
+@given(worlds(), st.data())
+def test_folding_through_a_snapshot_at_any_point_gives_the_same_state(world: World, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(world.records)))
+    whole = _refolded(world.records)
+    restored = from_snapshot(to_snapshot(_refolded(world.records[:cut])))
+    assert fold(restored, world.records[cut:]) == whole
+    assert whole == world.state.model_copy(update={"epoch": whole.epoch})
+
+
+@given(worlds())
+def test_the_projection_row_is_a_function_of_the_fold(world: World) -> None:
+    row = project(_refolded(world.records))
+    assert project(world.state).model_copy(update={"epoch": row.epoch}) == row
+    turn = world.state.turn
+    assert (row.head_seq, row.queued, row.messages) == (
+        len(world.records),
+        len(world.state.queue),
+        len(world.state.context),
+    )
+    assert row.open_turn == (turn.turn_id if turn else None)
+    assert type(row).model_validate_json(row.model_dump_json()) == row
+
+
+@given(worlds())
+def test_records_come_back_from_their_bytes_as_they_were(world: World) -> None:
+    for record in world.records:
+        encoded = r.encode_record(record)
+        assert r.decode_record(encoded) == record
+        assert len(encoded) <= r.MAX_RECORD_BYTES
+    check_journal(world.records)
+
+
+@given(worlds())
+def test_no_result_stands_without_its_call_and_results_come_in_call_order(world: World) -> None:
+    for upto in range(1, len(world.batches) + 1):
+        check_rounds(fold(initial(), [record for batch in world.batches[:upto] for record in batch]))
+    at_rest(world)
+
+
+@given(worlds())
+def test_both_providers_take_every_context_that_a_session_can_reach(world: World) -> None:
+    messages = tuple(context_of(world.state))
+    asked = [call for call in world.seen.values() if isinstance(call, ModelCall)][-2:]
+    for history in [messages, *(tuple(map(Message.model_validate_json, call.messages)) for call in asked)]:
+        openai = OpenAIProvider("openai", "http://localhost:1", None).body(_call(), history, _NAMES)
+        anthropic = AnthropicProvider("anthropic", None, None).body(_call(), history, _NAMES)
+        check_openai({key: value for key, value in openai.items() if value is not None})
+        check_anthropic({key: value for key, value in anthropic.items() if value is not None})
+
+
+def _call() -> ModelCall:
+    return ModelCall(
+        call_id="c",
+        tenant="default",
+        journal_id="j",
+        session_id="s",
+        turn_id="t",
+        epoch=1,
+        host=HostRef(host_id="h", incarnation="i"),
+        llm=LlmConfig.of("openai/m"),
+        tools=_TOOLS,
+    )
+
+
+@given(worlds(), st.data())
+def test_after_a_crash_between_any_two_appends_the_turn_still_ends(world: World, data: st.DataObject) -> None:
+    world.crash(upto=data.draw(st.integers(1, len(world.batches))))
+    world.settle(lose=data.draw(st.booleans()))
+    assert world.state.turn is None
+    assert not world.state.queue or world.state.lifecycle.ended
+    assert not world.state.actions
+    check_turns(world.records)
+    check_rounds(world.state)
+    check_journal(world.records)
+
+
+@given(worlds(rough=True))
+def test_an_unsafe_call_runs_twice_only_when_somebody_said_so(world: World) -> None:
+    check_unsafe(world.records)
+    check_limits(world)
+
+
+@given(worlds())
+def test_limits_of_rounds_and_attempts_hold(world: World) -> None:
+    check_limits(world)
+    check_turns(world.records)
+
+
+@given(worlds())
+def test_turns_take_inputs_in_the_order_of_the_queue(world: World) -> None:
+    check_queue(world.records)
+    check_turns(world.records)

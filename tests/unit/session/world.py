@@ -1,0 +1,331 @@
+"""A session without a driver: steps of any kind, in any order, become appends, as ``plan`` says.
+
+Between hypothesis, which invents steps, and the core. A step that makes no sense where it falls does something near.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from actors.domain import commands as c
+from actors.domain import records as r
+from actors.domain.calls import (
+    Attached,
+    CallKey,
+    CallStatus,
+    HostRef,
+    ModelCall,
+    ModelOutcome,
+    Outcome,
+    ToolCall,
+    ToolOutcome,
+)
+from actors.domain.llm import LlmConfig
+from actors.domain.messages import Message, StopReason, TokenUsage
+from actors.domain.policies import OnInDoubt
+from actors.domain.session import SessionConfig
+from actors.domain.tools import EffectClass, ToolDefinition
+from actors.errors import GreenroomError
+from actors.session.effects import Effects, Surroundings, next_effects
+from actors.session.fold import fold
+from actors.session.plan import CallAnswered, CallLost, CommandGiven, Happening, Plan, TimersDue, WorldChanged, plan
+from actors.session.ports import ToolSpec
+from actors.session.projection import new_session
+from actors.session.state import State, initial
+from actors.session.tool_steps import MAX_TOOL_ATTEMPTS
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MODEL = LlmConfig.of("scripted/script")
+MODELS = HostRef(host_id="models", incarnation="m1")
+TOOLS = HostRef(host_id="tools", incarnation="t1")
+
+Call = ModelCall | ToolCall
+
+
+def spec(name: str, effect: EffectClass) -> ToolSpec:
+    return ToolSpec(definition=ToolDefinition(name=name, effect=effect), host=TOOLS)
+
+
+ALL_TOOLS = {
+    "look": spec("look", EffectClass.pure),
+    "put": spec("put", EffectClass.idempotent),
+    "act": spec("act", EffectClass.unsafe),
+}
+
+
+@dataclass
+class World:
+    """One journal and all that surrounds it.
+
+    Attributes:
+        batches: The appends, each as the records it carried.
+        seen: Every call that ever had to be under way, oldest first.
+        refused: What commands were refused with.
+    """
+
+    config: SessionConfig = field(default_factory=SessionConfig)
+    around: Surroundings = field(
+        default_factory=lambda: Surroundings(tools=ALL_TOOLS, default_model=MODEL, model_host=MODELS)
+    )
+    now: datetime = START
+    epoch: int = 1
+    state: State = field(init=False)
+    batches: list[tuple[r.Record, ...]] = field(init=False)
+    effects: Effects = field(default_factory=Effects)
+    plans: list[Plan] = field(default_factory=list[Plan])
+    seen: dict[CallKey, Call] = field(default_factory=dict[CallKey, Call])
+    refused: list[GreenroomError] = field(default_factory=list[GreenroomError])
+    commands: int = 0
+
+    def __post_init__(self) -> None:
+        born = new_session("default", "s", "J", self.config, now=self.now, cause="born")
+        first = r.decode_record(born.first.body)
+        self.state = fold(initial(), [first])
+        self.batches = [(first,)]
+
+    @property
+    def records(self) -> list[r.Record]:
+        return [record for batch in self.batches for record in batch]
+
+    @property
+    def running(self) -> tuple[Call, ...]:
+        return self.effects.running
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def happen(self, *happenings: Happening) -> Plan:
+        """One append's worth of happenings."""
+        made = plan(self.state, happenings, self.around, now=self.now, epoch=self.epoch)
+        self.state, self.effects = made.state, made.effects
+        self.plans.append(made)
+        if made.records:
+            self.batches.append(tuple(made.records))
+        self.seen |= {call.key: call for call in self.running}
+        self.refused += [reply for _, reply in made.replies if isinstance(reply, GreenroomError)]
+        return made
+
+    def identity(self) -> dict[str, Any]:
+        self.commands += 1
+        return {"command_id": f"c{self.commands}", "fresh": self.commands % 2 == 0}
+
+    def tell(self, command: c.Command) -> c.Reply:
+        """Give one command; raises what it is refused with."""
+        made = self.happen(CommandGiven(command))
+        _, reply = made.replies[0]
+        if isinstance(reply, GreenroomError):
+            raise reply
+        return reply
+
+    def send(self, text: str = "go", **values: Any) -> str:
+        """Give an input; returns its id."""
+        command = c.Send(**self.identity(), message=Message.user(text), **values)
+        self.tell(command)
+        return command.command_id
+
+    def answer(self, call: Call, message: Message | str, **values: Any) -> Plan:
+        """The model's answer to a running call."""
+        return self.happen(CallAnswered(answered(call, model_says(message, **values))))
+
+    def result(self, call: Call, content: str = "result", outcome: Outcome = Outcome.ok) -> Plan:
+        """The result of a running tool."""
+        done = ToolOutcome(outcome=outcome, content=content)
+        return self.happen(CallAnswered(answered(call, done)))
+
+    def lose(self, call: Call) -> Plan:
+        """The host of a running call is gone."""
+        return self.happen(CallLost(answered(call, None), "the host died"))
+
+    def pass_time(self, seconds: float) -> Plan:
+        """Time passes, and timers fire."""
+        self.now += timedelta(seconds=seconds)
+        return self.happen(TimersDue())
+
+    def crash(self, *, upto: int | None = None) -> Plan:
+        """Lose everything but the first ``upto`` appends, and activate the session again."""
+        self.batches = self.batches[: upto if upto is not None else len(self.batches)]
+        self.state = fold(initial(), [r.decode_record(r.encode_record(record)) for record in self.records])
+        self.epoch += 1
+        self.state = self.state.model_copy(update={"epoch": self.epoch})
+        return self.happen(WorldChanged())
+
+    def surround(self, **changes: Any) -> Plan:
+        """The world changes."""
+        self.around = replace(self.around, **changes)
+        return self.happen(WorldChanged())
+
+    def settle(self, *, lose: bool = False) -> None:
+        """Let everything end as soon as it can: answer or lose each call, decide each action, resume.
+
+        Raises:
+            AssertionError: the session does not come to an end.
+        """
+        self.around = replace(self.around, model_host=MODELS, model_error=None, default_model=MODEL)
+        self.happen(WorldChanged())
+        for _ in range(2000):
+            if not self._one_end(lose):
+                break
+        else:
+            raise AssertionError("the session does not come to an end")
+
+    def _one_end(self, lose: bool) -> bool:
+        if self.state.lifecycle.value == "paused":
+            self.tell(c.Resume(**self.identity()))
+        elif self.running:
+            call = self.running[-1]
+            if lose:
+                self.lose(call)
+            else:
+                self.happen(CallAnswered(answered(call, plain_outcome(call, cancelled=self.effects.ending))))
+        elif self.state.actions:
+            action = self.state.actions[0]
+            how = "reject" if action.kind == "approval" else "skip"
+            self.tell(c.ResolveAction(**self.identity(), action_id=action.action_id, resolution=how))  # pyright: ignore[reportArgumentType] - pydantic makes the enum
+        else:
+            return False
+        return True
+
+
+def answered(call: Call, outcome: ModelOutcome | ToolOutcome | None) -> Attached:
+    status = CallStatus.never_seen if outcome is None else CallStatus.settled
+    if outcome is not None and outcome.outcome is Outcome.cancelled:
+        status = CallStatus.cancelled
+    return Attached(key=call.key, status=status, outcome=outcome)
+
+
+def model_says(message: Message | str, **values: Any) -> ModelOutcome:
+    said = Message.assistant(message) if isinstance(message, str) else message
+    base: dict[str, Any] = {
+        "outcome": Outcome.ok,
+        "message": said,
+        "stop_reason": StopReason.tool_use if said.tool_calls else StopReason.end_turn,
+        "usage": TokenUsage(prompt_tokens=10, completion_tokens=5, total_tokens=15),
+        "cost_usd": "0.001",
+    }
+    return ModelOutcome(**(base | values))
+
+
+def model_fails(*, retryable: bool = True) -> ModelOutcome:
+    return ModelOutcome(
+        outcome=Outcome.error,
+        error_code="ModelProtocolError",
+        error="the answer was cut off",
+        error_args=("scripted", "cut off"),
+        retryable=retryable,
+    )
+
+
+def plain_outcome(call: Call, *, cancelled: bool = False) -> ModelOutcome | ToolOutcome:
+    if isinstance(call, ModelCall):
+        partial = Message.assistant("as far as I g")
+        return ModelOutcome(outcome=Outcome.cancelled, message=partial) if cancelled else model_says("The end.")
+    return ToolOutcome(outcome=Outcome.cancelled if cancelled else Outcome.ok, content="done")
+
+
+# --- what must hold ------------------------------------------------------------------------------------------------------
+
+
+def context_of(state: State) -> list[Message]:
+    return [Message.model_validate_json(entry.message) for entry in state.context]
+
+
+def check_rounds(state: State) -> None:
+    """Each call of a finished round is followed by its result, in order, and no result stands anywhere else."""
+    messages = context_of(state)
+    turn = state.turn
+    open_round = len(turn.calls) if turn is not None else 0
+    expected: list[str] = []
+    for message in messages:
+        results = [block.tool_use_id for block in message.content if block.type == "tool_result"]
+        if results:
+            assert results == expected[:1], f"result {results} where {expected} should follow"
+            expected = expected[1:]
+        else:
+            assert not expected, f"no result of {expected}"
+            expected = [call.id for call in message.tool_calls]
+    assert len(expected) == open_round, f"{expected} have no result, {open_round} are open"
+
+
+def check_queue(records: list[r.Record]) -> None:
+    """Turns take the input that waits longest, interrupting ones first; steering takes all that wanted to."""
+    queue: list[tuple[str, str]] = []
+    for record in records:
+        if isinstance(record, r.UserMessage):
+            item = (record.data.input_id, record.data.on_busy.value)
+            queue = [item, *queue] if record.data.on_busy == "interrupt" else [*queue, item]
+        elif isinstance(record, r.InputWithdrawn):
+            queue = [item for item in queue if item[0] != record.data.input_id]
+        elif isinstance(record, r.TurnStarted):
+            assert record.data.inputs == (queue[0][0],)
+            queue = queue[1:]
+        elif isinstance(record, r.TurnSteered):
+            assert record.data.inputs == tuple(item[0] for item in queue if item[1] == "steer")
+            queue = [item for item in queue if item[1] != "steer"]
+
+
+def check_turns(records: list[r.Record]) -> None:
+    """One turn at a time, and each ends once, after all that it started."""
+    turn: str | None = None
+    answered = False
+    started: set[str] = set()
+    for record in records:
+        if isinstance(record, r.TurnStarted):
+            assert turn is None
+            turn, answered = record.turn_id, False
+        elif isinstance(record, r.ModelCallStarted | r.ToolCallStarted):
+            assert turn == record.turn_id
+            started.add(record.data.call_id)
+        elif isinstance(record, r.ModelCallCompleted | r.ModelCallFailed | r.ToolCallCompleted):
+            started.discard(record.data.call_id)
+            answered = answered or isinstance(record, r.ModelCallCompleted)
+        elif isinstance(record, r.TurnSteered):
+            answered = False
+        elif isinstance(record, r.TURN_ENDS):
+            assert turn == record.turn_id
+            assert answered or not isinstance(record, r.TurnCompleted), "the last input has no answer"
+            assert not started, f"{started} have no outcome"
+            turn = None
+
+
+def check_unsafe(records: list[r.Record]) -> None:
+    """A call that must not run twice starts again only after somebody said so, once for each time he did."""
+    asked: dict[str, int] = {}
+    retries: dict[int, int] = {}
+    started: set[str] = set()
+    for record in records:
+        if isinstance(record, r.ModelCallCompleted):
+            retries = {}
+        elif isinstance(record, r.ActionRequested) and record.data.kind == "in_doubt":
+            asked[record.data.action_id] = record.data.index
+        elif isinstance(record, r.ActionResolved) and record.data.resolution == "retry":
+            retries[asked[record.data.action_id]] = 1
+        elif isinstance(record, r.ToolCallStarted) and record.data.effect is EffectClass.unsafe:
+            if record.data.call_id in started:
+                assert retries.pop(record.data.index, 0), f"{record.data.call_id} runs twice"
+            started.add(record.data.call_id)
+
+
+def check_limits(world: World) -> None:
+    """No turn takes more model calls than it may, and no call more attempts."""
+    failures: dict[str, int] = {}
+    for record in world.records:
+        if isinstance(record, r.ModelCallStarted):
+            assert record.data.round <= world.config.max_rounds
+            assert failures.get(record.data.call_id, 0) < world.config.circuit_breaker_threshold
+        elif isinstance(record, r.ModelCallFailed) and not record.data.host_lost:
+            failures[record.data.call_id] = failures.get(record.data.call_id, 0) + 1
+        elif isinstance(record, r.ToolCallStarted) and record.data.effect is not EffectClass.unsafe:
+            assert record.data.attempt <= MAX_TOOL_ATTEMPTS or world.config.on_in_doubt is OnInDoubt.ask
+
+
+def check_journal(records: list[r.Record]) -> None:
+    """Gapless, and time never goes back."""
+    assert [record.seq for record in records] == list(range(1, len(records) + 1))
+    assert all(one.at <= next_one.at and one.epoch <= next_one.epoch for one, next_one in pairwise(records))
+
+
+def at_rest(world: World) -> None:
+    """Nothing more follows from the state alone."""
+    assert not next_effects(world.state, world.around).drafts
