@@ -1,10 +1,9 @@
 """The driver of one resident session: performs what the core says, against a store and effect hosts.
 
 Above is whoever hosts sessions (``actors.session_host``); below are the ports. One task of its own runs the session;
-methods only put something into its mailbox and wait, so a caller that goes away changes nothing.
-
-A turn's records go out in as few appends as possible, at most one at a time. Nothing is acknowledged, and no tool
-call begins, before its record is durable. Only a model call may start while its record is being committed.
+methods only put something into its mailbox and wait, so a caller that goes away changes nothing. At most one append is
+under way at a time. Nothing is acknowledged, and no tool call begins, before its record is durable; only a model call
+may start while its record is being committed.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Any
 
 from actors.domain import commands as c
 from actors.domain.ids import utc_now
-from actors.domain.session import Activity
+from actors.domain.session import Activity, SessionState
 from actors.errors import (
     CommandConflict,
     Fenced,
@@ -74,7 +73,6 @@ class SessionRunner:
         self.assignment_no = assignment_no
         self.idle_since = asyncio.get_running_loop().time()
         self.stopped: asyncio.Future[GreenroomError | None] = asyncio.get_running_loop().create_future()
-        self._store = store
         self._hosts = hosts
         self._epoch = epoch
         self._around = around or Surroundings()
@@ -130,10 +128,9 @@ class SessionRunner:
     def busy(self) -> bool:
         """Whether something runs or is about to."""
         state = self.state
-        wants_actor = state.activity in {Activity.running, Activity.queued} and not state.lifecycle.ended
-        return bool(self._advancing or self._mailbox.open or self._calls.running) or (
-            wants_actor and state.lifecycle.value == "active"
-        )
+        if self._advancing or self._mailbox.open or self._calls.running:
+            return True
+        return state.lifecycle is SessionState.active and state.activity in {Activity.running, Activity.queued}
 
     def surround(self, around: Surroundings) -> None:
         """The world has changed: other tools, another default model, another policy."""
@@ -279,18 +276,16 @@ class SessionRunner:
         for command, _ in made.replies:
             self._mailbox.reply(command, StoreUnavailable("it did not answer in time"))
 
-    def _not_here(self) -> NotHere:
-        return NotHere(self.state.journal_id, self.assignment_no)
-
     def _finish(self, reason: GreenroomError | None) -> None:
         """Nothing happens here any more: callers are sent where the session is now."""
         if self.stopped.done():
             return
-        lost = isinstance(reason, SessionNotFound)
-        self.stopped.set_result(reason if lost else (self._not_here() if reason else None))
+        moved = NotHere(self.state.journal_id, self.assignment_no)
+        told = reason if isinstance(reason, SessionNotFound) else moved
+        self.stopped.set_result(told if reason else None)
         if reason is not None and not isinstance(reason, Fenced | SessionNotFound):
             log.error("session %s stopped: %s", self.state.session_id, reason)
-        self._mailbox.close(reason if lost and reason else self._not_here())
+        self._mailbox.close(told)
         self._turns.close()
         self._calls.stop()
         self._bell.set()

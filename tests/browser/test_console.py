@@ -161,6 +161,15 @@ def test_the_conversation_is_there_after_a_reload(page: Page) -> None:
     expect(page.locator(".item.assistant .text")).to_have_text("remember this")
 
 
+def test_a_session_is_found_by_a_part_of_its_id_or_name(page: Page, service: Running) -> None:
+    service.create("alpha-one")
+    service.create("beta", name="Second Alpha")
+    service.create("gamma")
+    page.get_by_label("Find a session").fill("ALPHA")
+
+    expect(page.locator(".session-name")).to_have_text(["Second Alpha", "alpha-one"])
+
+
 def test_the_page_works_on_a_narrow_screen(page: Page, tmp_path: Path) -> None:
     page.set_viewport_size(_NARROW)
     page.get_by_role("button", name="Sessions").click()

@@ -1,0 +1,182 @@
+"""The README's Python is executed on a real runtime, and its tables are those of the code."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from actors import SessionConfig, SessionManager, Settings, errors
+from actors.cluster_links import NAMESPACE, actor_names
+from serve_app.app import create_app
+from serve_app.cli import app as command
+from tests.docs.readme import README, ROOT, Block, blocks, code, rows, section
+
+OBJECT_STORE_BYTES = 100 * 1024 * 1024
+"""Nothing large goes through it."""
+
+PROGRAMS = [block for block in blocks("python") if block.is_program]
+SNIPPETS = [block for block in blocks("python") if not block.is_program]
+
+
+def _at(block: Block) -> str:
+    return f"line-{block.line}"
+
+
+def _assert_printed(block: Block, printed: str) -> None:
+    lines = iter(printed.splitlines())
+    for promised in block.promised:
+        assert promised in lines, f"README.md, block at line {block.line} does not print {promised!r}: {printed!r}"
+
+
+# --- Python ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """Ray on this machine; whoever starts a runtime in it ends it."""
+    ray.init(
+        address="local",
+        num_cpus=4,
+        object_store_memory=OBJECT_STORE_BYTES,
+        include_dashboard=False,
+        log_to_driver=False,
+        namespace=NAMESPACE,
+    )
+    yield
+    left = actor_names("docs-")
+    ray.shutdown()
+    assert left == [], "actors of a runtime outlived it"
+
+
+class Reader:
+    """Somebody who types the guide's snippets, one after the other, into one prompt."""
+
+    def __init__(self, runner: asyncio.Runner, manager: SessionManager) -> None:
+        self._runner = runner
+        self._names: dict[str, Any] = {"__name__": "__main__", "manager": manager}
+
+    def types(self, block: Block) -> None:
+        """Run a snippet, which may await."""
+        compiled = compile(block.padded, str(README), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        running = eval(compiled, self._names)
+        if inspect.iscoroutine(running):
+            self._runner.run(running)
+
+
+@pytest.fixture(scope="module")
+def reader(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    settings = Settings(
+        runtime=f"docs-{secrets.token_hex(4)}",
+        min_warm=1,
+        max_resident=4,
+        workspace=str(tmp_path_factory.mktemp("workspace")),
+    )
+    with asyncio.Runner() as runner:
+        store = tmp_path_factory.mktemp("store")
+        manager = runner.run(SessionManager.with_persistence("scripted/echo", store, settings=settings))
+        yield Reader(runner, manager)
+        runner.run(manager.close())
+
+
+@pytest.mark.parametrize("block", SNIPPETS, ids=_at)
+def test_a_snippet_of_the_guide_does_what_it_says(
+    reader: Reader, block: Block, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader.types(block)
+
+    _assert_printed(block, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("block", PROGRAMS, ids=_at)
+def test_a_program_runs_as_it_stands(
+    cluster: None, block: Block, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GREENROOM_RUNTIME", f"docs-{secrets.token_hex(4)}")
+    monkeypatch.setenv("GREENROOM_MIN_WARM", "1")
+
+    exec(compile(block.padded, str(README), "exec"), {"__name__": "__main__"})
+
+    printed = capsys.readouterr().out
+    assert printed.strip()
+    _assert_printed(block, printed)
+
+
+# --- tables ------------------------------------------------------------------------------------------------------------
+
+
+async def _nobody() -> Any:
+    raise AssertionError("nothing is asked")
+
+
+def test_the_http_reference_lists_every_route_and_no_other() -> None:
+    paths: dict[str, dict[str, Any]] = create_app(_nobody).openapi()["paths"]
+
+    served = {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
+    listed = [code(row[0])[0] for row in rows("HTTP reference")]
+
+    assert len(listed) == len(set(listed))
+    assert set(listed) == served
+
+
+def test_the_table_of_settings_lists_every_setting_and_no_other() -> None:
+    listed = {name.removeprefix("GREENROOM_").lower() for row in rows("Settings") for name in code(row[0])}
+
+    assert listed == set(Settings.model_fields)
+
+
+def test_the_table_of_session_config_lists_every_field_that_has_an_effect() -> None:
+    listed = {name for row in rows("SessionConfig") for name in code(row[0])}
+    without_effect = {"auto_compact", "auto_compact_threshold", "storage_type"}
+
+    # The version is the format's own, the parent is set by create_child_session.
+    assert listed | without_effect == set(SessionConfig.model_fields) - {"version", "parent_id"}
+    assert without_effect <= set(code(section("SessionConfig")))
+
+
+def test_each_error_in_the_table_has_the_status_that_it_says() -> None:
+    listed = [(name, int(row[1])) for row in rows("Errors") for name in code(row[0])]
+
+    assert [(name, getattr(errors, name).status) for name, _ in listed] == listed
+
+
+def test_the_table_of_commands_lists_every_command_and_no_other() -> None:
+    listed = {code(row[0])[0] for row in rows("Command line")}
+    names = [one.name or one.callback.__name__ for one in command.registered_commands if one.callback is not None]
+
+    assert listed == {f"greenroom {name}" for name in names}
+
+
+def test_every_link_to_this_repository_leads_somewhere() -> None:
+    text = README.read_text(encoding="utf-8")
+    headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in _headings(text)}
+    links = re.findall(r"\]\((?!https?://)([^)]+)\)", text)
+
+    assert links
+    for link in links:
+        assert link[1:] in headings if link.startswith("#") else (ROOT / link).exists(), link
+
+
+def _headings(text: str) -> list[str]:
+    outside = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [line for line in outside.splitlines() if re.match(r"#+ ", line)]
+
+
+def test_what_is_not_executed_only_sets_things_up() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+    for block in blocks(""):
+        for line in block.text.splitlines():
+            word, *rest = line.split("#")[0].split()
+            assert word == ".ci/run" or (word == "make" and rest[0] in targets), line
+    known = blocks("") + blocks("python") + blocks("bash")
+    assert README.read_text(encoding="utf-8").count("\n```") == 2 * len(known)
