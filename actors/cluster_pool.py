@@ -13,9 +13,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import ray
-import ray.exceptions
 from pydantic import SecretStr
 
+from actors.cluster_alive import Alive
 from actors.cluster_launch import HEAD, SESSION_ACTOR_BYTES, Launch, remote_class
 from actors.cluster_links import Links, actor_named, actor_names, awaited
 from actors.cluster_seat import ActorSeat
@@ -47,7 +47,7 @@ class ActorPool:
         self._launch = launch
         self._lost = lost
         self._seats: dict[str, ActorSeat] = {}
-        self._handles: dict[str, Any] = {}
+        self._alive = Alive(self._bury)
         self._hosts: dict[str, HostPeer] = {}
         self._model_hosts: dict[str, HostPeer] = {}
         self._toolbox: Toolbox | None = None
@@ -68,7 +68,7 @@ class ActorPool:
             options = {"max_restarts": -1, "resources": HEAD}
             args = (name, launch.store_url, launch.settings.runtime, launch.token, launch.settings.data_plane)
             handle = remote_class(StoreActor, name, **options).remote(*args)
-        self._handles[name] = handle
+        self._alive.handles[name] = handle
         return await self._within(handle.open.remote(), name)
 
     async def open(self, info: RuntimeInfo, keys: dict[str, SecretStr], residency: Residency) -> None:
@@ -135,8 +135,7 @@ class ActorPool:
 
     def _know_seat(self, handle: Any, peer: Peer) -> ActorSeat:
         seat = self._seats[peer.name] = ActorSeat(handle, peer)
-        self._handles[peer.name] = handle
-        self._spawn(self._watch(peer.name, handle))
+        self._alive.keep(peer.name, handle)
         return seat
 
     def seat_peer(self, seat_id: str) -> Peer:
@@ -195,8 +194,7 @@ class ActorPool:
 
     def _know_host(self, name: str, handle: Any, host: HostPeer) -> None:
         self._hosts[host.ref.host_id] = host
-        self._handles[name] = handle
-        self._spawn(self._watch(name, handle))
+        self._alive.keep(name, handle)
 
     def host(self, host_id: str) -> HostPeer | None:
         """A host that lives."""
@@ -219,15 +217,8 @@ class ActorPool:
 
     # --- life and death ----------------------------------------------------------------------------------------------
 
-    async def _watch(self, name: str, handle: Any) -> None:
-        """Wait for an actor's death, then see to it that somebody takes its place."""
-        try:
-            await handle.watch.remote()
-        except (ray.exceptions.RayError, GreenroomError) as exc:
-            log.info("%s is gone: %s", name, type(exc).__name__)
-        if self._closing:
-            return
-        self._handles.pop(name, None)
+    async def _bury(self, name: str) -> None:
+        """See to it that somebody takes a dead actor's place."""
         if self._seats.pop(name, None) is not None:
             self._lost(name)
             return
@@ -268,14 +259,15 @@ class ActorPool:
     async def close(self) -> None:
         """End every actor: hosts first, the store last, so that nothing is lost on the way."""
         self._closing = True
+        self._alive.close()
         store = f"{self._launch.settings.runtime}.store"
-        others = {name: handle for name, handle in self._handles.items() if name != store}
+        others = {name: handle for name, handle in self._alive.handles.items() if name != store}
         for name, handle in others.items():
             if name in self._hosts:
                 await self._close_one(name, handle)
         for handle in others.values():
             ray.kill(handle)
-        handle = self._handles.get(store)
+        handle = self._alive.handles.get(store)
         if handle is not None:
             await self._close_one(store, handle)
             ray.kill(handle)

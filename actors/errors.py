@@ -19,7 +19,8 @@
     |-- ModelError
     |   |-- NoModel
     |   |-- ModelAuthFailed
-    |   |-- ModelUnavailable      could not be reached or stayed overloaded; may be tried again
+    |   |-- ModelUnavailable      stayed overloaded or silent; may be tried again
+    |   |   +-- ModelUnreachable  no connection at all
     |   |-- ModelRejected         the provider refused the request
     |   +-- ModelProtocolError    the provider's answer was broken or cut short
     |-- ToolError                 a tool says no; the text goes to the model
@@ -360,7 +361,7 @@ class ModelAuthFailed(ModelError):
 
 
 class ModelUnavailable(ModelError):
-    """The provider could not be reached or stayed overloaded."""
+    """The provider stayed overloaded, or gave no answer in time."""
 
     status = 503
     retryable = True
@@ -378,6 +379,14 @@ class ModelUnavailable(ModelError):
     @property
     def retry_after_s(self) -> float | None:
         return self.retry_after
+
+
+class ModelUnreachable(ModelUnavailable):
+    """No connection could be made at all."""
+
+    @property
+    def message(self) -> str:
+        return f"Provider {self.provider!r} cannot be reached: {self.detail}. Check base_url and the network."
 
 
 class ModelRejected(ModelError):

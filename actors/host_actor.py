@@ -63,6 +63,10 @@ class HostActor:
         """Never returns: whoever waits for it learns of this process's death at once."""
         await asyncio.get_running_loop().create_future()
 
+    async def ping(self) -> str:
+        """Prove that the event loop turns."""
+        return self._name
+
     async def pid(self) -> int:
         """The process, for tests that kill it."""
         return os.getpid()

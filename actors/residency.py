@@ -139,6 +139,11 @@ class Residency:
             placement.releasing = self._spawn(self._release(placement, idle_s))
         return await asyncio.shield(placement.releasing)
 
+    def next_number(self) -> int:
+        """A number for an assignment, greater than any before."""
+        self._next_no += 1
+        return self._next_no
+
     def forget(self, journal_id: str, assignment_no: int) -> None:
         """An assignment is over; a later one stays."""
         placement = self.placed.get(journal_id)
@@ -181,10 +186,10 @@ class Residency:
         if journal_id in self.placed:
             self._unload(seat.seat_id)
             return
-        self._next_no += 1
+        number = self.next_number()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ready.add_done_callback(lambda done: done.exception())
-        placement = Placement(tenant, journal_id, seat, self._next_no, ready)
+        placement = Placement(tenant, journal_id, seat, number, ready)
         self.placed[journal_id] = placement
         self._spawn(self._assign(placement))
 

@@ -12,14 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from actors.domain.commands import Command
-from actors.domain.records import decode_record
 from actors.domain.session import Activity
 from actors.errors import GreenroomError, NotHere
 from actors.session.effects import Surroundings
-from actors.session.fold import fold
+from actors.session.loading import load_state
 from actors.session.ports import Hosts, Store, Submitted
 from actors.session.runner import SessionRunner
-from actors.session.state import SNAPSHOT_VERSION, State, from_snapshot, initial
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +82,7 @@ class SessionHost:
 
     async def _activate(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> SessionRunner:
         acquired = await self._store.acquire(tenant, journal_id, term, assignment_no)
-        state, snapshot_seq = await self._load(tenant, journal_id)
+        state, snapshot_seq = await load_state(self._store, tenant, journal_id)
         around = await self._surroundings()
         runner = SessionRunner(
             self._store,
@@ -99,13 +97,6 @@ class SessionHost:
         runner.stopped.add_done_callback(lambda done: self._ended(journal_id, runner, done))
         runner.start()
         return runner
-
-    async def _load(self, tenant: str, journal_id: str) -> tuple[State, int]:
-        loaded = await self._store.load(tenant, journal_id)
-        snapshot = loaded.snapshot
-        base = from_snapshot(snapshot.body) if snapshot and snapshot.version == SNAPSHOT_VERSION else initial()
-        state = fold(base, (decode_record(record.body) for record in loaded.records if record.seq > base.seq))
-        return state, base.seq
 
     async def _surroundings(self) -> Surroundings:
         if not self._around.tools:

@@ -17,6 +17,7 @@ from actors.domain.ids import utc_now
 from actors.domain.session import SessionInfo
 from actors.errors import Fenced, GreenroomError, SessionNotFound
 from actors.residency import Residency
+from actors.session.containment import contain
 from actors.session.ports import Store
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,9 @@ REVIVE_AT_ONCE = 16
 
 RETRY_S = 0.1
 """First delay before a session is tried again; it doubles as long as the session makes no progress."""
+
+MAX_ACTIVATIONS = 3
+"""Activations without any progress after which a session is taken out of service."""
 
 MAX_REMEMBERED = 10_000
 """Sessions whose attempts are counted; beyond that the oldest count is forgotten, which costs an early retry."""
@@ -119,7 +123,10 @@ class Supervisor:
         attempts.count += 1
         try:
             await asyncio.sleep(delay)
-            await self._residency.resolve(row.tenant, row.journal_id)
+            if attempts.count > MAX_ACTIVATIONS:
+                await self._contain(row)
+            else:
+                await self._residency.resolve(row.tenant, row.journal_id)
         except (SessionNotFound, Fenced):
             self._attempts.pop(row.journal_id, None)
         except GreenroomError as exc:
@@ -127,6 +134,13 @@ class Supervisor:
             self._spawn(self._ring_later())
         finally:
             self._reviving.discard(row.journal_id)
+
+    async def _contain(self, row: SessionInfo) -> None:
+        message = f"{MAX_ACTIVATIONS} activations in a row ended without progress; resume the session to try again"
+        log.error("session %s is taken out of service: %s", row.session_id, message)
+        number = self._residency.next_number()
+        await contain(self._store, row.tenant, row.journal_id, self._residency.term, number, message)
+        self._attempts.pop(row.journal_id, None)
 
     async def _hibernate_idle(self) -> None:
         idle_s = self._residency.limits.idle_s

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import SecretStr, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.responses import Response
 
 from actors.errors import GreenroomError
 from actors.manager import SessionManager
@@ -49,6 +50,14 @@ def create_app(
     )
     app.state.manager_of = manager_of
     routes.include_all(app)
+
+    async def refuse_method(request: Request, error: Exception) -> Response:
+        response = await answer_problem(request, error)
+        if allowed := openapi.allowed_methods(app, request.url.path):
+            response.headers["Allow"] = allowed
+        return response
+
+    app.add_exception_handler(405, refuse_method)
 
     def describe() -> dict[str, Any]:
         return openapi.describe(app, with_keys=bool(keyring))

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from actors.domain.ids import MAX_COMMAND_ID, check_command_id
 from actors.manager import SessionManager
-from serve_app.schemas import MAX_PAGE
+from serve_app.schemas import MAX_PAGE, SESSION_ID_SCHEMA
 
 T = TypeVar("T")
 
@@ -40,7 +40,9 @@ def _command_id(
 
 Manager = Annotated[SessionManager, Depends(_manager)]
 CommandId = Annotated[str | None, Depends(_command_id)]
-SessionId = Annotated[str, Path(description="1 to 128 ASCII letters, digits, '-', '_' and '.'.")]
+SessionId = Annotated[
+    str, Path(description="1 to 128 ASCII letters, digits, '-', '_' and '.'.", json_schema_extra=SESSION_ID_SCHEMA)
+]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Items of this page at most.")]
 After = Annotated[str | None, Query(description="The `next` of the page before.")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from fastapi import FastAPI
@@ -28,6 +29,8 @@ def _describe(app: FastAPI, *, with_keys: bool) -> dict[str, Any]:
         schemas.pop(unused, None)
     for model in (FieldError, Problem):
         schemas[model.__name__] = _schema(model)
+    for schema in schemas.values():
+        _require_tag(schema)
     for path in document["paths"].values():
         for method in _METHODS & path.keys():
             _describe_errors(path[method])
@@ -35,6 +38,22 @@ def _describe(app: FastAPI, *, with_keys: bool) -> dict[str, Any]:
         components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"apiKey": []}]
     return document
+
+
+def _require_tag(schema: dict[str, Any]) -> None:
+    """Say that the member which tells the variants of a union apart has to be there: its default hides that."""
+    for name in ("type", "kind"):
+        if "const" in schema.get("properties", {}).get(name, {}):
+            schema["required"] = sorted({*schema.get("required", ()), name})
+
+
+def allowed_methods(app: FastAPI, path: str) -> str:
+    """The value of an Allow header: every method of a path, over all routes that share it."""
+    found: set[str] = set()
+    for template, item in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)), path):
+            found |= {method.upper() for method in _METHODS & item.keys()}
+    return ", ".join(sorted(found))
 
 
 def _schema(model: type[FieldError] | type[Problem]) -> dict[str, Any]:

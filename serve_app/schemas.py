@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from actors.domain.actions import Action, Resolution
+from actors.domain.ids import MAX_SESSION_ID
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.permissions import PermissionDecision, PermissionPolicy
@@ -21,6 +22,18 @@ MAX_PAGE = 1000
 
 MAX_PROMPT = 4 * 1024 * 1024
 """Characters of a prompt: more than any model's window, and below the limit of a body."""
+
+SESSION_ID_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_SESSION_ID,
+    "pattern": "^[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
+}
+"""The rule for session ids, for readers of the description; ``actors.domain.ids`` enforces it."""
+
+SessionIdText = Annotated[str, WithJsonSchema(SESSION_ID_SCHEMA)]
+
+ModelName = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[^/]+/.+$"})]
 
 Item = TypeVar("Item")
 
@@ -53,14 +66,14 @@ class Items(Answer, Generic[Item]):
 class CreateSession(Body):
     """A new session. Without ``session_id`` the service makes one up."""
 
-    session_id: str | None = None
+    session_id: SessionIdText | None = None
     config: SessionConfig = SessionConfig()
 
 
 class CreateSessions(Body):
     """Many new sessions of one configuration: all of them or none."""
 
-    session_ids: tuple[str, ...] = Field(min_length=1, max_length=MAX_BULK)
+    session_ids: tuple[SessionIdText, ...] = Field(min_length=1, max_length=MAX_BULK)
     config: SessionConfig = SessionConfig()
 
 
@@ -73,7 +86,7 @@ class CreatedSessions(Answer):
 class CreateChild(Body):
     """A new child of the session in the path."""
 
-    session_id: str
+    session_id: SessionIdText
     config: SessionConfig = SessionConfig()
 
 
@@ -86,7 +99,7 @@ class ConfigureSession(Body):
     """
 
     name: str | None = Field(default=None, max_length=256)
-    model: LlmConfig | str | None = None
+    model: LlmConfig | ModelName | None = None
     thinking: bool | None = None
     thinking_budget: int | None = Field(default=None, ge=1024)
     system_prompt: str | None = Field(default=None, max_length=100_000)
@@ -95,7 +108,7 @@ class ConfigureSession(Body):
 class PromptInput(Body):
     """An input of plain text."""
 
-    prompt: str = Field(min_length=1, max_length=MAX_PROMPT)
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT, json_schema_extra={"pattern": r"\S"})
     on_busy: OnBusy = OnBusy.enqueue
 
 
@@ -104,6 +117,17 @@ class MessageInput(Body):
 
     message: Message
     on_busy: OnBusy = OnBusy.enqueue
+
+
+def _shape(value: Any) -> str:
+    has_message = "message" in value if isinstance(value, dict) else isinstance(value, MessageInput)
+    return "message" if has_message else "prompt"
+
+
+AnyInput = Annotated[
+    Annotated[PromptInput, Tag("prompt")] | Annotated[MessageInput, Tag("message")], Discriminator(_shape)
+]
+"""Either form; which one was meant is told by its members, so that an error is about that one."""
 
 
 class Accepted(Answer):

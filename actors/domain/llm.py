@@ -86,9 +86,12 @@ class RetryConfig(Frozen):
     """When and how long a model host waits before it asks a provider again.
 
     Delay = min(base x 2^attempt, max) with 25 % jitter either way; a Retry-After header of up to 300 s wins.
+    ``max_connect_retries`` is for servers that cannot be connected to at all: a wrong address is more likely than one
+    that comes back, and whoever waits should learn of it within about 7 s.
     """
 
     max_retries: int = Field(default=10, ge=0)
+    max_connect_retries: int = Field(default=3, ge=0)
     base_delay_ms: int = Field(default=1000, ge=0)
     max_delay_ms: int = Field(default=30_000, ge=0)
     retryable: frozenset[int] = frozenset({408, 429, 500, 502, 503, 504, 529})

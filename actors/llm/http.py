@@ -20,7 +20,14 @@ from pydantic import SecretStr
 
 from actors.domain.ids import utc_now
 from actors.domain.llm import RetryConfig
-from actors.errors import ModelAuthFailed, ModelError, ModelProtocolError, ModelRejected, ModelUnavailable
+from actors.errors import (
+    ModelAuthFailed,
+    ModelError,
+    ModelProtocolError,
+    ModelRejected,
+    ModelUnavailable,
+    ModelUnreachable,
+)
 from actors.llm.answer import error_text, load_object
 from actors.policy.retry import is_retryable, parse_retry_after
 
@@ -127,6 +134,7 @@ class ApiClient:
         """Send a request and hand out the successful answer; leaving early closes its connection.
 
         Raises:
+            ModelUnreachable: no connection.
             ModelUnavailable: no answer, or a status after which another attempt may help.
             ModelAuthFailed: 401 or 403.
             ModelRejected: any other status, a redirect, or a server whose certificate cannot be trusted.
@@ -152,6 +160,8 @@ class ApiClient:
             )
         except (aiohttp.ClientSSLError, aiohttp.InvalidURL) as error:
             raise ModelRejected(self.provider, 0, f"{_what_failed(error)} at {self._where()}") from None
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise ModelUnreachable(self.provider, f"{_what_failed(error)} at {self._where()}") from None
         except (aiohttp.ClientError, OSError) as error:
             raise ModelUnavailable(self.provider, f"{_what_failed(error)} at {self._where()}") from None
 

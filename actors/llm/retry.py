@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from actors.domain.ids import utc_now
 from actors.domain.llm import RetryConfig
-from actors.errors import ModelUnavailable
+from actors.errors import ModelUnavailable, ModelUnreachable
 from actors.policy.retry import delay_ms
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ async def with_retries(attempt: Callable[[], Awaitable[T]], retry: RetryConfig, 
         except ModelUnavailable as error:
             last = error
         failed += 1
-        if failed > retry.max_retries:
+        if failed > _allowed(retry, last):
             raise _exhausted(last, failed, "")
         wait = last.retry_after or delay_ms(retry, failed - 1, pacing.jitter()) / 1000
         if pacing.clock() + wait >= deadline:
@@ -64,6 +64,12 @@ async def with_retries(attempt: Callable[[], Awaitable[T]], retry: RetryConfig, 
         await pacing.sleep(wait)
 
 
+def _allowed(retry: RetryConfig, last: ModelUnavailable) -> int:
+    """Retries after such a failure."""
+    unreachable = isinstance(last, ModelUnreachable)
+    return min(retry.max_retries, retry.max_connect_retries) if unreachable else retry.max_retries
+
+
 def _exhausted(last: ModelUnavailable, attempts: int, why: str) -> ModelUnavailable:
     counted = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    return ModelUnavailable(last.provider, f"{last.detail} (gave up after {counted}{why})", last.retry_after)
+    return type(last)(last.provider, f"{last.detail} (gave up after {counted}{why})", last.retry_after)

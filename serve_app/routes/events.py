@@ -16,7 +16,7 @@ from actors.domain.session import AgentResult, Receipt
 from actors.errors import TurnPending
 from serve_app import sse
 from serve_app.dependencies import CommandId, Limit, Manager, SessionId, act, answer
-from serve_app.schemas import Accepted, MessageInput, Page, PromptInput
+from serve_app.schemas import Accepted, AnyInput, Page, PromptInput
 
 DEFAULT_WAIT_S = 60.0
 """How long ``?wait=turn`` waits when nothing is said: clients and proxies often give up after this."""
@@ -39,7 +39,7 @@ _STREAM = {"description": "Server-sent events.", "content": {sse.MEDIA_TYPE: {"s
 )
 async def send_input(
     session_id: SessionId,
-    body: PromptInput | MessageInput,
+    body: AnyInput,
     manager: Manager,
     command_id: CommandId,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,

@@ -37,7 +37,7 @@ def _assert_printed(block: Block, printed: str) -> None:
         assert promised in lines, f"README.md, block at line {block.line} does not print {promised!r}: {printed!r}"
 
 
-# --- Python ------------------------------------------------------------------------------------------------------------
+# --- Python ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_a_program_runs_as_it_stands(
     _assert_printed(block, printed)
 
 
-# --- tables ------------------------------------------------------------------------------------------------------------
+# --- tables ---------------------------------------------------------------------------------------------------------
 
 
 async def _nobody() -> Any:

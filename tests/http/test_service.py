@@ -66,6 +66,11 @@ def test_what_is_not_there_is_a_problem_too(shared: Running, method: str, path: 
     assert (status == 405) == ("allow" in response.headers)
 
 
+def test_a_refused_method_names_every_method_of_the_path(shared: Running) -> None:
+    assert shared.http.put("/v1/sessions").headers["allow"] == "GET, POST"
+    assert shared.http.post("/v1/sessions/a.b-c").headers["allow"] == "DELETE, GET, PATCH"
+
+
 def test_json_that_cannot_be_read_is_refused(shared: Running) -> None:
     response = shared.http.post("/v1/sessions", content=b"{", headers={"Content-Type": "application/json"})
 

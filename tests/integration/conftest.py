@@ -7,9 +7,9 @@ started is gone at the end, and that is checked.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -18,6 +18,7 @@ import ray
 from actors import PermissionPolicy, SessionConfig, SessionManager, Settings
 from actors.cluster_links import NAMESPACE, actor_names
 from tests.integration.processes import descendants, none_left
+from tests.integration.runtimes import MODEL, MakeRuntime, NewId, runtime_name
 from tests.integration.waiting import until
 
 HERE = Path(__file__).parent
@@ -28,21 +29,8 @@ OBJECT_STORE_BYTES = 100 * 1024 * 1024
 CPUS = 4
 """What Ray believes in: our actors take none, so only its own pre-started workers count."""
 
-MODEL = "scripted/prompt"
-"""Does what the prompt says."""
-
-NewId = Callable[[], str]
-
 GONE_S = 20.0
 """Ray's own processes need a few seconds to end on a loaded machine."""
-
-
-class MakeRuntime(Protocol):
-    """Starts a runtime of its own for one test; it is closed at the end."""
-
-    async def __call__(
-        self, *, llm: Any = MODEL, directory: Path | None = None, tools: tuple[Any, ...] = (), **settings: Any
-    ) -> SessionManager: ...
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,10 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE) and pytest_asyncio.is_async_test(item):
             item.add_marker(mark, append=False)
-
-
-def runtime_name() -> str:
-    return f"it-{secrets.token_hex(4)}"
 
 
 @pytest.fixture(scope="session")

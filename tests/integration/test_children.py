@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors import ConfirmationPolicy, LlmConfig, PermissionPolicy, SessionConfig, SessionLane, SessionManager, errors
-from tests.integration.conftest import NewId
+from tests.integration.runtimes import NewId
 
 
 async def test_a_child_takes_model_workspace_and_policies_from_its_parent(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from ray.exceptions import RayError
 
-from actors import SessionConfig, SessionHandle, SessionManager, Settings
+from actors import SessionConfig, SessionHandle, SessionManager, SessionState, Settings
 from actors.domain import records as r
 from actors.domain.actions import ActionKind
 from actors.domain.policies import OnInDoubt
+from actors.errors import SessionEnded
 from tests.integration.conftest import MODEL, MakeRuntime, runtime_name
 from tests.integration.crash_site import BOUND_S, Gate, actors_of, kill, kill_all
 
@@ -179,6 +184,55 @@ async def test_a_warm_session_actor_that_dies_is_replaced(
 
     assert (await session.generate("hello", timeout=BOUND_S)).text == "hello"
     assert actors_of(crashing.settings.runtime, "session")
+
+
+async def test_a_frozen_session_actor_is_replaced_and_harmless_when_it_thaws(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path)
+    session = await crashing.create_session(new_id(), permissive)
+    receipt = await session.send(gate.prompt())
+    await gate.begun()
+    await session.resolve()
+    pid = await session.actor.pid.remote()
+    os.kill(pid, signal.SIGSTOP)
+    await gate.open()
+
+    assert (await session.wait_turn(receipt, timeout=BOUND_S)).text == "done"
+
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+    assert (await session.generate("after", timeout=BOUND_S)).text == "after"
+    assert gate.lines == ["begin", "end"]
+    await _assert_gapless(session)
+
+
+async def test_a_session_that_kills_its_process_again_and_again_is_taken_out_of_service(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path)
+    session = await crashing.create_session(new_id(), permissive)
+    receipt = await session.send(gate.prompt())
+    await gate.begun()
+    killed: set[int] = set()
+    async with asyncio.timeout(BOUND_S):
+        while (await session.info()).state is SessionState.active:
+            await session.resolve()
+            if session.actor is not None:
+                with suppress(RayError):
+                    killed.add(await kill(session.actor))
+
+    last = (await session.records(after=(await session.info()).head_seq - 1))[0]
+    assert isinstance(last, r.SessionError)
+    assert last.data.code == "crash_loop"
+    assert len(killed) >= 3
+    with pytest.raises(SessionEnded):
+        await session.generate("hello", timeout=BOUND_S)
+
+    assert await session.resume()
+    await gate.open()
+    assert (await session.wait_turn(receipt, timeout=BOUND_S)).text == "done"
+    assert gate.lines == ["begin", "end"]
 
 
 async def test_a_runtime_started_again_on_the_same_store_goes_on_with_its_open_turns(

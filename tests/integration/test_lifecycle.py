@@ -9,7 +9,7 @@ import pytest
 
 from actors import Message, SessionConfig, SessionManager, SessionState, errors
 from actors.domain.records import ToolCallStarted
-from tests.integration.conftest import NewId
+from tests.integration.runtimes import NewId
 from tests.integration.processes import alive
 from tests.integration.waiting import LONG_S, event_of, until
 

@@ -11,7 +11,7 @@ from actors import LlmConfig, Message, Receipt, SessionConfig, SessionManager, e
 from actors.domain.messages import Role, ToolResultBlock
 from actors.domain.records import ModelCallStarted, ToolCallStarted, TurnCancelled, TurnCompleted
 from actors.domain.session import TurnStatus
-from tests.integration.conftest import NewId
+from tests.integration.runtimes import NewId
 from tests.integration.processes import alive
 from tests.integration.waiting import LONG_S, event_of, until
 

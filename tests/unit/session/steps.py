@@ -1,8 +1,13 @@
-"""Steps that a session can be taken through, as hypothesis invents them."""
+"""Journeys of a session: any commands, answers, losses, timers and crashes, in any order.
+
+hypothesis picks a seed and a length; the seed decides the steps, so that a shorter journey is the beginning of a longer
+one, and a failure shrinks to the step that matters.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -18,250 +23,196 @@ from actors.domain.session import SessionConfig
 from actors.session.plan import CallAnswered, CallLost, CommandGiven, Happening, TimersDue, WorldChanged
 from tests.unit.session.world import ALL_TOOLS, MODEL, MODELS, World, answered, model_fails, model_says
 
-Step = Callable[[World], Happening]
-"""Changes the world, or looks at it, and says what happens."""
+LONGEST = 40
+"""Steps of the longest journey: some turns, with everything that a turn can hold."""
 
-_IDS = st.sampled_from(["a", "b", "call_0"])
-_TEXTS = st.sampled_from(["Done.", "Let me look:", "", "ünï 🎭", "x" * 40_000])
-_ARGS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
-    [{}, {"path": "a"}, {"path": "b"}, {"n": 1}, {PARSE_ERROR: "broken", "raw": "{"}]
-)
+_LARGE = "x" * 40_000
 _PNG = ImageBlock(source=Base64Source(media_type="image/png", data="aGk="))
+_TEXTS = ("Done.", "Let me look:", "", "ünï 🎭", _LARGE)
+_ARGS: tuple[dict[str, Any], ...] = ({}, {"path": "a"}, {"path": "b"}, {"n": 1}, {PARSE_ERROR: "broken", "raw": "{"})
+_TOOL_SETS = (("look",), ("act", "put", "look"), ("act", "put", "look"), ("nosuch", "look"))
 
 
 @st.composite
-def _answers(draw: st.DrawFn) -> ModelOutcome:
-    names = draw(st.sampled_from([["look"], ["act", "put", "look"], ["act", "put", "look"], ["nosuch", "look"]]))
-    calls = draw(st.lists(st.builds(ToolUseBlock, id=_IDS, name=st.sampled_from(names), input=_ARGS), max_size=3))
-    stop = draw(st.sampled_from([StopReason.end_turn, StopReason.max_tokens]))
-    thinking = draw(st.sampled_from([None, "hm"]))
-    message = Message.assistant(draw(_TEXTS), *calls).model_copy(update={"reasoning_content": thinking})
-    return model_says(message, stop_reason=stop, cost_usd=draw(st.sampled_from(["0.01", None])))
+def worlds(draw: st.DrawFn, *, rough: bool = False) -> World:
+    """A session that has been through anything; ``rough``: its hosts die often, and it asks before it repeats."""
+    seed, length = draw(st.integers(0, 2**32)), draw(st.integers(0, LONGEST))
+    return journey(Random(seed), length, rough=rough)
 
 
-_model_outcomes = st.sampled_from(["answer"] * 10 + ["fail", "other"]).flatmap(
-    {
-        "answer": _answers(),
-        "fail": st.builds(model_fails, retryable=st.sampled_from([True, True, False])),
-        "other": st.builds(ModelOutcome, outcome=st.sampled_from([Outcome.cancelled, Outcome.unknown, Outcome.timeout])),
-    }.__getitem__
-)
-_tool_outcomes = st.builds(
-    ToolOutcome,
-    outcome=st.sampled_from([Outcome.ok, Outcome.ok, *Outcome]),
-    content=st.sampled_from(["", "result", "x" * 40_000]),
-    images=st.sampled_from([(), (_PNG,)]),
-    metadata=st.sampled_from([{}, {"path": "a", "n": 1.5}]),
-)
+def journey(rng: Random, length: int, *, rough: bool = False) -> World:
+    """The world after so many steps."""
+    world = World(_trusting_config(rng) if rough else _config(rng))
+    world.send()
+    pending: list[Happening] = []
+    for _ in range(length):
+        pending.append(_step(world, rng, rough=rough))
+        if rng.random() < 0.6:
+            world.happen(*pending)
+            pending = []
+    world.happen(*pending)
+    return world
 
 
-@st.composite
-def _call_steps(draw: st.DrawFn, ends: list[str]) -> Step:
+def _config(rng: Random) -> SessionConfig:
+    return SessionConfig(
+        permission_policy=rng.choice([None, PermissionPolicy.permissive(), PermissionPolicy.permissive()]),
+        max_rounds=rng.choice([2, 50]),
+        max_parse_retries=rng.choice([0, 2]),
+        circuit_breaker_threshold=rng.choice([1, 3]),
+        duplicate_call_threshold=rng.choice([1, 3]),
+        on_in_doubt=rng.choice(list(OnInDoubt)),
+    )
+
+
+def _trusting_config(rng: Random) -> SessionConfig:
+    on_in_doubt = rng.choice([OnInDoubt.ask, OnInDoubt.ask, OnInDoubt.report, OnInDoubt.fail])
+    return SessionConfig(permission_policy=PermissionPolicy.permissive(), on_in_doubt=on_in_doubt)
+
+
+def _step(world: World, rng: Random, *, rough: bool) -> Happening:
+    kinds = {"call": 12, "command": 5, "time": 1, "world": 1, "crash": 1}
+    kind = rng.choices(list(kinds), list(kinds.values()))[0]
+    if kind == "call":
+        return _call_step(world, rng, rough=rough)
+    if kind == "command":
+        return CommandGiven(_COMMANDS[rng.choice(_COMMAND_KINDS)](world, rng))
+    if kind == "time":
+        world.pass_time(rng.choice([1.0, 31.0, 31.0, 31.0, -5.0, 4000.0]))
+        return TimersDue()
+    if kind == "world":
+        world.surround(**rng.choice(_SURROUNDINGS))
+    else:
+        world.crash()
+    return WorldChanged()
+
+
+# --- calls ---------------------------------------------------------------------------------------------------------------
+
+
+def _call_step(world: World, rng: Random, *, rough: bool) -> Happening:
     """A call is answered, dropped or lost; mostly one that runs, sometimes one that is over."""
-    which = draw(st.integers(0, 5))
-    old = draw(st.integers(0, 9)) == 0
-    how = draw(st.sampled_from(ends))
-    model, tool = draw(_model_outcomes), draw(_tool_outcomes)
-    late = draw(st.booleans())
-
-    def step(world: World) -> Happening:
-        calls = list(world.seen.values()) if old else list(world.running)
-        if not calls:
-            return WorldChanged()
-        call = calls[which % len(calls)]
-        outcome = model if isinstance(call, ModelCall) else tool
-        if how == "lose":
-            return CallLost(answered(call, None), "the host died")
-        if how == "answer":
-            return CallAnswered(answered(call, outcome), late=late and old)
-        status = CallStatus.settled_dropped if how == "drop" else CallStatus.cancelled
-        return CallAnswered(Attached(key=call.key, status=status))
-
-    return step
+    old = rng.random() < 0.1
+    calls = list(world.seen.values()) if old else list(world.running)
+    if not calls:
+        return WorldChanged()
+    call = rng.choice(calls)
+    weights = {"answer": 4 if rough else 14, "drop": 1, "never": 0 if rough else 1, "lose": 2}
+    how = rng.choices(list(weights), list(weights.values()))[0]
+    if how == "lose":
+        return CallLost(answered(call, None), "the host died")
+    if how == "answer":
+        outcome = _model_outcome(rng) if isinstance(call, ModelCall) else _tool_outcome(rng)
+        return CallAnswered(answered(call, outcome), late=old and rng.random() < 0.5)
+    status = CallStatus.settled_dropped if how == "drop" else CallStatus.cancelled
+    return CallAnswered(Attached(key=call.key, status=status))
 
 
-_configurations: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
-    [
-        {"permission_policy": None},
-        {"permission_policy": PermissionPolicy.permissive()},
-        {"permission_policy": PermissionPolicy(deny=["act"], allow=["look"])},
-        {"confirmation_policy": ConfirmationPolicy.auto_approve_all()},
-        {"confirmation_policy": ConfirmationPolicy(timeout_action=TimeoutAction.auto_approve)},
-        {"confirmation_policy": None},
-        {"model": LlmConfig.of("scripted/echo")},
-        {"model": None},
-        {"thinking_enabled": True, "thinking_budget": 2048},
-        {"name": "other", "system_prompt": "be brief"},
-        {"thinking_budget": 1},
+def _model_outcome(rng: Random) -> ModelOutcome:
+    dice = rng.random()
+    if dice < 0.15:
+        return model_fails(retryable=rng.random() < 0.8)
+    if dice < 0.2:
+        return ModelOutcome(outcome=rng.choice([Outcome.cancelled, Outcome.unknown, Outcome.timeout]))
+    names = rng.choice(_TOOL_SETS)
+    calls = [
+        ToolUseBlock(id=rng.choice("abc"), name=rng.choice(names), input=rng.choice(_ARGS))
+        for _ in range(rng.choice([0, 0, 1, 1, 2, 3]))
     ]
-)
+    message = Message.assistant(rng.choice(_TEXTS), *calls)
+    message = message.model_copy(update={"reasoning_content": rng.choice([None, "hm"])})
+    stop = StopReason.tool_use if calls else rng.choice([StopReason.end_turn, StopReason.max_tokens])
+    return model_says(message, stop_reason=stop, cost_usd=rng.choice(["0.01", None]))
 
 
-@st.composite
-def _command_steps(draw: st.DrawFn) -> Step:
-    kind = draw(st.sampled_from([*_COMMANDS, *["send", "resolve", "resume"] * 6, "withdraw", "configure"]))
-    which = draw(st.integers(0, 5))
-    text = draw(st.sampled_from(["hello", "x" * 40_000]))
-    on_busy = draw(st.sampled_from(list(OnBusy)))
-    resolution = draw(st.sampled_from([*Resolution, *[Resolution.approve, Resolution.retry] * 3]))
-    args = draw(st.sampled_from([None, None, {"path": "edited"}]))
-    changes = draw(_configurations)
-
-    def step(world: World) -> Happening:
-        given: dict[str, Any] = {
-            "text": text,
-            "on_busy": on_busy,
-            "which": which,
-            "resolution": resolution,
-            "args": args,
-            "changes": changes,
-        }
-        return CommandGiven(_COMMANDS[kind](world, given))
-
-    return step
+def _tool_outcome(rng: Random) -> ToolOutcome:
+    return ToolOutcome(
+        outcome=rng.choice([Outcome.ok, Outcome.ok, *Outcome]),
+        content=rng.choice(["", "result", "result", _LARGE]),
+        images=rng.choice([(), (), (_PNG,)]),
+        metadata=rng.choice([{}, {"path": "a", "n": 1.5}]),
+    )
 
 
-def _message(given: dict[str, Any]) -> Message:
-    return Message.tool_result("a", "a result of nothing") if given["which"] == 5 else Message.user(given["text"])
+# --- commands ------------------------------------------------------------------------------------------------------------
 
 
-def _send(world: World, given: dict[str, Any]) -> c.Command:
-    return c.Send(**world.identity(), message=_message(given), on_busy=given["on_busy"])
+def _message(rng: Random) -> Message:
+    if rng.random() < 0.1:
+        return Message.tool_result("a", "a result of nothing")
+    return Message.user(rng.choice(["hello", "hello", "hello", _LARGE]))
 
 
-def _withdraw(world: World, given: dict[str, Any]) -> c.Command:
+def _send(world: World, rng: Random) -> c.Command:
+    return c.Send(**world.identity(), message=_message(rng), on_busy=rng.choice(list(OnBusy)))
+
+
+def _withdraw(world: World, rng: Random) -> c.Command:
     ids = [item.input_id for item in world.state.queue] or ["nobody"]
-    return c.WithdrawInput(**world.identity(), input_id=ids[given["which"] % len(ids)])
+    return c.WithdrawInput(**world.identity(), input_id=rng.choice(ids))
 
 
-def _resolve(world: World, given: dict[str, Any]) -> c.Command:
-    ids = [action.action_id for action in world.state.actions] or ["nothing"]
-    resolution = given["resolution"]
-    if (found := world.state.action(ids[given["which"] % len(ids)])) and resolution not in CHOICES[found.kind]:
-        resolution = sorted(CHOICES[found.kind])[given["which"] % len(CHOICES[found.kind])]
+def _resolve(world: World, rng: Random) -> c.Command:
+    if not world.state.actions:
+        return c.ResolveAction(**world.identity(), action_id="nothing", resolution=Resolution.approve)
+    action = rng.choice(world.state.actions)
+    resolution = rng.choice([*sorted(CHOICES[action.kind]), *sorted(CHOICES[action.kind]), *Resolution])
     return c.ResolveAction(
         **world.identity(),
-        action_id=ids[given["which"] % len(ids)],
+        action_id=rng.choice([action.action_id, action.tool_use_id]),
         resolution=resolution,
-        args=given["args"] if resolution is Resolution.approve else None,
+        args=rng.choice([None, {"path": "edited"}]) if resolution is Resolution.approve else None,
         value="the value" if resolution is Resolution.answer else None,
     )
 
 
-def _configure(world: World, given: dict[str, Any]) -> c.Command:
-    return c.Configure(**world.identity(), **given["changes"], set_fields=tuple(given["changes"]))
+_CHANGES: tuple[dict[str, Any], ...] = (
+    {"permission_policy": None},
+    {"permission_policy": PermissionPolicy.permissive()},
+    {"permission_policy": PermissionPolicy(deny=["act"], allow=["look"])},
+    {"confirmation_policy": ConfirmationPolicy.auto_approve_all()},
+    {"confirmation_policy": ConfirmationPolicy(timeout_action=TimeoutAction.auto_approve)},
+    {"confirmation_policy": None},
+    {"model": LlmConfig.of("scripted/echo")},
+    {"model": None},
+    {"thinking_enabled": True, "thinking_budget": 2048},
+    {"name": "other", "system_prompt": "be brief"},
+)
 
 
-def _child(world: World, given: dict[str, Any]) -> c.Command:
-    number = f"child{world.commands}"
-    return c.CreateChild(
-        **world.identity(), child_id=number, child_journal_id=number.upper(), config=SessionConfig(name=given["text"][:5])
-    )
+def _configure(world: World, rng: Random) -> c.Command:
+    changes = rng.choice(_CHANGES)
+    return c.Configure(**world.identity(), **changes, set_fields=tuple(changes))
 
 
-_COMMANDS: dict[str, Callable[[World, dict[str, Any]], c.Command]] = {
+def _child(world: World, rng: Random) -> c.Command:
+    name = f"child{rng.random()}"
+    return c.CreateChild(**world.identity(), child_id=name, child_journal_id=name.upper(), config=SessionConfig())
+
+
+_COMMANDS: dict[str, Callable[[World, Random], c.Command]] = {
     "send": _send,
-    "add": lambda world, given: c.AddMessage(**world.identity(), message=_message(given)),
+    "add": lambda world, rng: c.AddMessage(**world.identity(), message=_message(rng)),
     "withdraw": _withdraw,
     "cancel": lambda world, _: c.Cancel(**world.identity()),
     "pause": lambda world, _: c.Pause(**world.identity()),
     "resume": lambda world, _: c.Resume(**world.identity()),
     "clear": lambda world, _: c.Clear(**world.identity()),
-    "complete": lambda world, given: c.Complete(
-        **world.identity(), error="broken" if given["resolution"] is Resolution.retry else None
-    ),
+    "complete": lambda world, rng: c.Complete(**world.identity(), error=rng.choice([None, "broken"])),
     "configure": _configure,
     "resolve": _resolve,
     "child": _child,
 }
+_COMMAND_KINDS = (*_COMMANDS, *("send", "resolve", "resume") * 6, "withdraw", "configure")
 
-
-@st.composite
-def _time_steps(draw: st.DrawFn) -> Step:
-    seconds = draw(st.sampled_from([1.0, 31.0, 31.0, 31.0, -5.0, 4000.0]))
-
-    def step(world: World) -> Happening:
-        world.pass_time(seconds)
-        return TimersDue()
-
-    return step
-
-
-_SURROUNDINGS: list[dict[str, Any]] = [
+_SURROUNDINGS: tuple[dict[str, Any], ...] = (
     {"tools": {}},
     {"tools": ALL_TOOLS},
     {"model_host": None},
-    {"model_host": MODELS, "model_error": None},
     {"model_host": None, "model_error": ("ModelUnavailable", "no host")},
     {"default_model": None},
     {"default_model": MODEL, "model_host": MODELS, "model_error": None},
     {"default_model": MODEL, "model_host": MODELS, "model_error": None, "tools": ALL_TOOLS},
     {"global_policy": PermissionPolicy(deny=["put"])},
     {"global_policy": None},
-]
-
-
-@st.composite
-def _world_steps(draw: st.DrawFn) -> Step:
-    changes = draw(st.sampled_from(_SURROUNDINGS))
-
-    def step(world: World) -> Happening:
-        world.surround(**changes)
-        return WorldChanged()
-
-    return step
-
-
-def _crash(world: World) -> Happening:
-    world.crash()
-    return WorldChanged()
-
-
-_CALM = ["answer"] * 14 + ["drop", "never", "lose", "lose"]
-_ROUGH = ["answer"] * 3 + ["drop", "lose", "lose"]
-
-
-def _steps(ends: list[str]) -> st.SearchStrategy[Step]:
-    kinds: dict[str, st.SearchStrategy[Step]] = {
-        "call": _call_steps(ends),
-        "command": _command_steps(),
-        "time": _time_steps(),
-        "world": _world_steps(),
-        "crash": st.just(_crash),
-    }
-    return st.sampled_from(["call"] * 12 + ["command"] * 5 + ["time", "world", "crash"]).flatmap(kinds.__getitem__)
-
-
-configs = st.builds(
-    SessionConfig,
-    permission_policy=st.sampled_from([None, PermissionPolicy.permissive(), PermissionPolicy.permissive()]),
-    max_rounds=st.sampled_from([2, 50]),
-    max_parse_retries=st.sampled_from([0, 2]),
-    circuit_breaker_threshold=st.sampled_from([1, 3]),
-    duplicate_call_threshold=st.sampled_from([1, 3]),
-    on_in_doubt=st.sampled_from(list(OnInDoubt)),
 )
-
-
-trusting_configs = st.builds(
-    SessionConfig,
-    permission_policy=st.just(PermissionPolicy.permissive()),
-    on_in_doubt=st.sampled_from([OnInDoubt.ask, OnInDoubt.ask, OnInDoubt.report, OnInDoubt.fail]),
-)
-"""Sessions that run what they are told and never run an unsafe call again by themselves."""
-
-
-@st.composite
-def worlds(draw: st.DrawFn, *, rough: bool = False) -> World:
-    """A session that has been through anything; ``rough``: its hosts die often."""
-    world = World(draw(trusting_configs if rough else configs))
-    steps = _steps(_ROUGH if rough else _CALM)
-    world.send()
-    pending: list[Happening] = []
-    for step, alone in draw(st.lists(st.tuples(steps, st.booleans()), min_size=8, max_size=40)):
-        pending.append(step(world))
-        if alone:
-            world.happen(*pending)
-            pending = []
-    world.happen(*pending)
-    return world

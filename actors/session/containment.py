@@ -1,0 +1,33 @@
+"""Taking a session out of service from outside: for one that kills every process it is activated in."""
+
+from __future__ import annotations
+
+from actors.domain import records as r
+from actors.domain.ids import new_ulid, utc_now
+from actors.domain.journal import AppendPart
+from actors.domain.records import Draft
+from actors.session.loading import load_state
+from actors.session.ports import Store
+from actors.session.projection import place, project, stored
+
+
+async def contain(store: Store, tenant: str, journal_id: str, term: int, assignment_no: int, message: str) -> None:
+    """Write ``session.error{crash_loop}``; ``resume`` puts the session back into service.
+
+    Raises:
+        Fenced: a newer activation exists. SessionNotFound: it was destroyed. StoreUnavailable: try again.
+    """
+    acquired = await store.acquire(tenant, journal_id, term, assignment_no)
+    before, _ = await load_state(store, tenant, journal_id)
+    draft = Draft(r.SessionError, r.SessionError.Data(code="crash_loop", message=message))
+    state, record = place(before, draft, now=utc_now(), epoch=acquired.epoch)
+    part = AppendPart(
+        tenant=tenant,
+        journal_id=journal_id,
+        epoch=acquired.epoch,
+        expected_seq=before.seq,
+        batch_id=new_ulid(),
+        records=(stored(record),),
+        row=project(state),
+    )
+    await store.append(part)

@@ -1,0 +1,1 @@
+"""Benchmarks: figures as ratios to an empty call, which is measured before and after each of them."""

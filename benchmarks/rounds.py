@@ -1,0 +1,125 @@
+"""Runs measures on runtimes of their own, each between two calibrations; rounds on an unsteady machine are repeated."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from actors import SessionManager, Settings
+from benchmarks.calibration import Calibration, calibrate
+from benchmarks.figures import RESIDENT, Figure, Measure, Unit
+
+DENSITY = 8
+"""Sessions of one actor on the dense runtime."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How sessions lie in actors."""
+
+    name: str
+    per_actor: int
+    actors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A figure beside what it is compared with. ``steady``: the machine did not change meanwhile."""
+
+    figure: Figure
+    layout: Layout
+    calibration: Calibration
+    steady: bool
+
+    @property
+    def ratio(self) -> float:
+        """The figure in empty calls (a time), or to the rate of empty calls; a share is itself."""
+        match self.figure.unit:
+            case Unit.seconds:
+                return self.figure.value / self.calibration.call_s
+            case Unit.per_second:
+                return self.figure.value / self.calibration.per_s
+            case Unit.share:
+                return self.figure.value
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the ratio is within its bounds; None when it has none."""
+        figure = self.figure
+        if figure.most is None and figure.least is None:
+            return None
+        return not (
+            (figure.most is not None and self.ratio > figure.most)
+            or (figure.least is not None and self.ratio < figure.least)
+        )
+
+
+def layouts(*, one_each: bool) -> tuple[Layout, Layout]:
+    """The layout of measures of one session at a time, and that of the dense ones.
+
+    Args:
+        one_each: Give each of the 32 sessions an actor of its own, which takes some 2 GB of memory.
+    """
+    alone = Layout("one per actor", 1, 4)
+    if one_each:
+        return alone, Layout(f"one per actor, {RESIDENT}", 1, RESIDENT)
+    return alone, Layout(f"{DENSITY} per actor", DENSITY, RESIDENT // DENSITY)
+
+
+@asynccontextmanager
+async def runtime(layout: Layout, directory: Path) -> AsyncGenerator[SessionManager]:
+    """A runtime whose actors are all there, on a database of its own."""
+    settings = Settings(
+        runtime=f"bench-{secrets.token_hex(4)}",
+        min_warm=layout.actors,
+        max_resident=layout.actors,
+        sessions_per_actor=layout.per_actor,
+        idle_timeout_s=3600,
+        workspace=str(directory),
+    )
+    store = directory / settings.runtime
+    tools = ("benchmarks.ticking:tick",)
+    async with await SessionManager.with_persistence("scripted/echo", store, settings=settings, tools=tools) as manager:
+        # Starting actors takes seconds of both cores; nothing may be measured beside it.
+        pioneers = await manager.create_sessions([f"pioneer-{n}" for n in range(layout.actors * layout.per_actor)])
+        for session in pioneers:
+            await session.generate("hello", timeout=120)
+        for session in pioneers:
+            await manager.destroy_session(session.session_id)
+        yield manager
+
+
+async def rounds(
+    manager: SessionManager, layout: Layout, measures: Sequence[Measure], tries: int, say: Callable[[str], None]
+) -> list[Result]:
+    """Measure, each up to ``tries`` times until the machine was steady meanwhile."""
+    found: list[Result] = []
+    for measure in measures:
+        for attempt in range(1, tries + 1):
+            say(f"{measure.name} ({layout.name})" + (f", attempt {attempt}" if attempt > 1 else ""))
+            results = await _round(manager, layout, measure)
+            if results[0].steady or attempt == tries:
+                found += results
+                break
+    return found
+
+
+async def _round(manager: SessionManager, layout: Layout, measure: Measure) -> list[Result]:
+    before = await calibrate(await _actor(manager))
+    figures = await measure.run(manager)
+    after = await calibrate(await _actor(manager))
+    steady = before.agrees_with(after)
+    return [Result(figure, layout, before.mean(after), steady) for figure in figures]
+
+
+async def _actor(manager: SessionManager) -> Any:
+    """A warm session actor: that of a session which was just active."""
+    session = await manager.create_session(f"calibration-{secrets.token_hex(4)}")
+    await session.generate("hello")
+    actor = (await session.resolve()).actor
+    await manager.destroy_session(session.session_id)
+    return actor
