@@ -6,6 +6,7 @@ again. Reads and waits go to the store and to effect hosts; only commands reach,
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from actors.domain import commands as c
@@ -22,7 +23,6 @@ from actors.errors import (
     GreenroomError,
     InvalidRequest,
     SessionNotFound,
-    TurnPending,
 )
 from actors.handle_reads import SessionReads
 from actors.handle_stream import TurnStream
@@ -66,15 +66,17 @@ class SessionHandle(SessionReads):
             TurnFailed, ModelAuthFailed, ModelUnavailable: the turn has no answer.
             SessionPaused, SessionEnded, SessionBusy, NoModel, CommandConflict: the input was refused.
         """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         command = await self._send_command(prompt, on_busy, command_id)
         first = WAIT_SLICE_S if timeout is None else min(timeout, WAIT_SLICE_S)
         submitted = await self._runtime.submit(self._tenant, self.journal_id, command, wait_s=first)
         if submitted.end is not None:
-            return result_of(self.session_id, submitted.end, submitted.context)
-        receipt = self._receipt(command, submitted.reply)
-        if timeout is not None and timeout <= WAIT_SLICE_S and not submitted.waits:
-            raise TurnPending(self.session_id, receipt.input_id, receipt.seq)
-        return await self.wait_turn(receipt, timeout=timeout)
+            store = self._runtime.store
+            return await result_of(store, self._tenant, self.session_id, submitted.end, submitted.context)
+        # A session that hibernates, or waits for a person, sends its callers on before their time is over.
+        left = None if timeout is None else max(timeout - (loop.time() - began), 0.0)
+        return await self.wait_turn(self._receipt(command, submitted.reply), timeout=left)
 
     async def send(
         self, prompt: str | Message, *, on_busy: OnBusy | str = OnBusy.enqueue, command_id: str | None = None

@@ -8,7 +8,6 @@ from typing import Any
 
 from actors.domain.actions import Action
 from actors.domain.base import Frozen
-from actors.domain.blobs import blobs_in, inflate
 from actors.domain.events import Event
 from actors.domain.messages import Message, decode_messages
 from actors.domain.permissions import PermissionDecision, PermissionPolicy
@@ -20,7 +19,7 @@ from actors.policy.permissions import decide
 from actors.reader import EventReader, read_records
 from actors.session.runtime import Runtime
 from actors.session.state import State, from_snapshot
-from actors.turns import TurnInfo, turns_of, wait_turn
+from actors.turns import TurnInfo, turns_of, wait_turn, whole
 
 
 class PendingInput(Frozen):
@@ -83,7 +82,8 @@ class SessionReads:
         info = await self.info()
         records = read_records(self._runtime, self._tenant, self.journal_id, after=0, upto=info.head_seq)
         wanted = (TurnStarted, TurnSteered, *TURN_ENDS)
-        return turns_of([one async for one in records if isinstance(one, wanted)], info.activity)
+        telling = [one async for one in records if isinstance(one, wanted)]
+        return await turns_of(self._runtime.store, self._tenant, telling, info.activity)
 
     async def turn(self, turn_id: str) -> TurnInfo | None:
         """One turn."""
@@ -127,11 +127,7 @@ class SessionReads:
         return from_snapshot(snapshot.body)
 
     async def _whole(self, messages: Sequence[Message]) -> tuple[Message, ...]:
-        wanted = blobs_in(messages)
-        if not wanted:
-            return tuple(messages)
-        blobs = await self._runtime.store.blobs(self._tenant, sorted(wanted))
-        return tuple(inflate(message, blobs) for message in messages)
+        return await whole(self._runtime.store, self._tenant, messages)
 
     async def pending_inputs(self) -> tuple[PendingInput, ...]:
         """Inputs that no turn has taken yet, in the order in which turns will."""

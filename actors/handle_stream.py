@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from actors.domain.events import Event
-from actors.domain.records import TURN_ENDS, TurnStarted, TurnSteered
+from actors.domain.records import TURN_ENDS, InputWithdrawn, TurnStarted, TurnSteered
 from actors.domain.session import AgentResult, Receipt
 from actors.handle_reads import SessionReads
 
@@ -28,6 +28,8 @@ class TurnStream:
             if (turn_id is not None and about in {None, turn_id}) or _is_input(event, wanted):
                 yield event
             if turn_id is not None and isinstance(event, TURN_ENDS) and about == turn_id:
+                return
+            if isinstance(event, InputWithdrawn) and event.data.input_id == wanted:
                 return
 
     async def result(self, *, timeout: float | None = None) -> AgentResult:

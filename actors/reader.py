@@ -19,6 +19,7 @@ from actors.domain.records import Record, decode_record
 from actors.errors import GreenroomError
 from actors.following import followed
 from actors.session.runtime import Runtime
+from actors.turns import whole
 
 MAX_BUFFERED = 1000
 """Events that wait for a slow reader; the sources are not read on while it is full."""
@@ -91,9 +92,9 @@ class EventReader:
             return
         watch.task.cancel()
         if isinstance(record, r.ModelCallCompleted):
-            whole = record.data.message.text
-            if whole.startswith(watch.text) and len(whole) > len(watch.text):
-                await self._queue.put(_message_delta(watch, "text", whole[len(watch.text) :]))
+            (message,) = await whole(self._runtime.store, self._tenant, [record.data.message])
+            if message.text.startswith(watch.text) and len(message.text) > len(watch.text):
+                await self._queue.put(_message_delta(watch, "text", message.text[len(watch.text) :]))
 
     async def _watch(self, key: CallKey, record: Started) -> None:
         watch = None
@@ -106,10 +107,10 @@ class EventReader:
                 if isinstance(record, r.ToolCallStarted):
                     await self._queue.put(_tool_delta(record, delta.index, delta.text))
                     continue
-                if delta.channel == "text":
-                    watch.text += delta.text
                 await self._queue.put(_message_delta(watch, delta.channel, delta.text))
                 watch.index += 1
+                if delta.channel == "text":
+                    watch.text += delta.text
         except GreenroomError:
             # The host is gone or does not know the call: the records tell the rest.
             return

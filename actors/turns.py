@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from actors.domain import records as r
 from actors.domain.base import Frozen
-from actors.domain.messages import TokenUsage
+from actors.domain.blobs import blobs_in, inflate
+from actors.domain.messages import Message, Role, TokenUsage, decode_messages
 from actors.domain.records import Record, decode_record
 from actors.domain.session import Activity, AgentResult, Receipt, TurnEnd, TurnStatus
 from actors.errors import (
@@ -49,23 +50,55 @@ class TurnInfo(Frozen):
     error: str | None = None
 
 
-def result_of(session_id: str, end: TurnEnd, context: tuple[bytes, ...]) -> AgentResult:
-    """The answer of an ended turn.
+_REFERENCES = (b'"type":"text_blob"', b'"type":"blob"')
+"""One of these stands in the JSON of every message whose content the store keeps apart."""
+
+
+async def result_of(
+    store: Store, tenant: str, session_id: str, end: TurnEnd, context: tuple[bytes, ...]
+) -> AgentResult:
+    """The answer of an ended turn, with what the store keeps apart of it and of the conversation.
 
     Raises:
         TurnFailed: it failed or was cancelled.
         ModelAuthFailed, ModelUnavailable, NoModel: the model was the reason.
     """
-    if end.status is TurnStatus.completed:
-        result = AgentResult(
-            text=end.text,
-            usage=end.usage,
-            tool_calls_count=end.tool_calls_count,
-            turn_id=end.turn_id,
-            cost_usd=end.cost_usd,
-        )
-        return result.with_context(context)
-    raise error_of(session_id, end)
+    if end.status is not TurnStatus.completed:
+        raise error_of(session_id, end)
+    result = AgentResult(
+        text=await whole_text(store, tenant, end),
+        usage=end.usage,
+        tool_calls_count=end.tool_calls_count,
+        turn_id=end.turn_id,
+        cost_usd=end.cost_usd,
+    )
+    return result.with_context(await _whole_context(store, tenant, context))
+
+
+async def whole_text(store: Store, tenant: str, end: TurnEnd) -> str:
+    """The text of an answer, however long it is."""
+    if not end.parts:
+        return end.text
+    (message,) = await whole(store, tenant, [Message(role=Role.assistant, content=end.parts)])
+    return message.text
+
+
+async def whole(store: Store, tenant: str, messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Messages with the content that the store keeps apart."""
+    wanted = blobs_in(messages)
+    if not wanted:
+        return tuple(messages)
+    blobs = await store.blobs(tenant, sorted(wanted))
+    return tuple(inflate(message, blobs) for message in messages)
+
+
+async def _whole_context(store: Store, tenant: str, context: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    cut = [place for place, encoded in enumerate(context) if any(mark in encoded for mark in _REFERENCES)]
+    if not cut:
+        return context
+    grown = await whole(store, tenant, decode_messages([context[place] for place in cut]))
+    changed = dict(zip(cut, grown, strict=True))
+    return tuple(changed[place].encode() if place in changed else encoded for place, encoded in enumerate(context))
 
 
 def error_of(session_id: str, end: TurnEnd) -> GreenroomError:
@@ -92,7 +125,7 @@ async def wait_turn(
         raise TurnPending(receipt.session_id, receipt.input_id, receipt.seq) from None
     snapshot = await store.state(tenant, receipt.journal_id, upto=end.seq)
     context = tuple(entry.message for entry in from_snapshot(snapshot.body).context)
-    return result_of(receipt.session_id, end, context)
+    return await result_of(store, tenant, receipt.session_id, end, context)
 
 
 async def _end_of(store: Store, tenant: str, receipt: Receipt, *, until_action: bool) -> TurnEnd:
@@ -131,7 +164,7 @@ _TELLING = frozenset(
 """The records that tell a waiter something; others are not decoded."""
 
 
-def turns_of(records: Iterable[Record], activity: Activity) -> list[TurnInfo]:
+async def turns_of(store: Store, tenant: str, records: Iterable[Record], activity: Activity) -> list[TurnInfo]:
     """The turns in a journal, oldest first. ``activity`` is that of the session now."""
     turns: dict[str, TurnInfo] = {}
     for record in records:
@@ -147,22 +180,23 @@ def turns_of(records: Iterable[Record], activity: Activity) -> list[TurnInfo]:
             turn = turns[record.turn_id]
             turns[record.turn_id] = turn.model_copy(update={"inputs": (*turn.inputs, *record.data.inputs)})
         elif isinstance(record, r.TURN_ENDS) and record.turn_id in turns:
-            turns[record.turn_id] = _ended(turns[record.turn_id], record)
+            end = turn_end(record)
+            text = await whole_text(store, tenant, end)
+            turns[record.turn_id] = _ended(turns[record.turn_id], end, record.at, text)
     found = list(turns.values())
     if found and found[-1].status is TurnStatus.running and activity is Activity.requires_action:
         found[-1] = found[-1].model_copy(update={"status": TurnStatus.requires_action})
     return found
 
 
-def _ended(turn: TurnInfo, record: r.TurnCompleted | r.TurnFailed | r.TurnCancelled) -> TurnInfo:
-    end = turn_end(record)
+def _ended(turn: TurnInfo, end: TurnEnd, at: datetime, text: str) -> TurnInfo:
     done = end.status is TurnStatus.completed
     return turn.model_copy(
         update={
             "status": end.status,
             "ended_seq": end.seq,
-            "ended_at": record.at,
-            "text": end.text if done else None,
+            "ended_at": at,
+            "text": text if done else None,
             "usage": end.usage,
             "tool_calls_count": end.tool_calls_count,
             "cost_usd": end.cost_usd,

@@ -14,10 +14,16 @@ from actors.domain.events import ToolOutputDelta
 from benchmarks.stats import each_timed, p50, percentile, timed
 
 TURNS = 200
+SHORT = 20
+"""Turns of one session in a row: a conversation that is short, whatever the model is sent of it."""
+
+LONG_MESSAGES = 1000
+LONG_CHARS = 500
+LONG_TURNS = 30
 RESIDENT = 32
 """Sessions of the rate of turns."""
 
-TURNS_EACH = 40
+TURNS_EACH = 25
 CREATED = 1600
 WORKERS = 32
 BULK = 5000
@@ -33,11 +39,11 @@ PIECE_S = 0.04
 
 
 class Unit(StrEnum):
-    """What a number is, and so what it is compared with: a call's time, calls per second, or nothing."""
+    """What a number is, and so what it is compared with: a call's time, the rate of calls, or nothing."""
 
     seconds = "s"
     per_second = "/s"
-    share = "share"
+    ratio = "x"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Figure:
     """One number.
 
     Attributes:
-        most, least: Bounds of its ratio to the calibration (of itself for a share); None where there is none.
+        most, least: Bounds of its ratio to the calibration (of itself for a ratio); None where there is none.
     """
 
     name: str
@@ -78,20 +84,40 @@ async def _gone(manager: SessionManager, sessions: list[SessionHandle]) -> None:
 
 async def turns(manager: SessionManager) -> list[Figure]:
     """A turn of one resident session on a model that answers at once; both of its appends are durable."""
-    session = await manager.create_session(_new_id("turn"))
-    await each_timed((lambda: session.generate("hello")) for _ in range(20))
-    took = await each_timed((lambda: session.generate("hello")) for _ in range(TURNS))
-    await _gone(manager, [session])
+    took: list[float] = []
+    for _ in range(TURNS // SHORT):
+        took += await _turns_of(await manager.create_session(_new_id("turn")), SHORT)
     return [
         Figure("turn, p50", p50(took), Unit.seconds, most=5),
         Figure("turn, p99", percentile(took, 0.99), Unit.seconds),
     ]
 
 
+async def long_turns(manager: SessionManager) -> list[Figure]:
+    """The same with 1,000 messages of 500 characters in the context, beside that of an empty session."""
+    empty = await manager.create_session(_new_id("empty"))
+    long = await manager.create_session(_new_id("long"))
+    for _ in range(LONG_MESSAGES):
+        await long.add_message("x" * LONG_CHARS)
+    short = p50(await _turns_of(empty, LONG_TURNS))
+    took = p50(await _turns_of(long, LONG_TURNS))
+    return [
+        Figure(f"turn on {LONG_MESSAGES:,} messages, p50", took, Unit.seconds),
+        Figure("the same to a turn on none", took / short, Unit.ratio, most=3),
+    ]
+
+
+async def _turns_of(session: SessionHandle, times: int) -> list[float]:
+    await session.generate("hello")
+    took = await each_timed((lambda: session.generate("hello")) for _ in range(times))
+    await session.hibernate()
+    return took
+
+
 async def turn_rate(manager: SessionManager) -> list[Figure]:
     """Turns per second over 32 resident sessions, each asked by a caller of its own."""
     sessions = await manager.create_sessions([_new_id("rate") for _ in range(RESIDENT)])
-    await asyncio.gather(*(_ask(session, 3) for session in sessions))
+    await asyncio.gather(*(_ask(session, 2) for session in sessions))
     took = await timed(asyncio.gather(*(_ask(session, TURNS_EACH) for session in sessions)))
     await _gone(manager, sessions)
     return [Figure(f"turns of {RESIDENT} sessions", RESIDENT * TURNS_EACH / took, Unit.per_second, least=0.25)]
@@ -151,7 +177,7 @@ async def deltas(manager: SessionManager) -> list[Figure]:
     return [
         Figure(f"delta of {STREAMS} streams, p50", p50(lags), Unit.seconds),
         Figure(f"delta of {STREAMS} streams, p98", percentile(lags, 0.98), Unit.seconds, most=10),
-        Figure("deltas delivered", len(lags) / (STREAMS * PIECES), Unit.share, least=1),
+        Figure("deltas delivered", len(lags) / (STREAMS * PIECES), Unit.ratio, least=1),
         Figure("deltas read", len(lags) / took, Unit.per_second),
     ]
 
@@ -168,6 +194,7 @@ async def _lags(session: SessionHandle) -> list[float]:
 
 MEASURES = (
     Measure("turns", turns),
+    Measure("long", long_turns),
     Measure("create", creations),
     Measure("reactivation", reactivation),
     Measure("rate", turn_rate, dense=True),

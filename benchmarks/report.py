@@ -41,8 +41,8 @@ def _shown(value: float, unit: Unit) -> str:
             return f"{value * 1000:.2f} ms"
         case Unit.per_second:
             return f"{value:,.0f}/s"
-        case Unit.share:
-            return f"{value:.1%}"
+        case Unit.ratio:
+            return f"{value:.2f}x"
 
 
 def _empty(result: Result) -> str:
@@ -51,7 +51,7 @@ def _empty(result: Result) -> str:
             return _shown(result.calibration.call_s, Unit.seconds)
         case Unit.per_second:
             return _shown(result.calibration.per_s, Unit.per_second)
-        case Unit.share:
+        case Unit.ratio:
             return ""
 
 

@@ -8,10 +8,10 @@ from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Path, Query, Request
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from starlette.responses import Response
 
-from actors.domain.ids import MAX_COMMAND_ID, check_command_id
+from actors.domain.ids import MAX_COMMAND_ID, check_command_id, check_session_id
 from actors.manager import SessionManager
 from serve_app.schemas import MAX_PAGE, SESSION_ID_SCHEMA
 
@@ -41,10 +41,12 @@ def _command_id(
 Manager = Annotated[SessionManager, Depends(_manager)]
 CommandId = Annotated[str | None, Depends(_command_id)]
 SessionId = Annotated[
-    str, Path(description="1 to 128 ASCII letters, digits, '-', '_' and '.'.", json_schema_extra=SESSION_ID_SCHEMA)
+    str,
+    Path(description="1 to 128 ASCII letters, digits, '-', '_' and '.'.", json_schema_extra=SESSION_ID_SCHEMA),
+    AfterValidator(check_session_id),
 ]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Items of this page at most.")]
-After = Annotated[str | None, Query(description="The `next` of the page before.")]
+After = Annotated[str | None, Query(min_length=1, description="The `next` of the page before.")]
 
 
 async def act(command: Coroutine[Any, Any, T]) -> T:

@@ -172,7 +172,7 @@ class ResolveAction(Body):
     resolution: Resolution
     args: dict[str, Any] | None = None
     value: str | None = None
-    reason: str | None = Field(default=None, max_length=10_000)
+    reason: str | None = Field(default=None, max_length=4096)
     args_digest: str | None = None
 
 

@@ -170,6 +170,7 @@ class SessionRunner:
     async def _collect(self) -> list[Happening]:
         """Everything that has happened, once something has, or a timer is over."""
         while not self._inbox:
+            self._bell.clear()
             wake_at = self.state.wake_at
             delay = (wake_at - self._clock()).total_seconds() if wake_at else None
             if delay is not None and delay <= 0:
@@ -179,7 +180,6 @@ class SessionRunner:
                     await self._bell.wait()
             except TimeoutError:
                 continue
-        self._bell.clear()
         happenings, self._inbox = self._inbox, []
         return happenings
 

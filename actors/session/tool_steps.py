@@ -129,7 +129,10 @@ def _request(
     state: State, turn: Turn, call: ToolCallState, kind: ActionKind, *, timeout_ms: int | None = None, detail: str = ""
 ) -> Draft:
     data = r.ActionRequested.Data(
-        action_id=derived_id("act_", state.journal_id, turn.turn_id, turn.round, call.index, kind, call.attempt),
+        # Actions of one append are listed by their ids, and people read them in the calls' order.
+        action_id=derived_id(
+            f"act_{call.index:02}_", state.journal_id, turn.turn_id, turn.round, call.index, kind, call.attempt
+        ),
         kind=kind,
         index=call.index,
         tool_use_id=call.tool_use_id,

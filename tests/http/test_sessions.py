@@ -148,6 +148,23 @@ def test_children_are_listed_by_their_parent(service: Running) -> None:
     assert service.http.get("/v1/sessions/p/children").json() == {"items": ["c"]}
 
 
+def test_a_child_id_in_use_is_refused_and_the_parent_goes_on(service: Running) -> None:
+    service.create("p")
+    service.create("taken")
+
+    refused = service.http.post("/v1/sessions/p/children", json={"session_id": "taken"})
+
+    assert (refused.status_code, refused.json()["session_ids"]) == (409, ["taken"])
+    assert service.ask("still here", "p").json()["text"] == "still here"
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/sessions/a..b"), ("DELETE", "/v1/sessions/%C3%97")])
+def test_an_invalid_id_in_the_path_is_refused_like_one_in_a_body(shared: Running, method: str, path: str) -> None:
+    response = shared.http.request(method, path)
+
+    assert (response.status_code, response.json()["code"]) == (422, "InvalidSessionId")
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

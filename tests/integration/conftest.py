@@ -128,5 +128,3 @@ def permissive() -> SessionConfig:
 def new_id() -> NewId:
     """Session ids that no other test uses."""
     return lambda: f"s-{secrets.token_hex(4)}"
-
-

@@ -9,8 +9,8 @@ import pytest
 
 from actors import Message, SessionConfig, SessionManager, SessionState, errors
 from actors.domain.records import ToolCallStarted
-from tests.integration.runtimes import NewId
 from tests.integration.processes import alive
+from tests.integration.runtimes import NewId
 from tests.integration.waiting import LONG_S, event_of, until
 
 GATED = '/tool bash {"command": "echo $$ > pid; echo begun; sleep 300"}'
@@ -238,5 +238,3 @@ async def test_a_message_that_was_added_is_read_through_any_handle(manager: Sess
     other = await manager.restore_session_by_id(session.session_id)
     assert [message.text for message in await other.history()] == ["one", "two"]
     assert (await other.context_usage()).turns == 2
-
-

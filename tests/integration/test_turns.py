@@ -11,9 +11,13 @@ from actors import LlmConfig, Message, Receipt, SessionConfig, SessionManager, e
 from actors.domain.messages import Role, ToolResultBlock
 from actors.domain.records import ModelCallStarted, ToolCallStarted, TurnCancelled, TurnCompleted
 from actors.domain.session import TurnStatus
-from tests.integration.runtimes import NewId
+from actors.handle_stream import TurnStream
 from tests.integration.processes import alive
+from tests.integration.runtimes import NewId
 from tests.integration.waiting import LONG_S, event_of, until
+
+WAITS_FOR_GATE = '/tool bash {"command": "while [ ! -e gate ]; do read -t 0.05 < /dev/zero; done"}'
+"""A prompt whose tool call ends when there is a file ``gate`` in the workspace."""
 
 SLOW = "/sleep 300\nat last"
 """A prompt that the model thinks about for longer than any test lasts."""
@@ -94,9 +98,8 @@ async def test_a_wait_that_is_too_short_leaves_a_receipt_to_wait_on_with(
     manager: SessionManager, new_id: NewId, tmp_path: Path, permissive: SessionConfig
 ) -> None:
     session = await manager.create_session(new_id(), permissive.changed(workspace=str(tmp_path)))
-    gate = "while [ ! -e gate ]; do read -t 0.05 < /dev/zero; done"
     with pytest.raises(errors.TurnPending) as pending:
-        await session.generate(f'/tool bash {{"command": "{gate}"}}\n/say through', timeout=0.3)
+        await session.generate(f"{WAITS_FOR_GATE}\n/say through", timeout=0.3)
     receipt = Receipt(
         session_id=session.session_id,
         journal_id=session.journal_id,
@@ -187,7 +190,9 @@ async def test_a_turn_that_is_paused_takes_its_next_step_when_it_is_resumed(
     manager: SessionManager, new_id: NewId, tmp_path: Path, permissive: SessionConfig
 ) -> None:
     session = await manager.create_session(new_id(), permissive.changed(workspace=str(tmp_path)))
-    receipt = await session.send('/tool bash {"command": "while [ ! -e gate ]; do read -t 0.05 < /dev/zero; done"}\ndone')
+    receipt = await session.send(
+        '/tool bash {"command": "while [ ! -e gate ]; do read -t 0.05 < /dev/zero; done"}\ndone'
+    )
     await event_of(session, ToolCallStarted)
     assert await session.pause()
     (tmp_path / "gate").touch()
@@ -224,8 +229,8 @@ async def test_an_input_that_no_turn_has_taken_can_be_withdrawn(manager: Session
     await session.cancel()
 
 
-async def _all_types(stream: object) -> list[str]:
-    return [event.type async for event in stream]  # type: ignore[attr-defined]
+async def _all_types(stream: TurnStream) -> list[str]:
+    return [event.type async for event in stream]
 
 
 @pytest.mark.parametrize("on_busy", ["reject", "interrupt"])

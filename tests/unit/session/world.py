@@ -224,7 +224,7 @@ def plain_outcome(call: Call, *, cancelled: bool = False) -> ModelOutcome | Tool
     return ToolOutcome(outcome=Outcome.cancelled if cancelled else Outcome.ok, content="done")
 
 
-# --- what must hold ------------------------------------------------------------------------------------------------------
+# --- what must hold --------------------------------------------------------------------------------------------------
 
 
 def context_of(state: State) -> list[Message]:
