@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 # Each group is a pytest process of its own ("+" joins directories): one process can hold only one Ray.
-TEST_GROUPS := tests/unit+tests/http tests/local tests/integration tests/docs tests/cluster tests/browser tests/chaos
+TEST_GROUPS := tests/unit+tests/http tests/local tests/integration tests/service tests/docs tests/cluster tests/browser tests/chaos
 
 .DELETE_ON_ERROR:
 .PHONY: run test lint bench clean

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -60,17 +60,24 @@ class SessionReads:
             raise SessionNotFound(self.session_id)
         return row
 
-    async def events(self, *, after: int = 0, follow: bool = False, deltas: bool = True) -> AsyncIterator[Event]:
+    async def events(self, *, after: int = 0, follow: bool = False, deltas: bool = True) -> AsyncGenerator[Event]:
         """Records after a seq; with ``follow`` also those to come, and the deltas of running calls between them."""
         head = (await self.info()).head_seq
         if not follow:
             async for record in read_records(self._runtime, self._tenant, self.journal_id, after=after, upto=head):
                 yield record
             return
-        reader = EventReader(self._runtime, self._tenant, self.journal_id, deltas=deltas, live_after=min(after, head))
-        async with aclosing(reader.events(after)) as stream:
+        async with aclosing(self._followed(after, head=head, deltas=deltas)) as stream:
             async for event in stream:
                 yield event
+
+    def _followed(self, after: int, *, head: int, deltas: bool) -> AsyncGenerator[Event]:
+        reader = EventReader(self._runtime, self._tenant, self.journal_id, deltas=deltas, head=head)
+        return reader.events(after)
+
+    def turn_events(self, receipt: Receipt) -> AsyncGenerator[Event]:
+        """Everything from an input on, without an end, as if each call had been watched from its beginning."""
+        return self._followed(receipt.seq - 1, head=receipt.seq, deltas=True)
 
     async def records(self, *, after: int = 0, limit: int = 100) -> tuple[Record, ...]:
         """A page of records."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 
 from actors.domain.events import Event
 from actors.domain.records import TURN_ENDS, InputWithdrawn, TurnStarted, TurnSteered
@@ -21,16 +22,17 @@ class TurnStream:
     async def __aiter__(self) -> AsyncIterator[Event]:
         turn_id: str | None = None
         wanted = self.receipt.input_id
-        async for event in self._session.events(after=self.receipt.seq - 1, follow=True):
-            if isinstance(event, TurnStarted | TurnSteered) and wanted in event.data.inputs:
-                turn_id = event.turn_id
-            about = getattr(event, "turn_id", None)
-            if (turn_id is not None and about in {None, turn_id}) or _is_input(event, wanted):
-                yield event
-            if turn_id is not None and isinstance(event, TURN_ENDS) and about == turn_id:
-                return
-            if isinstance(event, InputWithdrawn) and event.data.input_id == wanted:
-                return
+        async with aclosing(self._session.turn_events(self.receipt)) as events:
+            async for event in events:
+                if isinstance(event, TurnStarted | TurnSteered) and wanted in event.data.inputs:
+                    turn_id = event.turn_id
+                about = getattr(event, "turn_id", None)
+                if (turn_id is not None and about in {None, turn_id}) or _is_input(event, wanted):
+                    yield event
+                if turn_id is not None and isinstance(event, TURN_ENDS) and about == turn_id:
+                    return
+                if isinstance(event, InputWithdrawn) and event.data.input_id == wanted:
+                    return
 
     async def result(self, *, timeout: float | None = None) -> AgentResult:
         """The answer; see ``SessionHandle.generate`` for the errors."""

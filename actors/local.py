@@ -21,7 +21,7 @@ from actors.effect_host import EffectHost
 from actors.errors import HostGone, NotHere, SessionNotFound
 from actors.llm.catalogue import ProviderPool, check_provider
 from actors.llm.executor import ModelExecutor
-from actors.llm.keys import credentials, new_credential_id
+from actors.llm.keys import credentials, is_credential, new_credential_id
 from actors.llm.models import known_models
 from actors.residency import Residency, ResidencyLimits
 from actors.session.effects import Surroundings
@@ -147,11 +147,15 @@ class LocalRuntime:
         for one in tools:
             registry.register(as_tool(one))
         store = StoreService(await asyncio.to_thread(open_backend, store_url))
-        await store.open()
-        runtime = cls(settings, store, None)
-        if model is not None:
-            runtime._model = await runtime._keyless(model)
-        await runtime._begin(registry)
+        try:
+            await store.open()
+            runtime = cls(settings, store, None)
+            if model is not None:
+                runtime._model = await runtime._keyless(model)
+            await runtime._begin(registry)
+        except BaseException:
+            await store.close()
+            raise
         return runtime
 
     async def _begin(self, registry: ToolRegistry) -> None:
@@ -264,7 +268,8 @@ class LocalRuntime:
 
     async def put_credential(self, key: SecretStr) -> str:
         """See ``Runtime.put_credential``."""
-        credential_id = new_credential_id()
+        known = next((name for name, one in self._keys.items() if one == key and is_credential(name)), None)
+        credential_id = known or new_credential_id()
         self._keys[credential_id] = key
         return credential_id
 

@@ -162,7 +162,8 @@ class SessionManager(SessionOperations):
         wanted = await self._checked(config or SessionConfig())
         if wanted.parent_id is not None:
             raise InvalidConfig("parent_id is set by create_child_session.")
-        digest = digest_of_json([list(session_ids), wanted.model_dump(mode="json")])
+        # Of what was asked for: the id under which the runtime keeps a key is a new one each time.
+        digest = digest_of_json([list(session_ids), (config or SessionConfig()).model_dump(mode="json")])
         cause = check_command_id(command_id) if command_id else new_ulid()
         now = utc_now()
         sessions = [
@@ -173,7 +174,7 @@ class SessionManager(SessionOperations):
         return [await self.get_session(session_id) for session_id in session_ids]
 
     async def _checked(self, config: SessionConfig) -> SessionConfig:
-        """The configuration as it may be journaled: its model is known, and its workspace is there."""
+        """The configuration as it may be journaled: its model is known, its workspace an absolute path."""
         if config.workspace and not Path(config.workspace).is_absolute():
             raise InvalidConfig(f"Workspace {config.workspace!r} is not an absolute path.")
         if config.model is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
 from actors.domain.actions import Action, Resolution
@@ -147,11 +148,12 @@ class SessionOperations:
 
     async def events(
         self, session_id: str, *, after: int = 0, follow: bool = False, deltas: bool = True
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         """See ``SessionHandle.events``."""
         session = await self._session(session_id)
-        async for event in session.events(after=after, follow=follow, deltas=deltas):
-            yield event
+        async with aclosing(session.events(after=after, follow=follow, deltas=deltas)) as events:
+            async for event in events:
+                yield event
 
     async def records(self, session_id: str, *, after: int = 0, limit: int = 100) -> tuple[Record, ...]:
         """See ``SessionHandle.records``."""

@@ -42,15 +42,17 @@ class EventReader:
     """One reader's merge of both sources.
 
     Args:
-        live_after: Head of the journal when reading began: answers up to there are shown as records only.
+        head: End of what counts as past: a call that was started and closed up to there is shown by its records only,
+            one that is still open there is shown as it goes on.
     """
 
-    def __init__(self, runtime: Runtime, tenant: str, journal_id: str, *, deltas: bool, live_after: int) -> None:
+    def __init__(self, runtime: Runtime, tenant: str, journal_id: str, *, deltas: bool, head: int) -> None:
         self._runtime = runtime
         self._tenant = tenant
         self._journal_id = journal_id
         self._deltas = deltas
-        self._live_after = live_after
+        self._head = head
+        self._old: dict[CallKey, Started] = {}
         self._queue: asyncio.Queue[Event | BaseException] = asyncio.Queue(MAX_BUFFERED)
         self._watches: dict[CallKey, _Watch] = {}
 
@@ -80,13 +82,19 @@ class EventReader:
         if isinstance(record, Closed):
             await self._close(record)
         await self._queue.put(record)
-        if self._deltas and isinstance(record, Started) and record.seq > self._live_after:
-            key = CallKey(call_id=record.data.call_id, attempt=record.data.attempt)
-            self._watches[key] = _Watch(record, self._task(self._watch(key, record)))
+        if not self._deltas:
+            return
+        if isinstance(record, Started):
+            self._old[CallKey(call_id=record.data.call_id, attempt=record.data.attempt)] = record
+        if record.seq >= self._head:
+            for key, started in self._old.items():
+                self._watches[key] = _Watch(started, self._task(self._watch(key, started)))
+            self._old.clear()
 
     async def _close(self, record: Closed) -> None:
         """Show what of an answer had not been shown when its record was committed."""
         key = CallKey(call_id=record.data.call_id, attempt=record.data.attempt)
+        self._old.pop(key, None)
         watch = self._watches.pop(key, None)
         if watch is None:
             return

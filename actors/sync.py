@@ -49,7 +49,13 @@ class _Loop:
             if close is not None:
                 self.run(close())
 
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing runs in it any more."""
+        return self._loop.is_closed()
+
     def stop(self) -> None:
+        """End the loop and its thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -140,9 +146,13 @@ class SyncSessionManager(_Sync):
         return cls._start(SessionManager.local, *args, **kwargs)
 
     def close(self) -> None:
-        """See ``SessionManager.close``; also ends the thread."""
-        self._loop.run(self._wrapped.close())
-        self._loop.stop()
+        """See ``SessionManager.close``; also ends the thread. Nothing happens when it is closed."""
+        if self._loop.stopped:
+            return
+        try:
+            self._loop.run(self._wrapped.close())
+        finally:
+            self._loop.stop()
 
     def __enter__(self) -> Self:
         return self

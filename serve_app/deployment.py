@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import importlib
 import logging
 import os
 import socket
@@ -93,6 +94,8 @@ class Gateway:
     """
 
     async def __init__(self, settings: Settings, tenant: str, keyring: Keyring) -> None:
+        if is_loopback(settings.host):
+            _keep_replica_on_loopback()
         self._manager = await SessionManager.connect(settings=settings, tenant=tenant)
         self._keyring = keyring
 
@@ -102,6 +105,21 @@ class Gateway:
 
     async def _joined(self) -> SessionManager:
         return self._manager
+
+
+def _keep_replica_on_loopback() -> None:
+    """Move this replica's port for calls between deployments to loopback.
+
+    Serve opens it on every interface once the constructor is through, and has no setting for it. Nobody calls it here:
+    there is one deployment, and the proxy reaches it by actor calls.
+    """
+    server_class = importlib.import_module("grpc.aio._server").Server
+    add_port = server_class.add_insecure_port
+
+    def on_loopback(server: Any, address: str) -> int:
+        return add_port(server, address.replace("[::]:", "127.0.0.1:"))
+
+    server_class.add_insecure_port = on_loopback
 
 
 def public(settings: Settings) -> Settings:

@@ -17,6 +17,7 @@ import ray
 
 from actors import PermissionPolicy, SessionConfig, SessionManager, Settings
 from actors.cluster_links import NAMESPACE, actor_names
+from tests.integration.given_tools import count
 from tests.integration.processes import descendants, none_left
 from tests.integration.runtimes import MODEL, MakeRuntime, NewId, runtime_name
 from tests.integration.waiting import until
@@ -28,6 +29,12 @@ OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
 CPUS = 4
 """What Ray believes in: our actors take none, so only its own pre-started workers count."""
+
+RUNTIME_POLICY = PermissionPolicy(deny=["bash(curl:*)"])
+"""What no session of the shared runtimes may do."""
+
+TOOLS = (count, "tests.integration.given_tools:shout")
+"""Further tools of the shared runtimes: a function, and the name of one."""
 
 GONE_S = 20.0
 """Ray's own processes need a few seconds to end on a loaded machine."""
@@ -69,8 +76,10 @@ async def runtime(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> As
         max_resident=4,
         idle_timeout_s=3600,
         workspace=str(tmp_path_factory.mktemp("workspace")),
+        permission_policy=RUNTIME_POLICY,
     )
-    manager = await SessionManager.with_persistence(MODEL, tmp_path_factory.mktemp("store"), settings=settings)
+    directory = tmp_path_factory.mktemp("store")
+    manager = await SessionManager.with_persistence(MODEL, directory, settings=settings, tools=TOOLS)
     yield manager
     await manager.close()
     await until(lambda: not actor_names(f"{settings.runtime}."), what="actors outlived their runtime")
@@ -79,8 +88,13 @@ async def runtime(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> As
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def local_runtime(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SessionManager]:
     """The same in this process, without Ray."""
-    settings = Settings(runtime=runtime_name(), idle_timeout_s=3600, workspace=str(tmp_path_factory.mktemp("local")))
-    async with await SessionManager.local(MODEL, settings=settings) as manager:
+    settings = Settings(
+        runtime=runtime_name(),
+        idle_timeout_s=3600,
+        workspace=str(tmp_path_factory.mktemp("local")),
+        permission_policy=RUNTIME_POLICY,
+    )
+    async with await SessionManager.local(MODEL, settings=settings, tools=TOOLS) as manager:
         yield manager
 
 

@@ -1,4 +1,4 @@
-"""Tools that the tests give to a runtime by their import strings."""
+"""Tools that the tests give to a runtime: by their import strings, or as they are."""
 
 from __future__ import annotations
 
@@ -9,3 +9,9 @@ from actors import tool
 def shout(text: str) -> str:
     """Say it louder."""
     return text.upper()
+
+
+@tool(effect="pure")
+async def count(word: str) -> int:
+    """Count the letters."""
+    return len(word)

@@ -16,7 +16,7 @@ from actors import (
     errors,
 )
 from actors.domain.records import ModelCallStarted, SessionConfigured
-from tests.integration.runtimes import MODEL, MakeRuntime, NewId
+from tests.integration.runtimes import MODEL, NewId
 from tests.integration.waiting import LONG_S, event_of
 
 
@@ -147,10 +147,8 @@ async def test_a_runtime_without_a_model_says_so_and_what_to_do(new_id: NewId) -
 
 
 async def test_what_the_runtime_denies_no_session_is_allowed(
-    fresh_runtime: MakeRuntime, new_id: NewId, permissive: SessionConfig
+    manager: SessionManager, new_id: NewId, permissive: SessionConfig
 ) -> None:
-    manager = await fresh_runtime(permission_policy=PermissionPolicy(deny=["bash(curl:*)"]))
     session = await manager.create_session(new_id(), permissive)
     result = await session.generate('/tool bash {"command": "curl example.invalid"}\nwell', timeout=LONG_S)
     assert "denied" in str(result.messages[2].content).lower()
-    assert await session.check_permission("bash", {"command": "curl x"}) is PermissionDecision.deny

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors import Message, SessionConfig, SessionManager, SessionState, errors
+from actors import LlmConfig, Message, SessionConfig, SessionManager, SessionState, errors
 from actors.domain.records import ToolCallStarted
 from tests.integration.processes import alive
 from tests.integration.runtimes import NewId
@@ -105,7 +105,7 @@ async def test_a_configuration_that_cannot_work_is_refused_before_anything_is_wr
 ) -> None:
     session_id = new_id()
     with pytest.raises(errors.UnknownProvider, match="nosuch"):
-        await manager.create_session(session_id, SessionConfig(model="nosuch/model"))
+        await manager.create_session(session_id, SessionConfig(model=LlmConfig.of("nosuch/model")))
     for config in (SessionConfig(workspace="relative/path"), SessionConfig(parent_id="parent")):
         with pytest.raises(errors.InvalidConfig):
             await manager.create_session(session_id, config)

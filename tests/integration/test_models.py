@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from actors import LlmConfig, SessionConfig, SessionManager, errors
+from actors import LlmConfig, SessionConfig, SessionHandle, SessionManager, errors
 from actors.domain.session import TurnStatus
 from tests.integration.runtimes import MODEL, MakeRuntime, NewId
 from tests.integration.waiting import LONG_S
@@ -22,7 +22,7 @@ CANARY = f"sk-canary-{secrets.token_hex(12)}"
 
 
 @asynccontextmanager
-async def server(*, status: int = 200) -> AsyncIterator[tuple[str, list[str]]]:
+async def server(*, status: int = 200) -> AsyncGenerator[tuple[str, list[str]]]:
     """An OpenAI-compatible server: its address, and the Authorization headers that it was sent."""
     seen: list[str] = []
 
@@ -88,17 +88,20 @@ async def test_a_model_that_cannot_be_reached_is_unavailable(manager: SessionMan
 async def test_a_key_that_is_given_is_used_and_found_nowhere(
     fresh_runtime: MakeRuntime, new_id: NewId, tmp_path: Path
 ) -> None:
-    manager = await fresh_runtime(directory=tmp_path)
     async with server() as (url, seen), server(status=401) as (refusing, _):
         config = key_config(url)
+        manager = await fresh_runtime(llm=config.model, directory=tmp_path)
         session = await manager.create_session(new_id(), config, command_id="create")
         assert (await session.generate("hello", timeout=LONG_S)).text == "well met"
-        assert (await manager.create_session(session.session_id, config, command_id="create")).journal_id
+        again = await manager.create_session(session.session_id, config, command_id="create")
+        assert again.journal_id == session.journal_id
         child = await manager.create_child_session(session.session_id, new_id())
         assert (await child.generate("hello", timeout=LONG_S)).text == "well met"
         await session.hibernate()
         assert (await session.generate("hello again", timeout=LONG_S)).text == "well met"
-        assert seen == [f"Bearer {CANARY}"] * 3
+        default = await manager.create_session(new_id())
+        assert (await default.generate("hello", timeout=LONG_S)).text == "well met"
+        assert seen == [f"Bearer {CANARY}"] * 4
 
         await session.configure(model_config=key_config(refusing).model)
         with pytest.raises(errors.ModelAuthFailed) as refused:
@@ -109,34 +112,31 @@ async def test_a_key_that_is_given_is_used_and_found_nowhere(
             repr(refused.value.args),
             repr(config),
             config.model_dump_json(),
-            repr(session),
             repr(manager.settings),
-            repr(await session.config()),
-            repr(await session.info()),
-            repr(await session.turns()),
-            repr(await session.history()),
-            repr([event async for event in session.events()]),
-            repr(await manager.get_llm_for_session(session.session_id)),
+            repr(await manager.get_llm_for_session(default.session_id)),
             repr(await manager.runtime_status()),
             repr(await manager.models()),
+            *[await everything_of(one) for one in (session, child, default)],
         ]
     await manager.close()
     assert not [text for text in told if CANARY in text]
-    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    files = contents(tmp_path)
     assert "greenroom.db" in files
     assert not [name for name, content in files.items() if CANARY.encode() in content]
 
 
-async def test_the_default_models_key_is_used_and_not_stored(
-    fresh_runtime: MakeRuntime, new_id: NewId, tmp_path: Path
-) -> None:
-    async with server() as (url, seen):
-        manager = await fresh_runtime(llm=key_config(url).model, directory=tmp_path)
-        session = await manager.create_session(new_id())
-        assert (await session.generate("hello", timeout=LONG_S)).text == "well met"
-        assert seen == [f"Bearer {CANARY}"]
-        shown = await manager.get_llm_for_session(session.session_id)
-        assert shown is not None
-        assert shown.api_key is None
-    await manager.close()
-    assert not [path.name for path in tmp_path.iterdir() if CANARY.encode() in path.read_bytes()]
+async def everything_of(session: SessionHandle) -> str:
+    return repr(
+        (
+            session,
+            await session.config(),
+            await session.info(),
+            await session.turns(),
+            await session.history(),
+            [event async for event in session.events()],
+        )
+    )
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}

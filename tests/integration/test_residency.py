@@ -12,14 +12,11 @@ from actors.domain.commands import Send
 from actors.domain.ids import new_ulid
 from actors.domain.messages import Message
 from tests.integration.runtimes import MakeRuntime, NewId
-from tests.integration.waiting import LONG_S
+from tests.integration.waiting import LONG_S, until_told
 
 
-async def dormant(session: SessionHandle) -> None:
-    """Return once the session lives nowhere."""
-    async with asyncio.timeout(LONG_S):
-        while (await session.resolve()).residency is not None:
-            await asyncio.sleep(0.02)
+async def is_dormant(session: SessionHandle) -> bool:
+    return (await session.resolve()).residency is None
 
 
 async def test_five_hundred_sessions_are_created_without_starting_anything(
@@ -80,7 +77,7 @@ async def test_idle_sessions_hibernate_by_themselves_and_others_get_their_places
     manager = await fresh_runtime(idle_timeout_s=0.2, max_resident=2, min_warm=1)
     first = await manager.create_session(new_id())
     await first.generate("hello", timeout=LONG_S)
-    await dormant(first)
+    await until_told(lambda: is_dormant(first), what="an idle session stays resident")
     sessions = await manager.create_sessions([new_id() for _ in range(6)])
     async with asyncio.timeout(2 * LONG_S):
         results = await asyncio.gather(*(one.generate(f"from {one.session_id}") for one in sessions))

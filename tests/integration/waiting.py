@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeVar, cast
 
@@ -40,7 +40,16 @@ async def action_of(session: SessionHandle, *, nth: int = 1) -> Action:
 
 async def until(holds: Callable[[], bool], *, what: str, within_s: float = LONG_S) -> None:
     """Wait for a condition that nobody announces."""
+
+    async def ask() -> bool:
+        return holds()
+
+    await until_told(ask, what=what, within_s=within_s)
+
+
+async def until_told(holds: Callable[[], Awaitable[bool]], *, what: str, within_s: float = LONG_S) -> None:
+    """The same for a condition that has to be asked for."""
     deadline = asyncio.get_running_loop().time() + within_s
-    while not holds():
+    while not await holds():
         assert asyncio.get_running_loop().time() < deadline, what
         await asyncio.sleep(0.02)

@@ -12,7 +12,8 @@ RAY_PROCESSES = ("gcs_server", "raylet", "dashboard", "Dashboard", "log_monitor"
 """Ray's own processes; what they open is documented, and guarded by Ray's token."""
 
 _LISTEN = "0A"
-_LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
+_LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+"""127.0.0.1, ::1, and 127.0.0.1 as an IPv6 address."""
 
 
 class Port(NamedTuple):

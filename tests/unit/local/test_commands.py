@@ -8,7 +8,7 @@ import pytest
 
 from actors.domain import records as r
 from actors.domain.llm import LlmConfig
-from actors.errors import CommandConflict, InvalidRequest, SessionNotFound, UnknownProvider
+from actors.errors import CommandConflict, InvalidRequest, SessionExists, SessionNotFound, UnknownProvider
 from tests.unit.local.runtimes import config, records, runtime, says, session
 
 
@@ -114,6 +114,8 @@ async def test_a_child_takes_from_its_parent_what_it_does_not_name() -> None:
         assert await manager.get_child_sessions("parent") == ["child"]
         assert await manager.is_child_session("child")
         assert not await manager.is_child_session("parent")
+        with pytest.raises(SessionExists):
+            await manager.create_child_session("parent", "child")
         assert len(await records(parent, r.ChildStarted)) == 1
         assert (await parent.generate("go")).text == "Yes."
 

@@ -209,3 +209,14 @@ async def test_large_content_comes_back_whole_in_history_and_to_the_model() -> N
 async def test_texts_below_the_limit_stay_where_they_are() -> None:
     async with session(config(says("x" * 30_000))) as one:
         assert (await one.generate("go")).messages[1].content == (TextBlock(text="x" * 30_000),)
+
+
+async def test_a_long_answer_comes_back_whole_to_everybody_who_asks() -> None:
+    answer = "answer " * 12_000
+    async with session(config(says(answer))) as one:
+        receipt = await one.send("go", command_id="key")
+        assert (await one.wait_turn(receipt)).text == answer
+        result = await one.generate("again")
+        assert (result.text, result.messages[-1].text) == (answer, answer)
+        assert (await one.history())[-1].text == answer
+        assert len(await records(one, r.ModelCallStarted)) == 2

@@ -179,7 +179,7 @@ async def test_a_turn_over_its_wall_time_ends_and_its_tool_with_it() -> None:
             ended.set()
         return ""
 
-    async with session(config(calls(("linger", {})), max_turn_s=0.2), linger) as one:
+    async with session(config(calls(("linger", {})), max_turn_s=1.0), linger) as one:
         with pytest.raises(TurnFailed) as caught:
             await one.generate("go")
         assert caught.value.error_code == "time_limit"

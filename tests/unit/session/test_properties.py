@@ -18,10 +18,7 @@ from actors.session.fold import fold
 from actors.session.projection import project
 from actors.session.state import from_snapshot, initial, to_snapshot
 from tests.unit.llm.validators import check_anthropic, check_openai
-from tests.unit.session.steps import worlds
-from tests.unit.session.world import (
-    ALL_TOOLS,
-    World,
+from tests.unit.session.rules import (
     at_rest,
     check_journal,
     check_limits,
@@ -31,6 +28,8 @@ from tests.unit.session.world import (
     check_unsafe,
     context_of,
 )
+from tests.unit.session.steps import worlds
+from tests.unit.session.world import ALL_TOOLS, World
 
 many = settings(max_examples=120)
 """A journey takes milliseconds, and rare turns of events need many of them."""

@@ -1,0 +1,118 @@
+"""What holds for every journal and every state of a session."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from actors.domain import records as r
+from actors.domain.messages import Message
+from actors.domain.policies import OnInDoubt
+from actors.domain.tools import EffectClass
+from actors.session.effects import next_effects
+from actors.session.state import State
+from actors.session.tool_steps import MAX_TOOL_ATTEMPTS
+from tests.unit.session.world import World
+
+
+def context_of(state: State) -> list[Message]:
+    return [Message.model_validate_json(entry.message) for entry in state.context]
+
+
+def check_rounds(state: State) -> None:
+    """Each call of a finished round is followed by its result, in order, and no result stands anywhere else."""
+    messages = context_of(state)
+    turn = state.turn
+    open_round = len(turn.calls) if turn is not None else 0
+    expected: list[str] = []
+    for message in messages:
+        results = [block.tool_use_id for block in message.content if block.type == "tool_result"]
+        if results:
+            assert results == expected[:1], f"result {results} where {expected} should follow"
+            expected = expected[1:]
+        else:
+            assert not expected, f"no result of {expected}"
+            expected = [call.id for call in message.tool_calls]
+    assert len(expected) == open_round, f"{expected} have no result, {open_round} are open"
+
+
+def check_queue(records: list[r.Record]) -> None:
+    """Turns take the input that waits longest, interrupting ones first; steering takes all that wanted to."""
+    queue: list[tuple[str, str]] = []
+    for record in records:
+        if isinstance(record, r.UserMessage):
+            item = (record.data.input_id, record.data.on_busy.value)
+            queue = [item, *queue] if record.data.on_busy == "interrupt" else [*queue, item]
+        elif isinstance(record, r.InputWithdrawn):
+            queue = [item for item in queue if item[0] != record.data.input_id]
+        elif isinstance(record, r.TurnStarted):
+            assert record.data.inputs == (queue[0][0],)
+            queue = queue[1:]
+        elif isinstance(record, r.TurnSteered):
+            assert record.data.inputs == tuple(item[0] for item in queue if item[1] == "steer")
+            queue = [item for item in queue if item[1] != "steer"]
+
+
+def check_turns(records: list[r.Record]) -> None:
+    """One turn at a time, and each ends once, after all that it started."""
+    turn: str | None = None
+    answered = False
+    started: set[str] = set()
+    for record in records:
+        if isinstance(record, r.TurnStarted):
+            assert turn is None
+            turn, answered = record.turn_id, False
+        elif isinstance(record, r.ModelCallStarted | r.ToolCallStarted):
+            assert turn == record.turn_id
+            started.add(record.data.call_id)
+        elif isinstance(record, r.ModelCallCompleted | r.ModelCallFailed | r.ToolCallCompleted):
+            started.discard(record.data.call_id)
+            answered = answered or isinstance(record, r.ModelCallCompleted)
+        elif isinstance(record, r.TurnSteered):
+            answered = False
+        elif isinstance(record, r.TURN_ENDS):
+            assert turn == record.turn_id
+            assert answered or not isinstance(record, r.TurnCompleted), "the last input has no answer"
+            assert not started, f"{started} have no outcome"
+            turn = None
+
+
+def check_unsafe(records: list[r.Record]) -> None:
+    """A call that must not run twice starts again only after somebody said so, once for each time he did."""
+    asked: dict[str, int] = {}
+    retries: dict[int, int] = {}
+    started: set[str] = set()
+    for record in records:
+        if isinstance(record, r.ModelCallCompleted):
+            retries = {}
+        elif isinstance(record, r.ActionRequested) and record.data.kind == "in_doubt":
+            asked[record.data.action_id] = record.data.index
+        elif isinstance(record, r.ActionResolved) and record.data.resolution == "retry":
+            retries[asked[record.data.action_id]] = 1
+        elif isinstance(record, r.ToolCallStarted) and record.data.effect is EffectClass.unsafe:
+            if record.data.call_id in started:
+                assert retries.pop(record.data.index, 0), f"{record.data.call_id} runs twice"
+            started.add(record.data.call_id)
+
+
+def check_limits(world: World) -> None:
+    """No turn takes more model calls than it may, and no call more attempts."""
+    failures: dict[str, int] = {}
+    for record in world.records:
+        if isinstance(record, r.ModelCallStarted):
+            assert record.data.round <= world.config.max_rounds
+            assert failures.get(record.data.call_id, 0) < world.config.circuit_breaker_threshold
+        elif isinstance(record, r.ModelCallFailed) and not record.data.host_lost:
+            failures[record.data.call_id] = failures.get(record.data.call_id, 0) + 1
+        elif isinstance(record, r.ToolCallStarted) and record.data.effect is not EffectClass.unsafe:
+            assert record.data.attempt <= MAX_TOOL_ATTEMPTS or world.config.on_in_doubt is OnInDoubt.ask
+
+
+def check_journal(records: list[r.Record]) -> None:
+    """Gapless, and time never goes back."""
+    assert [record.seq for record in records] == list(range(1, len(records) + 1))
+    assert all(one.at <= next_one.at and one.epoch <= next_one.epoch for one, next_one in pairwise(records))
+
+
+def at_rest(world: World) -> None:
+    """Nothing more follows from the state alone."""
+    assert not next_effects(world.state, world.around).drafts
