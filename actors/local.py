@@ -24,9 +24,9 @@ from actors.llm.executor import ModelExecutor
 from actors.llm.keys import credentials, is_credential, new_credential_id
 from actors.llm.models import known_models
 from actors.residency import Residency, ResidencyLimits
-from actors.session.effects import Surroundings
 from actors.session.ports import Submitted, ToolSpec
 from actors.session.runtime import ModelInfo
+from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
 from actors.settings import Settings
 from actors.storage.open import open_backend

@@ -16,8 +16,8 @@ from actors.domain.commands import COMMAND, Command
 from actors.errors import GreenroomError, SessionNotFound
 from actors.peers import Peer, RuntimeInfo, World
 from actors.served import Served
-from actors.session.effects import Surroundings
 from actors.session.ports import Submitted
+from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
 from actors.storage.remote import RemoteStore
 

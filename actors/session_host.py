@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from actors.domain.commands import Command
 from actors.domain.session import Activity
 from actors.errors import GreenroomError, NotHere
-from actors.session.effects import Surroundings
 from actors.session.loading import load_state
 from actors.session.ports import Hosts, Store, Submitted
 from actors.session.runner import SessionRunner
+from actors.session.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 

@@ -130,8 +130,8 @@ async def wait_turn(
 
 async def _end_of(store: Store, tenant: str, receipt: Receipt, *, until_action: bool) -> TurnEnd:
     turn_id: str | None = None
+    asked = False
     async for batch in followed(store, tenant, receipt.journal_id, after=receipt.seq):
-        asked = False
         for stored in batch:
             if stored.type not in _TELLING:
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from actors.domain.base import Frozen
 
@@ -43,6 +43,11 @@ class ConfirmationPolicy(Frozen):
     default_timeout_ms: int = Field(default=30_000, gt=0)
     timeout_action: TimeoutAction = TimeoutAction.reject
     yolo_lanes: frozenset[SessionLane] = frozenset()
+
+    @field_serializer("yolo_lanes")
+    def _in_order(self, lanes: frozenset[SessionLane]) -> list[SessionLane]:
+        # The order of a set differs between processes, and digests of commands must not.
+        return sorted(lanes)
 
     @classmethod
     def auto_approve_all(cls) -> ConfirmationPolicy:

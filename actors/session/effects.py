@@ -6,49 +6,27 @@ which have to be ended. Whoever drives it appends the records, folds them, and a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from actors.domain import records as r
-from actors.domain.calls import HostRef, ModelCall, ToolCall
+from actors.domain.calls import ModelCall, ToolCall
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import StopReason
-from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import OnBusy
 from actors.domain.records import Draft
 from actors.domain.session import SessionState
 from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
 from actors.policy.prompts import system_prompt
 from actors.session import tool_steps
-from actors.session.ports import ToolSpec
 from actors.session.state import CallPhase, Failure, Stage, State, ToolCallState, Turn
+from actors.session.surroundings import Surroundings
 
 MAX_HOSTS_LOST = 10
 """How often the host of one model call may go away before the turn fails: beyond that something is wrong with it."""
 
 ATTEMPT_DELAY_S = 0.1
 """The second attempt of a model call waits this long, the third twice as long: 100 ms times the attempts so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the core needs to know of the world around a session.
-
-    Attributes:
-        tools: The tools there are now.
-        default_model: For sessions that name no model.
-        model_host: The host of the session's model; None while unknown.
-        model_error: Why there is no host: error code and sentence.
-        global_policy: Denials of the runtime that no session can lift.
-        workspace: Directory of sessions that name none.
-    """
-
-    tools: Mapping[str, ToolSpec] = field(default_factory=dict[str, ToolSpec])
-    default_model: LlmConfig | None = None
-    model_host: HostRef | None = None
-    model_error: tuple[str, str] | None = None
-    global_policy: PermissionPolicy | None = None
-    workspace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +90,7 @@ def _step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     if turn.stage is Stage.model:
         yield from _model_step(state, turn, around)
     elif turn.stage is Stage.tools:
-        yield from tool_steps.steps(state, turn, around.tools, around.global_policy)
+        yield from tool_steps.steps(state, turn, around)
     elif turn.stage is Stage.answered:
         yield from _answered(state, turn, around)
 

@@ -17,25 +17,25 @@ from datetime import datetime
 from typing import Any
 
 from actors.domain import commands as c
+from actors.domain.calls import HostRef
 from actors.domain.ids import utc_now
+from actors.domain.records import InputWithdrawn
 from actors.domain.session import Activity, SessionState
 from actors.errors import (
     CommandConflict,
     Fenced,
     GreenroomError,
     InternalError,
-    ModelUnavailable,
-    NoModel,
     NotHere,
     SessionExists,
     SessionNotFound,
     StoreUnavailable,
-    UnknownProvider,
 )
 from actors.session.calls import CallKeeper
 from actors.session.committer import Committer
-from actors.session.effects import Surroundings, model_of
+from actors.session.effects import model_of
 from actors.session.mailbox import Mailbox
+from actors.session.model_host import find_model_host
 from actors.session.plan import (
     CommandGiven,
     Happening,
@@ -46,12 +46,10 @@ from actors.session.plan import (
 )
 from actors.session.ports import Hosts, Store, Submitted
 from actors.session.state import State
+from actors.session.surroundings import Surroundings
 from actors.session.waiters import TurnWaiters
 
 log = logging.getLogger(__name__)
-
-FIND_HOST_FIRST_S, FIND_HOST_MAX_S = 0.05, 2.0
-"""Bounds of the back-off while nobody can say where the model's host is."""
 
 
 class SessionRunner:
@@ -214,7 +212,9 @@ class SessionRunner:
         self._calls.acknowledge(made.records)
         if made.state.config.model != made.before.config.model:
             self._around = replace(self._around, model_host=None, model_error=None)
+        self._turns.end((one.data.input_id for one in made.records if isinstance(one, InputWithdrawn)), None)
         for inputs, end, state in made.ends:
+            self._around = replace(self._around, model_error=None)
             context = tuple(entry.message for entry in state.context)
             self._turns.end(inputs, Submitted(c.Reply(), end, context))
         if made.state.activity is Activity.requires_action and made.state.turn is not None:
@@ -244,27 +244,11 @@ class SessionRunner:
         return True
 
     async def _find_model_host(self) -> None:
-        """Ask for the host of the session's model until the answer is final."""
-        delay = FIND_HOST_FIRST_S
-        while not await self._found_model_host():
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, FIND_HOST_MAX_S)
+        found = await find_model_host(self._hosts, model_of(self.state, self._around), self.state.session_id)
+        host, error = (found, None) if isinstance(found, HostRef) else (None, found)
+        self._around = replace(self._around, model_host=host, model_error=error)
         self._finding_host = False
         self.post(WorldChanged())
-
-    async def _found_model_host(self) -> bool:
-        model = model_of(self.state, self._around)
-        try:
-            if model is None:
-                raise NoModel(self.state.session_id)
-            host = await self._hosts.model_host(model.provider)
-            self._around = replace(self._around, model_host=host, model_error=None)
-        except (NoModel, UnknownProvider, ModelUnavailable) as exc:
-            self._around = replace(self._around, model_error=(exc.code, exc.message))
-        except GreenroomError as exc:
-            log.info("session %s looks for its model's host again: %s", self.state.session_id, exc)
-            return False
-        return True
 
     async def _renew(self) -> None:
         """A host is gone: ask for the tools and the model's host again."""

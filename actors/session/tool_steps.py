@@ -13,7 +13,7 @@ from actors.domain.actions import Action, ActionKind, Resolution
 from actors.domain.calls import Outcome
 from actors.domain.commands import digest_of_json
 from actors.domain.ids import derived_id
-from actors.domain.permissions import PermissionDecision, PermissionPolicy
+from actors.domain.permissions import PermissionDecision
 from actors.domain.policies import OnInDoubt, TimeoutAction
 from actors.domain.records import Draft
 from actors.domain.tools import EffectClass
@@ -21,6 +21,7 @@ from actors.policy.confirmation import requires_confirmation
 from actors.policy.permissions import decide
 from actors.session.ports import ToolSpec
 from actors.session.state import CallPhase, State, ToolCallState, Turn
+from actors.session.surroundings import Surroundings
 
 MAX_TOOL_ATTEMPTS = 3
 """How often a pure or idempotent call is run when its host dies under it."""
@@ -31,39 +32,37 @@ MAX_ARGS_BYTES = 128 * 1024
 Tools = Mapping[str, ToolSpec]
 
 
-def steps(state: State, turn: Turn, tools: Tools, global_policy: PermissionPolicy | None) -> Iterator[Draft]:
+def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     """The records that follow for the open round, one settled matter at a time."""
     settled = 0
     for call in turn.calls:
-        draft = _judge(state, turn, call, tools, global_policy)
+        draft = _judge(state, turn, call, around)
         if draft is not None:
             yield draft
             settled += 1
             if draft.kind is r.ToolCallDenied:
                 return
     if not settled:
-        yield from _starts(state, turn, tools)
+        yield from _starts(turn, around.tools)
 
 
-def _judge(
-    state: State, turn: Turn, call: ToolCallState, tools: Tools, global_policy: PermissionPolicy | None
-) -> Draft | None:
+def _judge(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Draft | None:
     """What has to be recorded before the call can start, or None."""
     if call.phase is CallPhase.in_doubt:
-        return _doubt(state, turn, call, tools)
+        return _doubt(state, turn, call, around.tools)
     if call.phase is CallPhase.decided and call.decision is not Resolution.approve:
         return _deny(turn, call, "rejected", _rejection(call))
     if call.phase is CallPhase.decided:
-        return _refuse_approved(state, turn, call, tools, global_policy)
+        return _refuse_approved(state, turn, call, around)
     if call.phase is not CallPhase.proposed:
         return None
     if call.parse_error is not None:
         return _deny(turn, call, "malformed", f"Error: malformed tool arguments: {call.parse_error}. Send valid JSON.")
-    if call.name not in tools:
-        return _deny_unknown(turn, call, tools)
+    if call.name not in around.tools:
+        return _deny_unknown(turn, call, around.tools)
     if _is_repeat(state, turn, call):
         return _deny(turn, call, "duplicate", _DUPLICATE)
-    decision = _permission(state, call, global_policy)
+    decision = _permission(state, call, around)
     if decision is PermissionDecision.deny:
         return _deny_forbidden(turn, call)
     if decision is PermissionDecision.ask and requires_confirmation(state.config.confirmation, call.name):
@@ -71,20 +70,18 @@ def _judge(
     return None
 
 
-def _refuse_approved(
-    state: State, turn: Turn, call: ToolCallState, tools: Tools, global_policy: PermissionPolicy | None
-) -> Draft | None:
+def _refuse_approved(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Draft | None:
     """What an approval does not overrule: with other arguments, or meanwhile, the call may be one that never runs."""
-    if call.name not in tools:
-        return _deny_unknown(turn, call, tools)
-    if _permission(state, call, global_policy) is PermissionDecision.deny:
+    if call.name not in around.tools:
+        return _deny_unknown(turn, call, around.tools)
+    if _permission(state, call, around) is PermissionDecision.deny:
         return _deny_forbidden(turn, call)
     return None
 
 
-def _permission(state: State, call: ToolCallState, global_policy: PermissionPolicy | None) -> PermissionDecision:
-    workspace = state.config.workspace
-    return decide(global_policy, state.config.permissions, call.name, call.args, workspace=workspace)
+def _permission(state: State, call: ToolCallState, around: Surroundings) -> PermissionDecision:
+    workspace = state.config.workspace or around.workspace
+    return decide(around.global_policy, state.config.permissions, call.name, call.args, workspace=workspace)
 
 
 def _deny_unknown(turn: Turn, call: ToolCallState, tools: Tools) -> Draft:
@@ -148,7 +145,7 @@ def _request(
 # --- starting --------------------------------------------------------------------------------------------------------
 
 
-def _starts(state: State, turn: Turn, tools: Tools) -> Iterator[Draft]:
+def _starts(turn: Turn, tools: Tools) -> Iterator[Draft]:
     waiting = [call for call in turn.calls if call.phase is not CallPhase.settled]
     side_by_side = all(
         call.name in tools and tools[call.name].definition.effect is EffectClass.pure for call in waiting

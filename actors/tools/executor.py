@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 from weakref import WeakKeyDictionary
 
 from jsonschema.protocols import Validator
@@ -69,6 +69,12 @@ class ToolExecutor:
         self._validators: WeakKeyDictionary[Tool, Validator] = WeakKeyDictionary()
         self._recorded: dict[CallKey, dict[str, Any]] = {}
 
+    @overload
+    async def execute(self, call: ToolCall, emit: Emit) -> ToolOutcome: ...
+
+    @overload
+    async def execute(self, call: ModelCall | ToolCall, emit: Emit) -> ModelOutcome | ToolOutcome: ...
+
     async def execute(self, call: ModelCall | ToolCall, emit: Emit) -> ModelOutcome | ToolOutcome:
         """Run a call to its end.
 
@@ -86,6 +92,12 @@ class ToolExecutor:
         # Kept until here only: a cancelled call's facts are still wanted by `cancelled`.
         self._recorded.pop(call.key, None)
         return outcome.model_copy(update={"duration_ms": int((time.monotonic() - started) * 1000)})
+
+    @overload
+    def cancelled(self, call: ToolCall, deltas: Sequence[Delta]) -> ToolOutcome: ...
+
+    @overload
+    def cancelled(self, call: ModelCall | ToolCall, deltas: Sequence[Delta]) -> ModelOutcome | ToolOutcome: ...
 
     def cancelled(self, call: ModelCall | ToolCall, deltas: Sequence[Delta]) -> ModelOutcome | ToolOutcome:
         """The outcome of a cancelled call: the output so far, and what it has recorded."""

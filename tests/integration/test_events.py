@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import cast
 
 from actors import Event, LlmConfig, SessionConfig, SessionHandle, SessionManager
 from actors.domain import records as r
@@ -200,4 +199,4 @@ async def test_an_answer_longer_than_a_record_is_streamed_whole(manager: Session
 
 
 def _following(session: SessionHandle, *, deltas: bool = True) -> AsyncGenerator[Event]:
-    return cast("AsyncGenerator[Event]", session.events(follow=True, deltas=deltas))
+    return session.events(follow=True, deltas=deltas)

@@ -58,11 +58,14 @@ async def test_an_answer_larger_than_a_record_comes_back_whole(manager: SessionM
     session = await manager.create_session(new_id())
     result = await session.generate(f"/say {long}")
     assert result.text == long
-    receipt = await session.send(f"/say again {long}")
-    assert (await session.wait_turn(receipt, timeout=LONG_S)).text == f"again {long}"
+    assert [len(message.text) for message in result.messages] == [len(long) + 5, len(long)]
+    for number in range(5):
+        receipt = await session.send(f"/say {number} {long}")
+        assert (await session.wait_turn(receipt, timeout=LONG_S)).text == f"{number} {long}"
     history = await session.history()
-    assert [len(message.text) for message in history] == [len(long) + 5, len(long), len(long) + 11, len(long) + 6]
-    assert result.messages == history[:2]
+    assert history[:2] == result.messages
+    assert [message.text for message in history[3::2]] == [f"{number} {long}" for number in range(5)]
+    assert [len(turn.text or "") for turn in await session.turns()] == [len(long), *[len(long) + 2] * 5]
 
 
 async def test_a_large_tool_result_is_whole_in_the_history(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from actors import Event, SessionHandle
+from actors import SessionHandle
 from actors.domain.actions import Action
 from actors.domain.records import ActionRequested
 
@@ -19,8 +19,7 @@ E = TypeVar("E")
 
 async def event_of(session: SessionHandle, kind: type[E], *, after: int = 0, nth: int = 1) -> E:
     """The nth event of a kind, past or to come."""
-    stream = cast("AsyncGenerator[Event]", session.events(after=after, follow=True))
-    async with asyncio.timeout(LONG_S), aclosing(stream):
+    async with asyncio.timeout(LONG_S), aclosing(session.events(after=after, follow=True)) as stream:
         async for event in stream:
             if isinstance(event, kind):
                 nth -= 1

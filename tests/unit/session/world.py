@@ -27,12 +27,13 @@ from actors.domain.messages import Message, StopReason, TokenUsage
 from actors.domain.session import SessionConfig
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.errors import GreenroomError
-from actors.session.effects import Effects, Surroundings
+from actors.session.effects import Effects
 from actors.session.fold import fold
 from actors.session.plan import CallAnswered, CallLost, CommandGiven, Happening, Plan, TimersDue, WorldChanged, plan
 from actors.session.ports import ToolSpec
 from actors.session.projection import new_session
 from actors.session.state import State, initial
+from actors.session.surroundings import Surroundings
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MODEL = LlmConfig.of("scripted/script")

@@ -1,0 +1,32 @@
+"""What the core needs to know of the world around a session; given to it, never looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from actors.domain.calls import HostRef
+from actors.domain.llm import LlmConfig
+from actors.domain.permissions import PermissionPolicy
+from actors.session.ports import ToolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the core needs to know of the world around a session.
+
+    Attributes:
+        tools: The tools there are now.
+        default_model: For sessions that name no model.
+        model_host: The host of the session's model; None while unknown.
+        model_error: Why there is no host: error code and sentence.
+        global_policy: Denials of the runtime that no session can lift.
+        workspace: Directory of sessions that name none.
+    """
+
+    tools: Mapping[str, ToolSpec] = field(default_factory=dict[str, ToolSpec])
+    default_model: LlmConfig | None = None
+    model_host: HostRef | None = None
+    model_error: tuple[str, str] | None = None
+    global_policy: PermissionPolicy | None = None
+    workspace: str = ""
