@@ -177,8 +177,8 @@ class LocalRuntime:
         self._listening = asyncio.get_running_loop().create_task(self._listen())
 
     async def _listen(self) -> None:
-        async for _ in self._store.hints():
-            self._supervisor.hint()
+        async for hints in self._store.hints():
+            self._supervisor.hear(hints)
 
     def _around(self) -> Surroundings:
         return Surroundings(

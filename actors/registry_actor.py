@@ -76,8 +76,8 @@ class RegistryActor:
         """Ring the supervisor's bell for commits that may need an actor."""
         while True:
             try:
-                async for _ in self._store.hints():
-                    self._supervisor.hint()
+                async for hints in self._store.hints():
+                    self._supervisor.hear(hints)
             except GreenroomError as exc:
                 log.info("hints of the store stopped: %s", exc)
             await asyncio.sleep(1.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from actors.errors import Fenced, GreenroomError, SessionNotFound
 from actors.residency import Residency
 from actors.session.containment import contain
 from actors.session.ports import Store
+from actors.storage.watch import Hint
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +67,13 @@ class Supervisor:
         self._spawn(self._hibernate_idle())
 
     def hint(self) -> None:
-        """Something was committed that may need an actor."""
+        """Some session may need an actor."""
         self._bell.set()
+
+    def hear(self, hints: Sequence[Hint]) -> None:
+        """The store's word of commits. A resident session sees to its own turns and timers, so nothing is due there."""
+        if any(hint.outbox or hint.journal_id not in self._residency.placed for hint in hints):
+            self._bell.set()
 
     async def close(self) -> None:
         """Stop."""

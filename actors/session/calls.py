@@ -28,6 +28,10 @@ RETRY_FIRST_S, RETRY_MAX_S = 0.05, 2.0
 """Bounds of the back-off while a host, or the store, cannot be reached."""
 
 
+ACK_DELAY_S = 0.01
+"""How long an acknowledgement waits for others: a host keeps an outcome for as long as it takes."""
+
+
 class CallKeeper:
     """Keeps the calls under way that the core wants under way."""
 
@@ -51,6 +55,7 @@ class CallKeeper:
         self._tasks: dict[CallKey, asyncio.Task[Any]] = {}
         self._ended: set[CallKey] = set()
         self._given_up: set[CallKey] = set()
+        self._to_ack: dict[tuple[str, str], list[Call]] = {}
         self._recovering: frozenset[CallKey] = frozenset()
         self._settled: tuple[CallKey, ...] = ()
 
@@ -102,7 +107,7 @@ class CallKeeper:
                 if key not in self._given_up:
                     self._tasks.pop(key, None)
                 if call is not None and not isinstance(record, r.ToolCallInDoubt):
-                    self._spawn(self._ack(call))
+                    self._ack(call)
 
     def stop(self) -> None:
         """Wait for nothing any more. The calls themselves go on, for whoever activates the session next."""
@@ -207,9 +212,20 @@ class CallKeeper:
         except GreenroomError as exc:
             log.info("call %s could not be ended: %s", call.call_id, exc)
 
-    async def _ack(self, call: Call) -> None:
+    def _ack(self, call: Call) -> None:
+        """Acknowledge soon, together with others of the same host: the turn's own traffic goes first."""
+        host = (call.host.host_id, call.host.incarnation)
+        waiting = self._to_ack.setdefault(host, [])
+        waiting.append(call)
+        if len(waiting) == 1:
+            self._spawn(self._flush(host))
+
+    async def _flush(self, host: tuple[str, str]) -> None:
+        await asyncio.sleep(ACK_DELAY_S)
+        calls = self._to_ack.pop(host)
+        first = calls[0]
         try:
-            await self._hosts.ack(call.host, call.journal_id, call.epoch, [call.key])
+            await self._hosts.ack(first.host, first.journal_id, first.epoch, [call.key for call in calls])
         except GreenroomError as exc:
-            # The host keeps the outcome until somebody acknowledges it, or writes it to the store.
-            log.info("call %s was not acknowledged: %s", call.call_id, exc)
+            # The host keeps the outcomes until somebody acknowledges them, or writes them to the store.
+            log.info("%s calls were not acknowledged: %s", len(calls), exc)
