@@ -13,6 +13,7 @@ from actors.cluster_links import Links, actor_named, ask_registry
 from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.commands import Command, Reply
 from actors.domain.llm import LlmConfig
+from actors.domain.permissions import PermissionPolicy
 from actors.domain.session import TurnEnd
 from actors.domain.tools import ToolDefinition
 from actors.errors import NotHere, TransportLost
@@ -143,6 +144,10 @@ class ClusterRuntime:
     async def check_model(self, model: LlmConfig) -> None:
         """See ``Runtime.check_model``."""
         check_provider(model)
+
+    async def global_policy(self) -> PermissionPolicy | None:
+        """See ``Runtime.global_policy``."""
+        return self._info.world.global_policy
 
     async def default_model(self) -> LlmConfig | None:
         """See ``Runtime.default_model``."""

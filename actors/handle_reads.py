@@ -116,7 +116,9 @@ class SessionReads:
     async def check_permission(self, tool: str, args: dict[str, Any]) -> PermissionDecision:
         """What the policy would say of a call."""
         config = await self.config()
-        return decide(None, config.permissions, tool, args, workspace=config.workspace)
+        return decide(
+            await self._runtime.global_policy(), config.permission_policy, tool, args, workspace=config.workspace
+        )
 
     async def confirmation_policy(self) -> ConfirmationPolicy:
         """The confirmation policy in force."""

@@ -11,20 +11,22 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, ToolCall
+from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.commands import Command
 from actors.domain.ids import new_ulid
 from actors.domain.journal import StoredResult
 from actors.domain.llm import LlmConfig
+from actors.domain.permissions import PermissionPolicy
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import EffectHost
-from actors.errors import HostGone, NotHere, SessionNotFound
+from actors.errors import NotHere, SessionNotFound
 from actors.llm.catalogue import ProviderPool, check_provider
 from actors.llm.executor import ModelExecutor
 from actors.llm.keys import credentials, is_credential, new_credential_id
 from actors.llm.models import known_models
+from actors.local_hosts import LocalHosts
 from actors.residency import Residency, ResidencyLimits
-from actors.session.ports import Submitted, ToolSpec
+from actors.session.ports import Submitted
 from actors.session.runtime import ModelInfo
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
@@ -38,59 +40,6 @@ from actors.tools.registry import ToolRegistry
 
 PER_SEAT = 1_000_000
 """One process hosts as many sessions as it has memory for."""
-
-
-class LocalHosts:
-    """``actors.session.ports.Hosts`` over hosts in this process."""
-
-    def __init__(self, models: EffectHost, tools: EffectHost, registry: ToolRegistry) -> None:
-        self._models = models
-        self._tools = tools
-        self._registry = registry
-
-    def _host(self, ref: HostRef) -> EffectHost:
-        for host in (self._models, self._tools):
-            if host.ref == ref:
-                return host
-        raise HostGone(ref.host_id, "it ended with its process")
-
-    async def model_host(self, provider: str) -> HostRef:
-        """See ``Hosts.model_host``."""
-        del provider
-        return self._models.ref
-
-    async def tools(self) -> dict[str, ToolSpec]:
-        """See ``Hosts.tools``."""
-        host = self._tools.ref
-        return {one.name: ToolSpec(definition=one, host=host) for one in self._registry.definitions()}
-
-    async def run(self, call: ModelCall | ToolCall) -> Attached:
-        """See ``Hosts.run``."""
-        return await self._host(call.host).run(call)
-
-    async def attach(
-        self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey], settled: Sequence[CallKey]
-    ) -> list[Attached]:
-        """See ``Hosts.attach``."""
-        return await self._host(host).attach(journal_id, epoch, host.incarnation, keys, settled)
-
-    async def cancel(self, host: HostRef, journal_id: str, epoch: int, key: CallKey) -> Attached:
-        """See ``Hosts.cancel``."""
-        return await self._host(host).cancel(key, epoch, journal_id, host.incarnation)
-
-    async def ack(self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey]) -> None:
-        """See ``Hosts.ack``."""
-        await self._host(host).ack(journal_id, epoch, host.incarnation, keys)
-
-    async def confirmed_dead(self, host: HostRef) -> bool:
-        """A host of another process: its reapers ended what it ran when that process did."""
-        return host not in (self._models.ref, self._tools.ref)
-
-    async def deltas(self, host: HostRef, key: CallKey) -> AsyncIterator[Delta]:
-        """The output of a call as it comes."""
-        async for page in self._host(host).watch(key):
-            for delta in page.deltas:
-                yield delta
 
 
 class _LocalResults:
@@ -256,6 +205,10 @@ class LocalRuntime:
     async def check_model(self, model: LlmConfig) -> None:
         """See ``Runtime.check_model``."""
         check_provider(model)
+
+    async def global_policy(self) -> PermissionPolicy | None:
+        """See ``Runtime.global_policy``."""
+        return self._settings.permission_policy
 
     async def default_model(self) -> LlmConfig | None:
         """See ``Runtime.default_model``."""

@@ -83,7 +83,6 @@ class RegistryActor:
             await asyncio.sleep(1.0)
 
     def _lost(self, name: str) -> None:
-        """An actor is dead."""
         self._residency.lose_seat(name)
 
     # --- residency -------------------------------------------------------------------------------------------------
@@ -153,8 +152,9 @@ class RegistryActor:
         return self._keys.get(name)
 
     async def put_credential(self, key: SecretStr, name: str | None = None) -> str:
-        """Keep a key; returns its id."""
-        credential_id = name or new_credential_id()
+        """Keep a key; returns its id, which is the same for the same key."""
+        known = (one for one, kept in self._keys.items() if is_credential(one) and kept == key)
+        credential_id = name or next(known, None) or new_credential_id()
         self._keys[credential_id] = key
         return credential_id
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, PrivateAttr, field_validator
 
@@ -96,6 +96,10 @@ class SessionConfig(Frozen):
     max_continuations: int = Field(default=3, ge=0)
     on_in_doubt: OnInDoubt = OnInDoubt.ask
     metadata: dict[str, str] = Field(default={}, max_length=32)
+
+    if TYPE_CHECKING:
+        # A model can be given by its name, which the field's type does not tell.
+        def __init__(self, *, model: LlmConfig | str | None = None, **values: Any) -> None: ...
 
     @field_validator("model", mode="before")
     @classmethod

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from actors.domain.blobs import blobs_in, inflate
 from actors.domain.calls import Delta, Emit, ModelCall, ModelOutcome, Outcome, ToolCall, ToolOutcome
 from actors.domain.messages import Message, decode_messages
-from actors.errors import GreenroomError
+from actors.errors import GreenroomError, StoreCorrupt
 from actors.llm.provider import ModelProvider, outcome_of_error
 
 logger = logging.getLogger(__name__)
@@ -78,6 +78,8 @@ class ModelExecutor:
         wanted = blobs_in(messages)
         if wanted:
             blobs = await self._fetch_blobs(call.tenant, wanted)
+            if len(blobs) < len(wanted):
+                raise StoreCorrupt("of this session", "content that its messages refer to is missing")
             messages = tuple(inflate(message, blobs) for message in messages)
         return await provider.run(call, messages, emit)
 

@@ -15,6 +15,7 @@ from actors.domain.base import Frozen
 from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.commands import Command
 from actors.domain.llm import LlmConfig
+from actors.domain.permissions import PermissionPolicy
 from actors.domain.tools import ToolDefinition
 from actors.session.ports import Store, Submitted
 
@@ -82,6 +83,10 @@ class Runtime(Protocol):
         Raises:
             UnknownProvider: no such provider, and no base_url.
         """
+        ...
+
+    async def global_policy(self) -> PermissionPolicy | None:
+        """The runtime's own policy: its denials bind every session, the rest of it those without a policy."""
         ...
 
     async def default_model(self) -> LlmConfig | None:

@@ -81,7 +81,7 @@ def _refuse_approved(state: State, turn: Turn, call: ToolCallState, around: Surr
 
 def _permission(state: State, call: ToolCallState, around: Surroundings) -> PermissionDecision:
     workspace = state.config.workspace or around.workspace
-    return decide(around.global_policy, state.config.permissions, call.name, call.args, workspace=workspace)
+    return decide(around.global_policy, state.config.permission_policy, call.name, call.args, workspace=workspace)
 
 
 def _deny_unknown(turn: Turn, call: ToolCallState, tools: Tools) -> Draft:

@@ -110,10 +110,18 @@ class StoreService(StoreReads):
 
     async def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
         """See ``Backend.destroy``. Readers that follow the journal get SessionNotFound."""
-        return await self._write().call(
-            lambda: self._backend.destroy(tenant, journal_id, command_id, digest),
-            lambda _: self._destroyed(tenant, journal_id),
-        )
+
+        def work() -> tuple[bool, bool]:
+            removed = self._backend.destroy(tenant, journal_id, command_id, digest)
+            # A command that is given again removes nothing, and its journal may be that of a newer session.
+            return removed, self._backend.row(tenant, journal_id) is None
+
+        def tell(done: tuple[bool, bool]) -> None:
+            if done[1]:
+                self._destroyed(tenant, journal_id)
+
+        removed, _ = await self._write().call(work, tell)
+        return removed
 
     async def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
         """See ``Backend.acquire``."""
