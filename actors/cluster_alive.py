@@ -42,11 +42,15 @@ class Alive:
         self._spawn(self._beat(name, handle))
 
     async def _watch(self, name: str, handle: Any) -> None:
-        try:
-            await handle.watch.remote()
-        except (ray.exceptions.RayError, GreenroomError) as exc:
-            log.info("%s is gone: %s", name, type(exc).__name__)
-        await self._gone(name)
+        while name in self.handles:
+            try:
+                await handle.watch.remote()
+            except ray.exceptions.ActorUnavailableError:
+                # Cut off is not dead: it may come back, and what it runs goes on. Its silence is the beat's to judge.
+                await asyncio.sleep(BEAT_S)
+            except (ray.exceptions.RayError, GreenroomError) as exc:
+                log.info("%s is gone: %s", name, type(exc).__name__)
+                await self._gone(name)
 
     async def _beat(self, name: str, handle: Any) -> None:
         """Kill an actor that does not answer: frozen or cut off, it counts as dead."""
@@ -58,13 +62,12 @@ class Alive:
                 async with asyncio.timeout(BEAT_S):
                     await awaited(handle.ping.remote(), name)
                 heard = loop.time()
-            except TimeoutError:
+            except (TimeoutError, GreenroomError):
+                # Of one that is dead the watch tells, which ends this loop.
                 if loop.time() - heard > SILENT_S:
                     log.warning("%s has not answered for %s s and is killed", name, SILENT_S)
                     ray.kill(handle)
                     await self._gone(name)
-            except GreenroomError:
-                return
 
     async def _gone(self, name: str) -> None:
         if self.handles.pop(name, None) is not None:

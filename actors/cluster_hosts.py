@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import Any, TypeVar
 
 from actors.cluster_links import Links, ask_registry
 from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, ToolCall
@@ -11,6 +11,8 @@ from actors.effect_host.remote import RemoteHost
 from actors.errors import HostGone, TransportLost
 from actors.peers import HostPeer, Toolbox
 from actors.session.ports import ToolSpec
+
+T = TypeVar("T")
 
 
 class ClusterHosts:
@@ -57,43 +59,41 @@ class ClusterHosts:
             raise HostGone(ref.host_id, "another incarnation answers in its place")
         return found, RemoteHost(self._links.to(found.peer), ref.incarnation)
 
-    async def _lost(self, host: HostPeer) -> None:
-        """The connection broke; raise HostGone when the host is dead, else return."""
+    def _forget(self, host: HostPeer) -> None:
         self._known.pop(host.ref.host_id, None)
         for provider in [name for name, known in self._models.items() if known.ref == host.ref]:
             del self._models[provider]
-        if not await self._ask("host_lives", host.ref):
-            await self._links.drop(host.peer)
-            raise HostGone(host.ref.host_id, "its actor is dead")
+
+    async def _told(self, host: HostPeer, answer: Awaitable[T]) -> T:
+        """What a host answers; HostGone when the connection broke because the host is dead."""
+        try:
+            return await answer
+        except HostGone:
+            self._forget(host)
+            raise
+        except TransportLost:
+            self._forget(host)
+            if not await self._ask("host_lives", host.ref):
+                await self._links.drop(host.peer)
+                raise HostGone(host.ref.host_id, "its actor is dead") from None
+            raise
 
     async def run(self, call: ModelCall | ToolCall) -> Attached:
         """See ``Hosts.run``."""
         host, remote = await self._host(call.host)
-        try:
-            return await remote.run(call)
-        except TransportLost:
-            await self._lost(host)
-            raise
+        return await self._told(host, remote.run(call))
 
     async def attach(
         self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey], settled: Sequence[CallKey]
     ) -> list[Attached]:
         """See ``Hosts.attach``."""
         found, remote = await self._host(host)
-        try:
-            return await remote.attach(journal_id, epoch, keys, settled)
-        except TransportLost:
-            await self._lost(found)
-            raise
+        return await self._told(found, remote.attach(journal_id, epoch, keys, settled))
 
     async def cancel(self, host: HostRef, journal_id: str, epoch: int, key: CallKey) -> Attached:
         """See ``Hosts.cancel``."""
         found, remote = await self._host(host)
-        try:
-            return await remote.cancel(journal_id, epoch, key)
-        except TransportLost:
-            await self._lost(found)
-            raise
+        return await self._told(found, remote.cancel(journal_id, epoch, key))
 
     async def ack(self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey]) -> None:
         """See ``Hosts.ack``."""

@@ -6,7 +6,8 @@ The only place that turns Ray's exceptions into errors of ours.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeVar, cast
 
 import ray
@@ -23,6 +24,8 @@ POLL_S = 20.0
 """Longest wait of one poll of a stream over Ray."""
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class Caller(Protocol):
@@ -158,6 +161,18 @@ class Links:
         callers, self._callers = list(self._callers.values()), {}
         for caller in callers:
             await caller.close()
+
+
+async def until_done(work: Callable[[], Awaitable[None]]) -> None:
+    """Work that nobody may ever ask for again, tried every second for as long as trying again can help."""
+    while True:
+        try:
+            return await work()
+        except GreenroomError as exc:
+            if not exc.retryable:
+                raise
+            log.warning("it is tried again: %s", exc)
+        await asyncio.sleep(1.0)
 
 
 ASK_S = 60.0

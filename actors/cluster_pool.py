@@ -104,7 +104,10 @@ class ActorPool:
     async def _adopt_seat(self, name: str, handle: Any) -> None:
         peer = await self._within(handle.open.remote(self._info), name)
         seat = self._know_seat(handle, peer)
-        for tenant, journal_id, assignment_no in await self._within(handle.residents.remote(), name):
+        residents = await self._within(handle.residents.remote(), name)
+        if name not in self._seats:
+            return  # It died meanwhile, and whoever is told of deaths was told before it had anything to lose.
+        for tenant, journal_id, assignment_no in residents:
             self._residency.adopt(seat, tenant, journal_id, assignment_no)
         self._residency.add_seat(seat)
 
@@ -128,8 +131,12 @@ class ActorPool:
         name = self._launch.name("session")
         try:
             handle = remote_class(SessionActor, name, memory=SESSION_ACTOR_BYTES).remote(name)
-            peer = await self._within(handle.open.remote(self._info), name, handle)
-            return self._know_seat(handle, peer)
+            info = self._info
+            peer = await self._within(handle.open.remote(info), name, handle)
+            seat = self._know_seat(handle, peer)
+            if self._info is not info:
+                self._spawn(self._quietly(awaited(handle.surround.remote(self._info.world), name)))
+            return seat
         finally:
             self._growing -= 1
 
@@ -257,11 +264,14 @@ class ActorPool:
             log.info("%s", exc)
 
     async def close(self) -> None:
-        """End every actor: hosts first, the store last, so that nothing is lost on the way."""
+        """End every actor: sessions first, the store last, so that nothing is lost on the way."""
         self._closing = True
         self._alive.close()
         store = f"{self._launch.settings.runtime}.store"
         others = {name: handle for name, handle in self._alive.handles.items() if name != store}
+        for seat in self._seats.values():
+            # Before the hosts: a session that sees its host close would take that for a failure, and write it down.
+            ray.kill(seat.handle)
         for name, handle in others.items():
             if name in self._hosts:
                 await self._close_one(name, handle)

@@ -93,6 +93,12 @@ class InternalError(GreenroomError):
         return f"Unexpected failure inside Greenroom ({self.args[0]}); see the log of the process that raised it."
 
 
+def _shown(name: str) -> str:
+    """A name that somebody gave, quoted, and cut where it is longer than any valid one."""
+    text = str(name)
+    return repr(text if len(text) <= 140 else f"{text[:140]}...")
+
+
 # --- bad input -------------------------------------------------------------------------------------------------
 
 
@@ -115,8 +121,9 @@ class InvalidSessionId(InvalidRequest):
 
     @property
     def message(self) -> str:
-        shown = self.session_id if len(self.session_id) <= 140 else f"{self.session_id[:140]}..."
-        return f"Session ID {shown!r} {self.reason}. Use 1 to 128 ASCII letters, digits, '-', '_' and '.'."
+        return (
+            f"Session ID {_shown(self.session_id)} {self.reason}. Use 1 to 128 ASCII letters, digits, '-', '_' and '.'."
+        )
 
 
 class InvalidConfig(InvalidRequest):
@@ -153,7 +160,7 @@ class SessionNotFound(GreenroomError):
 
     @property
     def message(self) -> str:
-        return f"There is no session {self.session_id!r}. Create it, or list sessions to see what there is."
+        return f"There is no session {_shown(self.session_id)}. Create it, or list sessions to see what there is."
 
 
 class SessionExists(GreenroomError):
@@ -198,7 +205,8 @@ class SessionEnded(GreenroomError):
 
     @property
     def message(self) -> str:
-        return f"Session {self.session_id!r} is in state {self.state} and takes no input. Fork it to go on from here."
+        way_on = "Resume it to go on" if self.state == "error" else "Create another session"
+        return f"Session {self.session_id!r} is in state {self.state} and takes no input. {way_on}."
 
 
 class SessionBusy(GreenroomError):
@@ -227,7 +235,7 @@ class InputNotFound(GreenroomError):
 
     @property
     def message(self) -> str:
-        return f"There is no queued input {self.input_id!r}; a turn may have taken it already."
+        return f"There is no queued input {_shown(self.input_id)}; a turn may have taken it already."
 
 
 class ActionNotFound(GreenroomError):
@@ -241,7 +249,7 @@ class ActionNotFound(GreenroomError):
 
     @property
     def message(self) -> str:
-        return f"There is no action {self.action_id!r}. List the session's actions to see what it waits for."
+        return f"There is no action {_shown(self.action_id)}. List the session's actions to see what it waits for."
 
 
 class ActionSettled(GreenroomError):

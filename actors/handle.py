@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from actors.checks import checked_choice, checked_command, checked_message, checked_prompt, checked_timeout
 from actors.domain import commands as c
 from actors.domain.actions import Resolution
 from actors.domain.ids import check_command_id, new_ulid
 from actors.domain.llm import LlmConfig
-from actors.domain.messages import Message, Role
+from actors.domain.messages import Message
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.session import AgentResult, Receipt, SessionConfig, SessionInfo
@@ -21,7 +22,6 @@ from actors.errors import (
     ActionNotFound,
     ActionSettled,
     GreenroomError,
-    InvalidRequest,
     SessionNotFound,
 )
 from actors.handle_reads import SessionReads
@@ -66,6 +66,7 @@ class SessionHandle(SessionReads):
             TurnFailed, ModelAuthFailed, ModelUnavailable: the turn has no answer.
             SessionPaused, SessionEnded, SessionBusy, NoModel, CommandConflict: the input was refused.
         """
+        timeout = checked_timeout(timeout)
         loop = asyncio.get_running_loop()
         began = loop.time()
         command = await self._send_command(prompt, on_busy, command_id)
@@ -94,12 +95,8 @@ class SessionHandle(SessionReads):
         return TurnStream(self, receipt, self.cancel)
 
     async def _send_command(self, prompt: str | Message, on_busy: OnBusy | str, command_id: str | None) -> c.Send:
-        message = Message.user(prompt) if isinstance(prompt, str) else prompt
-        if message.role is not Role.user or not message.content:
-            raise InvalidRequest("A prompt is a text, or a message of role user with some content.")
-        if isinstance(prompt, str) and not prompt.strip():
-            raise InvalidRequest("The prompt is empty.")
-        return c.Send(**self._identity(command_id), message=message, on_busy=_on_busy(on_busy))
+        busy = checked_choice("on_busy", OnBusy, on_busy)
+        return c.Send(**self._identity(command_id), message=checked_prompt(prompt), on_busy=busy)
 
     def _identity(self, command_id: str | None) -> dict[str, Any]:
         if command_id is not None:
@@ -119,7 +116,7 @@ class SessionHandle(SessionReads):
 
     async def add_message(self, message: Message | str, *, command_id: str | None = None) -> int:
         """Put a message into the conversation without starting a turn; returns its place in the journal."""
-        added = Message.user(message) if isinstance(message, str) else message
+        added = checked_message(Message.user(message) if isinstance(message, str) else message)
         return (await self._do(c.AddMessage(**self._identity(command_id), message=added))).seq or 0
 
     async def withdraw_input(self, input_id: str) -> None:
@@ -142,7 +139,8 @@ class SessionHandle(SessionReads):
 
     async def cancel(self, reason: str = "cancelled by request") -> bool:
         """End the running turn: its model call, tools and approvals; False when no turn runs."""
-        return (await self._do(c.Cancel(**self._identity(None), reason=reason))).changed
+        identity = self._identity(None)
+        return (await self._do(checked_command(lambda: c.Cancel(**identity, reason=reason)))).changed
 
     async def clear(self) -> None:
         """Empty the conversation. The transcript stays in the journal.
@@ -158,7 +156,8 @@ class SessionHandle(SessionReads):
 
     async def fail(self, message: str) -> None:
         """Put the session into state error."""
-        await self._do(c.Complete(**self._identity(None), error=message))
+        identity = self._identity(None)
+        await self._do(checked_command(lambda: c.Complete(**identity, error=message)))
 
     async def hibernate(self) -> bool:
         """Give up the session's actor; False when it has work to do."""
@@ -187,7 +186,8 @@ class SessionHandle(SessionReads):
             await self._configure(changes, command_id)
 
     async def _configure(self, changes: dict[str, Any], command_id: str | None = None) -> None:
-        await self._do(c.Configure(**self._identity(command_id), **changes, set_fields=tuple(sorted(changes))))
+        identity = self._identity(command_id)
+        await self._do(checked_command(lambda: c.Configure(**identity, **changes, set_fields=tuple(sorted(changes)))))
 
     async def set_system_prompt(self, text: str | None) -> None:
         """Replace the text that is added to the standard instructions; None removes it."""
@@ -228,18 +228,18 @@ class SessionHandle(SessionReads):
         Raises:
             ActionSettled: it was decided before. ActionNotFound: there is no such action.
         """
-        try:
-            wanted = Resolution(resolution)
-        except ValueError:
-            raise InvalidRequest(f"Unknown resolution {str(resolution)!r}.") from None
-        command = c.ResolveAction(
-            **self._identity(command_id),
-            action_id=action_id,
-            resolution=wanted,
-            args=args,
-            value=value,
-            reason=reason,
-            args_digest=args_digest,
+        wanted = checked_choice("resolution", Resolution, resolution)
+        identity = self._identity(command_id)
+        command = checked_command(
+            lambda: c.ResolveAction(
+                **identity,
+                action_id=action_id,
+                resolution=wanted,
+                args=args,
+                value=value,
+                reason=reason,
+                args_digest=args_digest,
+            )
         )
         try:
             await self._do(command)
@@ -287,10 +287,3 @@ class SessionHandle(SessionReads):
     def residency(self) -> tuple[str, int] | None:
         """(journal_id, assignment_no), the first arguments of the actor's methods; None when it was dormant."""
         return self._residency
-
-
-def _on_busy(value: OnBusy | str) -> OnBusy:
-    try:
-        return OnBusy(value)
-    except ValueError:
-        raise InvalidRequest(f"on_busy is one of {', '.join(OnBusy)}, not {str(value)!r}.") from None

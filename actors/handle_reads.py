@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from actors.checks import MAX_PAGE, checked_limit, checked_seq, checked_timeout
 from actors.domain.actions import Action
 from actors.domain.base import Frozen
 from actors.domain.events import Event
@@ -49,6 +50,7 @@ class SessionReads:
         Args:
             until_action: Raise TurnPending as soon as the turn waits for a decision.
         """
+        timeout = checked_timeout(timeout)
         if receipt.journal_id != self.journal_id:
             raise SessionNotFound(receipt.session_id)
         return await wait_turn(self._runtime.store, self._tenant, receipt, timeout=timeout, until_action=until_action)
@@ -62,6 +64,7 @@ class SessionReads:
 
     async def events(self, *, after: int = 0, follow: bool = False, deltas: bool = True) -> AsyncGenerator[Event]:
         """Records after a seq; with ``follow`` also those to come, and the deltas of running calls between them."""
+        checked_seq(after)
         head = (await self.info()).head_seq
         if not follow:
             async for record in read_records(self._runtime, self._tenant, self.journal_id, after=after, upto=head):
@@ -81,7 +84,8 @@ class SessionReads:
 
     async def records(self, *, after: int = 0, limit: int = 100) -> tuple[Record, ...]:
         """A page of records."""
-        page = await self._runtime.store.records(self._tenant, self.journal_id, after=after, limit=limit)
+        checked_seq(after)
+        page = await self._runtime.store.records(self._tenant, self.journal_id, after=after, limit=checked_limit(limit))
         return tuple(decode_record(stored.body) for stored in page)
 
     async def turns(self) -> list[TurnInfo]:
@@ -127,7 +131,7 @@ class SessionReads:
     async def actions(self, *, pending: bool = True) -> tuple[Action, ...]:
         """What the session waits for; without ``pending`` also what was decided."""
         page, _ = await self._runtime.store.actions(
-            self._tenant, journal_id=self.journal_id, pending=pending, limit=1000
+            self._tenant, journal_id=self.journal_id, pending=pending, limit=MAX_PAGE
         )
         return page
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from actors.checks import checked_choice, checked_config, checked_limit
 from actors.domain.commands import digest_of_json
 from actors.domain.ids import DEFAULT_TENANT, check_command_id, check_session_id, new_ulid, utc_now
 from actors.domain.journal import Filter
 from actors.domain.llm import LlmConfig
-from actors.domain.session import SessionConfig, SessionInfo
+from actors.domain.session import Activity, SessionConfig, SessionInfo, SessionState
 from actors.domain.tools import ToolDefinition
 from actors.errors import GreenroomError, InvalidConfig, InvalidRequest
 from actors.handle import SessionHandle
@@ -174,9 +175,8 @@ class SessionManager(SessionOperations):
         return [await self.get_session(session_id) for session_id in session_ids]
 
     async def _checked(self, config: SessionConfig) -> SessionConfig:
-        """The configuration as it may be journaled: its model is known, its workspace an absolute path."""
-        if config.workspace and not Path(config.workspace).is_absolute():
-            raise InvalidConfig(f"Workspace {config.workspace!r} is not an absolute path.")
+        """The configuration as it may be journaled: it can be written down, and its model is known."""
+        checked_config(config)
         if config.model is None:
             return config
         return config.model_copy(update={"model": await known_model(self._runtime, config.model)})
@@ -215,12 +215,11 @@ class SessionManager(SessionOperations):
         name_contains: str | None = None,
     ) -> Page[SessionInfo]:
         """A page of sessions, those used last first; ``limit`` is 1 to 1,000."""
-        if not 1 <= limit <= 1000:
-            raise InvalidRequest("limit is 1 to 1000.")
+        checked_limit(limit)
         parent = (await self.get_info(parent_id)).journal_id if parent_id else None
         wanted = Filter(
-            state=state,
-            activity=activity,
+            state=checked_choice("state", SessionState, state).value if state is not None else None,
+            activity=checked_choice("activity", Activity, activity).value if activity is not None else None,
             parent_journal_id=parent,
             roots_only=roots_only,
             name_contains=name_contains,

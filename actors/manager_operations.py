@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
+from actors.checks import checked_limit
 from actors.domain.actions import Action, Resolution
 from actors.domain.base import Frozen
 from actors.domain.events import Event
@@ -262,7 +263,7 @@ class SessionOperations:
         """What one session, or any session of the tenant, waits for; oldest first."""
         journal_id = (await self.get_info(session_id)).journal_id if session_id else None
         rows, cursor = await self._runtime.store.actions(
-            self.tenant, journal_id=journal_id, pending=pending, after=after, limit=limit
+            self.tenant, journal_id=journal_id, pending=pending, after=after, limit=checked_limit(limit)
         )
         return Page[Action](items=rows, next=cursor)
 

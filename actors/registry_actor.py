@@ -15,6 +15,7 @@ import ray
 from pydantic import SecretStr
 
 from actors.cluster_launch import Launch
+from actors.cluster_links import until_done
 from actors.cluster_pool import ActorPool
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
@@ -36,7 +37,7 @@ class RegistryActor:
         self._ready: asyncio.Task[None] | None = None
         self._keys: dict[str, SecretStr] = {}
         if ray.get_runtime_context().was_current_actor_reconstructed:
-            self._ready = asyncio.get_event_loop().create_task(self._open())
+            self._ready = asyncio.get_event_loop().create_task(until_done(self._open))
 
     async def open(self) -> RuntimeInfo:
         """Bring the runtime up, or take over what is there; returns what clients need."""
@@ -49,8 +50,7 @@ class RegistryActor:
         launch = self._launch
         self._pool = ActorPool(launch, self._lost)
         store = await self._pool.open_store()
-        links = self._pool.links
-        self._store = RemoteStore(links.to(store))
+        self._store = RemoteStore(self._pool.links.to(store))
         term = await self._store.next_term()
         self._world = World(
             default_model=launch.model, global_policy=launch.settings.permission_policy, workspace=launch.workspace
@@ -64,8 +64,7 @@ class RegistryActor:
             world=self._world,
             data_plane=launch.settings.data_plane,
         )
-        settings = launch.settings
-        limits = ResidencyLimits(per_seat=settings.sessions_per_actor, idle_s=settings.idle_timeout_s)
+        limits = ResidencyLimits(per_seat=launch.settings.sessions_per_actor, idle_s=launch.settings.idle_timeout_s)
         self._residency = Residency(self._store, self._pool, term, limits)
         await self._pool.open(self._info, self._keys, self._residency)
         self._supervisor = Supervisor(self._store, self._residency)
@@ -81,6 +80,7 @@ class RegistryActor:
             except GreenroomError as exc:
                 log.info("hints of the store stopped: %s", exc)
             await asyncio.sleep(1.0)
+            self._supervisor.hint()
 
     def _lost(self, name: str) -> None:
         self._residency.lose_seat(name)

@@ -10,66 +10,31 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from actors.errors import GreenroomError, NotHere, Overloaded, SessionNotFound, TransportLost
+from actors.errors import GreenroomError, InternalError, NotHere, Overloaded, SessionNotFound, TransportLost
+from actors.placement import Placement, Pool, ResidencyLimits, Seat
 from actors.session.ports import Store
 
 log = logging.getLogger(__name__)
 
 BREATH_S = 0.1
-"""Pause before sessions that were all busy are asked again."""
+"""Pause before sessions that were all busy are asked again, and before a session that lost its seat gets another."""
+
+PATIENCE_S = 2.0
+"""How long a seat may take to start, or a session to be released, before another way is tried as well, and the pause
+after a failed start: one takes 0.8 s, and one that the cluster has no memory for never ends."""
+
+MAX_SEATS_LOST = 3
+"""Seats that may die under one activation before it fails: the session is likely what kills them."""
+
+NUMBERS_PER_TERM = 1 << 32
+"""Assignments of one registry's term: their numbers grow over terms too, as an old number may still be on its way."""
 
 MAX_QUEUE = 10_000
 """Activations that may wait for a free seat; each is one small future, and none waits longer than ``wait_s``."""
-
-
-class Seat(Protocol):
-    """A process that hosts sessions."""
-
-    @property
-    def seat_id(self) -> str:
-        """Its name."""
-        ...
-
-    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
-        """See ``SessionHost.assign``."""
-        ...
-
-    async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
-        """See ``SessionHost.release``."""
-        ...
-
-
-class Pool(Protocol):
-    """Where seats come from."""
-
-    async def grow(self) -> Seat | None:
-        """Start one more seat, ready to use; None when there are as many as there may be."""
-        ...
-
-
-@dataclass(slots=True)
-class Placement:
-    """One session's residency. ``ready`` is done when the seat has it; ``gone`` when it has given it up."""
-
-    tenant: str
-    journal_id: str
-    seat: Seat
-    assignment_no: int
-    ready: asyncio.Future[None]
-    releasing: asyncio.Task[bool] | None = None
-    used: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ResidencyLimits:
-    """Bounds. ``per_seat``: sessions of one seat; ``idle_s``: unused for so long, a session hibernates."""
-
-    per_seat: int = 1
-    idle_s: float = 60.0
-    wait_s: float = 20.0
 
 
 @dataclass(slots=True)
@@ -90,6 +55,10 @@ class Residency:
     _growing: bool = False
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
 
+    def __post_init__(self) -> None:
+        """No number of an earlier term is given again."""
+        self._next_no = max(self._next_no, self.term * NUMBERS_PER_TERM)
+
     # --- asking ----------------------------------------------------------------------------------------------------
 
     async def resolve(self, tenant: str, journal_id: str, *, stale: int = 0) -> Placement:
@@ -101,7 +70,9 @@ class Residency:
         Raises:
             SessionNotFound: there is no such session.
             Overloaded: no seat became free in time.
+            InternalError: each seat that it was given died under it.
         """
+        died = 0
         while True:
             placement = self.placed.get(journal_id)
             if placement is None:
@@ -113,7 +84,11 @@ class Residency:
             try:
                 await asyncio.shield(placement.ready)
             except NotHere:
-                # Its seat died under the activation: another one takes it.
+                # Its seat died under the activation: another one takes it, unless the session is what kills them.
+                await asyncio.sleep(BREATH_S)
+                died += placement.seat.seat_id not in self.seats
+                if died >= MAX_SEATS_LOST:
+                    raise InternalError("SessionActorDied") from None
                 continue
             if placement.assignment_no <= stale:
                 self.forget(journal_id, placement.assignment_no)
@@ -160,12 +135,24 @@ class Residency:
         self._spawn(self._notify())
 
     def adopt(self, seat: Seat, tenant: str, journal_id: str, assignment_no: int) -> None:
-        """A session was found resident in a seat, by a registry that has just started."""
+        """A session was found resident in a seat, by a registry that has just started; the later assignment counts."""
+        known = self.placed.get(journal_id)
+        if known is not None and known.assignment_no >= assignment_no:
+            self._spawn(self._let_go(seat, journal_id, assignment_no))
+            return
+        if known is not None:
+            self.forget(journal_id, known.assignment_no)
+            self._spawn(self._let_go(known.seat, journal_id, known.assignment_no))
         ready = asyncio.get_running_loop().create_future()
         ready.set_result(None)
         self.placed[journal_id] = Placement(tenant, journal_id, seat, assignment_no, ready)
         self._load[seat.seat_id] = self._load.get(seat.seat_id, 0) + 1
         self._next_no = max(self._next_no, assignment_no)
+
+    async def _let_go(self, seat: Seat, journal_id: str, assignment_no: int) -> None:
+        """End what is left of an older assignment. One that is busy is fenced at its next append."""
+        with suppress(GreenroomError):
+            await seat.release(journal_id, assignment_no)
 
     def lose_seat(self, seat_id: str) -> None:
         """A seat is dead: its sessions are dormant, and those with work to do are activated at once."""
@@ -254,22 +241,33 @@ class Residency:
 
     async def _grow(self) -> None:
         try:
-            seat = await self.pool.grow()
+            growing = self._spawn(self.pool.grow())
+            while not (await asyncio.wait([growing], timeout=PATIENCE_S))[0]:
+                await self._evict()
+            seat = growing.result()
             if seat is not None:
                 self.add_seat(seat)
             else:
                 await self._evict()
-        except GreenroomError as exc:
+        except Exception as exc:
             log.warning("no further session actor: %s", exc)
-            await asyncio.sleep(1.0)
+            await self._evict()
+            await asyncio.sleep(PATIENCE_S)
         finally:
             self._growing = False
             await self._notify()
 
     async def _evict(self) -> None:
         for placement in sorted(self.placed.values(), key=lambda one: one.used):
-            if placement.ready.done() and await self.hibernate(placement.journal_id):
+            if not self._waiting:
                 return
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    if placement.ready.done() and await self.hibernate(placement.journal_id):
+                        return
+            except TimeoutError:
+                # It may be frozen; the release goes on, and others are asked meanwhile.
+                continue
         await asyncio.sleep(BREATH_S)
 
     async def _release(self, placement: Placement, idle_s: float) -> bool:

@@ -74,7 +74,8 @@ class SessionActor:
         await self._sessions().surround(_surroundings(world))
 
     async def residents(self) -> list[tuple[str, str, int]]:
-        """(tenant, journal_id, assignment_no) of the sessions here."""
+        """(tenant, journal_id, assignment_no) of the sessions here, also of those whose activation was under way."""
+        await self._sessions().settled()
         return [(one.tenant, one.journal_id, one.assignment_no) for one in self._sessions().residents()]
 
     async def submit(

@@ -7,6 +7,7 @@ never activates a session by itself: only an assignment does.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,6 +21,9 @@ from actors.session.runner import SessionRunner
 from actors.session.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
+
+SETTLE_S = 10.0
+"""Longest wait for activations that are under way: most take milliseconds, one of a long journal a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +67,34 @@ class SessionHost:
             Fenced, SessionNotFound, StoreError: it cannot be activated.
         """
         runner = self._runners.get(journal_id)
-        if runner is not None:
-            if runner.assignment_no == assignment_no:
-                return
-            if runner.assignment_no > assignment_no:
-                raise NotHere(journal_id, assignment_no)
-            await runner.stop()
-            self._runners.pop(journal_id, None)
         number, task = self._activating.get(journal_id, (0, None))
+        if max(number, runner.assignment_no if runner else 0) > assignment_no:
+            raise NotHere(journal_id, assignment_no)
+        if runner is not None and runner.assignment_no == assignment_no:
+            return
         if task is None or number < assignment_no:
-            task = asyncio.get_running_loop().create_task(self._activate(tenant, journal_id, term, assignment_no))
+            work = self._activate(tenant, journal_id, term, assignment_no)
+            task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
             self._activating[journal_id] = (assignment_no, task)
-        try:
-            await asyncio.shield(task)
-        finally:
-            if task.done() and self._activating.get(journal_id, (0, None))[1] is task:
-                del self._activating[journal_id]
+            task.add_done_callback(lambda done: self._activated(journal_id, done))
+        await asyncio.shield(task)
+
+    def _activated(self, journal_id: str, done: asyncio.Task[SessionRunner]) -> None:
+        if self._activating.get(journal_id, (0, None))[1] is done:
+            del self._activating[journal_id]
+        if not done.cancelled():
+            done.exception()  # Marks it as seen: whoever assigned may be gone.
 
     async def _activate(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> SessionRunner:
+        former = self._runners.get(journal_id)
+        if former is not None:
+            await former.stop()
         acquired = await self._store.acquire(tenant, journal_id, term, assignment_no)
         state, snapshot_seq = await load_state(self._store, tenant, journal_id)
         around = await self._surroundings()
+        if self._activating.get(journal_id, (0, None))[0] != assignment_no:
+            # A later assignment came, or the session was destroyed, while this one was loading.
+            raise NotHere(journal_id, assignment_no)
         runner = SessionRunner(
             self._store,
             self._hosts,
@@ -100,7 +111,8 @@ class SessionHost:
 
     async def _surroundings(self) -> Surroundings:
         if not self._around.tools:
-            self._around = replace(self._around, tools=await self._hosts.tools())
+            tools = await self._hosts.tools()
+            self._around = replace(self._around, tools=tools)
         return self._around
 
     def _ended(self, journal_id: str, runner: SessionRunner, done: asyncio.Future[GreenroomError | None]) -> None:
@@ -136,18 +148,22 @@ class SessionHost:
         now = asyncio.get_running_loop().time()
         if now - runner.idle_since < idle_s or not await runner.release():
             return False
-        self._runners.pop(journal_id, None)
+        if self._runners.get(journal_id) is runner:
+            del self._runners[journal_id]
         return True
 
     async def drop(self, journal_id: str, reason: GreenroomError) -> None:
         """Stop a session that exists no more; its running calls are ended first."""
+        self._activating.pop(journal_id, None)
         runner = self._runners.pop(journal_id, None)
         if runner is not None:
             await runner.abort(reason)
 
     async def surround(self, around: Surroundings) -> None:
         """The world has changed, for all sessions here and those to come; the tools are asked for again."""
-        self._around = replace(around, tools=await self._hosts.tools())
+        self._around = replace(around, tools=self._around.tools)
+        tools = await self._hosts.tools()
+        self._around = replace(self._around, tools=tools)
         for runner in self._runners.values():
             runner.surround(self._around)
 
@@ -165,8 +181,15 @@ class SessionHost:
             for journal_id, runner in self._runners.items()
         )
 
+    async def settled(self) -> None:
+        """Wait for the activations that are under way."""
+        if self._activating:
+            await asyncio.wait([task for _, task in self._activating.values()], timeout=SETTLE_S)
+
     async def close(self) -> None:
         """Stop every session at once; their journals are complete as they are."""
+        for _, task in self._activating.values():
+            task.cancel()
         for runner in list(self._runners.values()):
             await runner.stop()
         self._runners.clear()

@@ -42,12 +42,12 @@ class Settings(BaseSettings):
         permission_policy: Denials in it bind every session.
     """
 
-    model_config = SettingsConfigDict(env_prefix="GREENROOM_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="GREENROOM_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     runtime: str = Field(default="greenroom", pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")
     ray_address: str | None = None
     data_dir: Path = Field(default_factory=_data_dir)
-    store_url: str | None = None
+    store_url: str | None = Field(default=None, repr=False)  # A database's URL has its password in it.
     model: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     min_warm: int = Field(default=2, ge=0, le=256)
     max_resident: int = Field(default=16, ge=1, le=4096)
     sessions_per_actor: int = Field(default=1, ge=1, le=1024)
-    idle_timeout_s: float = Field(default=60.0, gt=0)
+    idle_timeout_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     tool_running: int = Field(default=64, ge=1, le=1024)
     data_plane: bool = True
     permission_policy: PermissionPolicy | None = None

@@ -15,7 +15,7 @@ from typing import Any
 
 from actors.domain.ids import utc_now
 from actors.domain.session import SessionInfo
-from actors.errors import Fenced, GreenroomError, SessionNotFound
+from actors.errors import Fenced, GreenroomError, Overloaded, SessionNotFound, StoreUnavailable
 from actors.residency import Residency
 from actors.session.containment import contain
 from actors.session.ports import Store
@@ -31,6 +31,9 @@ IDLE_CHECK_S = 1.0
 
 REVIVE_AT_ONCE = 16
 """Sessions that are activated at the same time without anybody asking, so that callers are not pushed aside."""
+
+DUE_AT_ONCE = 1000
+"""Sessions with work to do that one look finds, beside those that are resident."""
 
 RETRY_S = 0.1
 """First delay before a session is tried again; it doubles as long as the session makes no progress."""
@@ -94,11 +97,17 @@ class Supervisor:
     async def _look(self) -> float:
         """Activate what is due; returns after how many seconds to look again."""
         try:
-            for row in await self._store.due(utc_now()):
+            # Those that are resident come first in the answer when they have run for long.
+            for row in await self._store.due(utc_now(), limit=DUE_AT_ONCE + len(self._residency.placed)):
+                if len(self._reviving) >= REVIVE_AT_ONCE:
+                    return RETRY_S
                 self._revive(row)
             wake_at = await self._store.next_wake()
         except GreenroomError as exc:
             log.warning("supervision waits for the store: %s", exc)
+            return 1.0
+        except Exception:
+            log.exception("supervision failed in its own code and goes on")
             return 1.0
         if wake_at is None:
             return SWEEP_S
@@ -106,9 +115,6 @@ class Supervisor:
 
     def _revive(self, row: SessionInfo) -> None:
         if row.journal_id in self._residency.placed or row.journal_id in self._reviving:
-            return
-        if len(self._reviving) >= REVIVE_AT_ONCE:
-            self._spawn(self._ring_later())
             return
         self._reviving.add(row.journal_id)
         self._spawn(self._activate(row))
@@ -136,6 +142,9 @@ class Supervisor:
         except (SessionNotFound, Fenced):
             self._attempts.pop(row.journal_id, None)
         except GreenroomError as exc:
+            if isinstance(exc, Overloaded | StoreUnavailable):
+                # It had no chance to make progress, so it is not what stands in its own way.
+                attempts.count -= 1
             log.warning("session %s could not be activated: %s", row.session_id, exc)
             self._spawn(self._ring_later())
         finally:

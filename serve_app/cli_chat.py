@@ -14,7 +14,7 @@ from rich.text import Text
 from actors.domain.ids import new_ulid
 from actors.errors import GreenroomError
 from serve_app.client import ServiceClient, ServiceError, StreamEvent, session_path
-from serve_app.terminal import out, say, say_error
+from serve_app.terminal import out, plain, say, say_error
 
 APPROVAL_TIMEOUT_MS = 600_000
 """How long a session made here waits for an approval: ten minutes, for a person who is at the keyboard but reads."""
@@ -162,7 +162,7 @@ class _TurnView:
     def _write(self, text: str) -> None:
         if text:
             self._status.stop()
-            self._console.print(Text(text), end="", soft_wrap=True)
+            self._console.print(Text(plain(text)), end="", soft_wrap=True)
             self._open_line = True
 
     def _end_line(self) -> None:
@@ -172,4 +172,4 @@ class _TurnView:
 
     def _line(self, text: str, style: str) -> None:
         self._end_line()
-        self._console.print(Text(text, style=style), soft_wrap=True)
+        self._console.print(Text(plain(text), style=style), soft_wrap=True)

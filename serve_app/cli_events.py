@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from serve_app.client import ServiceClient, session_path
-from serve_app.terminal import block_text, out
+from serve_app.terminal import block_text, out, plain
 
 PAGE = 500
 """Records asked for at a time."""
@@ -49,7 +49,7 @@ def _show(event: dict[str, Any], as_json: bool) -> None:
         return
     moment = str(event.get("at", ""))[11:19]
     line = Text.assemble((f"{event.get('seq', ''):>6} {moment} ", "dim"), (f"{event['type']:<22} ", "bold"))
-    line.append(summary(event)[:_MAX_LINE])
+    line.append(plain(summary(event)[:_MAX_LINE]))
     out().print(line, soft_wrap=True)
 
 

@@ -11,9 +11,10 @@ from fastapi import Depends, Header, Path, Query, Request
 from pydantic import AfterValidator, BaseModel
 from starlette.responses import Response
 
+from actors.checks import MAX_PAGE
 from actors.domain.ids import MAX_COMMAND_ID, check_command_id, check_session_id
 from actors.manager import SessionManager
-from serve_app.schemas import MAX_PAGE, SESSION_ID_SCHEMA
+from serve_app.schemas import SESSION_ID_SCHEMA
 
 T = TypeVar("T")
 

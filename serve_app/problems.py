@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -166,7 +167,8 @@ def _field_errors(error: BaseException) -> list[FieldError] | None:
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
-    loc = ".".join(str(part) for part in error["loc"]) or "body"
+    # Parts such as "function-after[...]" are names of validators and not of members.
+    loc = ".".join(str(part) for part in error["loc"] if "[" not in str(part)) or "body"
     return FieldError(loc=loc, message=str(error["msg"]).removeprefix("Value error, ").rstrip("."))
 
 
@@ -180,7 +182,8 @@ class ProblemResponse(Response):
         merged = {**(headers or {}), **self._BY_STATUS.get(problem.status, {})}
         if problem.retry_after_s is not None:
             merged["Retry-After"] = str(max(1, math.ceil(problem.retry_after_s)))
-        body = problem.model_dump_json(exclude_none=True)
+        # Escaped to ASCII: what a client sent, and is told about, need not be valid Unicode.
+        body = json.dumps(problem.model_dump(exclude_none=True), separators=(",", ":"))
         super().__init__(body, status_code=problem.status, headers=merged)
 
 

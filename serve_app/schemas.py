@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
+from actors.checks import MAX_PROMPT
 from actors.domain.actions import Action, Resolution
 from actors.domain.ids import MAX_SESSION_ID
-from actors.domain.llm import LlmConfig
+from actors.domain.llm import MAX_TOKENS, LlmConfig
 from actors.domain.messages import Message
 from actors.domain.permissions import PermissionDecision, PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy
@@ -16,12 +17,6 @@ from actors.domain.session import SessionConfig
 
 MAX_BULK = 10_000
 """Sessions of one bulk create: one transaction that the store can hold."""
-
-MAX_PAGE = 1000
-"""Items of one page: bounds the answer, and what the store reads at once."""
-
-MAX_PROMPT = 4 * 1024 * 1024
-"""Characters of a prompt: more than any model's window, and below the limit of a body."""
 
 SESSION_ID_SCHEMA: dict[str, Any] = {
     "type": "string",
@@ -32,6 +27,25 @@ SESSION_ID_SCHEMA: dict[str, Any] = {
 """The rule for session ids, for readers of the description; ``actors.domain.ids`` enforces it."""
 
 SessionIdText = Annotated[str, WithJsonSchema(SESSION_ID_SCHEMA)]
+
+
+def _without_credential(model: LlmConfig) -> LlmConfig:
+    if model.credential_id is not None:
+        raise ValueError("credential_id is made by the service; give the key as api_key")
+    return model
+
+
+def _with_own_key(config: SessionConfig) -> SessionConfig:
+    if config.model is not None:
+        _without_credential(config.model)
+    return config
+
+
+GivenModel = Annotated[LlmConfig, AfterValidator(_without_credential)]
+"""A model that a client names. Events tell the ids of others' keys, which are not for it to send anywhere."""
+
+GivenConfig = Annotated[SessionConfig, AfterValidator(_with_own_key)]
+"""A configuration with such a model."""
 
 ModelName = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[^/]+/.+$"})]
 
@@ -67,14 +81,14 @@ class CreateSession(Body):
     """A new session. Without ``session_id`` the service makes one up."""
 
     session_id: SessionIdText | None = None
-    config: SessionConfig = SessionConfig()
+    config: GivenConfig = SessionConfig()
 
 
 class CreateSessions(Body):
     """Many new sessions of one configuration: all of them or none."""
 
     session_ids: tuple[SessionIdText, ...] = Field(min_length=1, max_length=MAX_BULK)
-    config: SessionConfig = SessionConfig()
+    config: GivenConfig = SessionConfig()
 
 
 class CreatedSessions(Answer):
@@ -87,7 +101,7 @@ class CreateChild(Body):
     """A new child of the session in the path."""
 
     session_id: SessionIdText
-    config: SessionConfig = SessionConfig()
+    config: GivenConfig = SessionConfig()
 
 
 class ConfigureSession(Body):
@@ -99,9 +113,9 @@ class ConfigureSession(Body):
     """
 
     name: str | None = Field(default=None, max_length=256)
-    model: LlmConfig | ModelName | None = None
+    model: GivenModel | ModelName | None = None
     thinking: bool | None = None
-    thinking_budget: int | None = Field(default=None, ge=1024)
+    thinking_budget: int | None = Field(default=None, ge=1024, le=MAX_TOKENS)
     system_prompt: str | None = Field(default=None, max_length=100_000)
 
 

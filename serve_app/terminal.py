@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -25,14 +26,22 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
+def plain(text: str) -> str:
+    """The text without what a terminal acts upon: sequences that a model or a tool wrote must not reach it."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
 def say(text: str, style: str = "") -> None:
     """Print one line."""
-    out().print(Text(text, style=style), soft_wrap=True)
+    out().print(Text(plain(text), style=style), soft_wrap=True)
 
 
 def say_error(text: str) -> None:
     """Print one sentence on standard error."""
-    err().print(Text.assemble(("Error: ", "bold red"), text), soft_wrap=True)
+    err().print(Text.assemble(("Error: ", "bold red"), plain(text)), soft_wrap=True)
 
 
 def standing(info: dict[str, Any]) -> str:
@@ -55,9 +64,9 @@ def show_sessions(page: dict[str, Any]) -> None:
         status = standing(info)
         table.add_row(
             Text(info["session_id"]),
-            Text(info["name"]),
+            Text(plain(info["name"])),
             Text(status, style=_STYLES.get(status, "")),
-            Text(info["model"] or "default"),
+            Text(plain(info["model"] or "default")),
             str(info["turns"]),
             str(info["usage"]["total_tokens"]),
             _moment(info["updated_at"]),
@@ -90,7 +99,7 @@ def show_session(
     grid = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         if value:
-            grid.add_row(Text(name, style="dim"), Text(str(value)))
+            grid.add_row(Text(name, style="dim"), Text(plain(str(value))))
     out().print(grid)
     for action in actions:
         say(f"Waits: {action['kind']} of {action['tool']} {action['args']} (action {action['action_id']})", "yellow")
@@ -103,7 +112,7 @@ def _show_message(message: dict[str, Any]) -> None:
         text = block_text(block)
         if text:
             who = "tool" if block["type"] in {"tool_use", "tool_result"} else message["role"]
-            out().print(Text.assemble((f"{who}: ", "bold"), text), soft_wrap=True)
+            out().print(Text.assemble((f"{who}: ", "bold"), plain(text)), soft_wrap=True)
 
 
 def block_text(block: dict[str, Any]) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from actors.domain.base import Frozen
+from actors.domain.base import Frozen, one_line
 from actors.errors import InvalidConfig
 
 PROVIDER_ALIASES = {"claude": "anthropic", "gpt": "openai"}
+
+MAX_TOKENS = 10_000_000
+"""Upper end of every number of tokens: a few times the largest window that any provider offers."""
+
+_CREDENTIALS = frozenset({"api_key", "apikey", "authorization", "x_api_key"})
 
 
 class LlmConfig(Frozen):
@@ -33,9 +38,9 @@ class LlmConfig(Frozen):
     model: str = Field(min_length=1, max_length=256)
     base_url: str | None = None
     api_key: SecretStr | None = Field(default=None, exclude=True)
-    credential_id: str | None = None
+    credential_id: str | None = Field(default=None, max_length=64)
     temperature: float | None = Field(default=None, ge=0, le=2)
-    max_tokens: int | None = Field(default=None, gt=0)
+    max_tokens: int | None = Field(default=None, gt=0, le=MAX_TOKENS)
     timeout_s: float = Field(default=600.0, gt=0, le=3600)
     options: dict[str, Any] = {}
 
@@ -56,6 +61,11 @@ class LlmConfig(Frozen):
         """``provider/model``."""
         return f"{self.provider}/{self.model}"
 
+    @field_validator("provider", "model")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        return one_line(value)
+
     @field_validator("provider")
     @classmethod
     def _canonical_provider(cls, value: str) -> str:
@@ -69,17 +79,30 @@ class LlmConfig(Frozen):
         parts = urlsplit(value.strip())
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("base_url must be an http or https URL")
-        if parts.username or parts.password or parts.query or parts.fragment:
+        if "@" in parts.netloc or parts.query or parts.fragment:
             raise ValueError("base_url must not carry credentials, a query or a fragment; give the key as api_key")
+        _ = parts.port  # Refuses what is no port.
         path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
         return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
     @model_validator(mode="after")
     def _no_key_in_options(self) -> LlmConfig:
-        for key in self.options:
-            if key.lower().replace("-", "_") in {"api_key", "authorization", "x_api_key"}:
-                raise ValueError(f"options must not carry credentials ({key}); give the key as api_key")
+        found = _credential_in(self.options)
+        if found is not None:
+            raise ValueError(f"options must not carry credentials ({found}); give the key as api_key")
         return self
+
+
+def _credential_in(value: Any) -> str | None:
+    """The first name of a credential within nested options."""
+    if isinstance(value, dict):
+        items = cast("dict[Any, Any]", value).items()
+        if named := next((str(key) for key, _ in items if str(key).lower().replace("-", "_") in _CREDENTIALS), None):
+            return named
+        return next((found for _, one in items if (found := _credential_in(one))), None)
+    if isinstance(value, list | tuple):
+        return next((found for one in cast("list[Any]", value) if (found := _credential_in(one))), None)
+    return None
 
 
 class RetryConfig(Frozen):

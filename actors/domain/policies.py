@@ -30,17 +30,21 @@ class TimeoutAction(StrEnum):
     auto_approve = "auto_approve"
 
 
+MAX_CONFIRMATION_MS = 366 * 24 * 3600 * 1000
+"""Longest wait for an approval: a year. Whoever needs longer is not coming."""
+
+
 class ConfirmationPolicy(Frozen):
     """Whether a call that the permission policy asks about needs a person.
 
     Attributes:
         enabled: False answers every question with yes: say so with ``ConfirmationPolicy.auto_approve_all()``.
-        default_timeout_ms: How long an approval waits, in milliseconds.
+        default_timeout_ms: How long an approval waits, in milliseconds; a year at most.
         yolo_lanes: Lanes whose calls need no approval.
     """
 
     enabled: bool = True
-    default_timeout_ms: int = Field(default=30_000, gt=0)
+    default_timeout_ms: int = Field(default=30_000, gt=0, le=MAX_CONFIRMATION_MS)
     timeout_action: TimeoutAction = TimeoutAction.reject
     yolo_lanes: frozenset[SessionLane] = frozenset()
 

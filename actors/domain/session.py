@@ -5,18 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import AfterValidator, Field, PrivateAttr, field_validator
 
-from actors.domain.base import Frozen
-from actors.domain.llm import LlmConfig
+from actors.domain.base import Frozen, one_line
+from actors.domain.ids import MAX_SESSION_ID
+from actors.domain.llm import MAX_TOKENS, LlmConfig
 from actors.domain.messages import Message, TextPart, TokenUsage, decode_messages
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnInDoubt
 
 DEFAULT_CONTEXT_TOKENS = 200_000
 """Context window that is assumed when the configuration names none."""
+
+
+MetadataName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(one_line)]
+MetadataValue = Annotated[str, Field(max_length=4096)]
 
 
 class SessionState(StrEnum):
@@ -54,7 +59,7 @@ class SessionConfig(Frozen):
     """How a session behaves.
 
     Attributes:
-        name: Title for people.
+        name: Title for people: one line of at most 256 characters.
         workspace: Directory its tools work in, an absolute path; empty means the runtime's own workspace.
         system_prompt: Text added to the standard instructions.
         model: The session's model, as ``provider/model`` or an LlmConfig; the runtime's default when None.
@@ -70,32 +75,32 @@ class SessionConfig(Frozen):
         duplicate_call_threshold: How often the same call in a row is run before the model is told to stop.
         max_continuations: How often an answer that looks unfinished is asked to go on; 0 turns that off.
         on_in_doubt: What becomes of a call that may or may not have run.
-        metadata: Free text values of the caller's, at most 32.
+        metadata: Free text values of the caller's, at most 32: names of 128 and values of 4,096 characters.
     """
 
     version: int = Field(default=1, ge=1, le=1)
     name: str = Field(default="", max_length=256)
-    workspace: str = ""
+    workspace: str = Field(default="", max_length=4096)
     system_prompt: str | None = Field(default=None, max_length=100_000)
     model: LlmConfig | None = None
-    max_context_length: int = Field(default=0, ge=0)
+    max_context_length: int = Field(default=0, ge=0, le=MAX_TOKENS)
     auto_compact: bool = False
     auto_compact_threshold: float = Field(default=0.80, gt=0, le=1)
     storage_type: StorageType | None = None
     permission_policy: PermissionPolicy | None = None
     confirmation_policy: ConfirmationPolicy | None = None
-    parent_id: str | None = None
+    parent_id: str | None = Field(default=None, max_length=MAX_SESSION_ID)
     thinking_enabled: bool = False
-    thinking_budget: int | None = Field(default=None, ge=1024)
+    thinking_budget: int | None = Field(default=None, ge=1024, le=MAX_TOKENS)
     max_rounds: int = Field(default=50, ge=1, le=1000)
     max_turn_s: float = Field(default=3600.0, gt=0, le=86_400)
     tool_timeout_s: float = Field(default=600.0, gt=0, le=86_400)
-    max_parse_retries: int = Field(default=2, ge=0)
-    circuit_breaker_threshold: int = Field(default=3, ge=1)
-    duplicate_call_threshold: int = Field(default=3, ge=1)
-    max_continuations: int = Field(default=3, ge=0)
+    max_parse_retries: int = Field(default=2, ge=0, le=1000)
+    circuit_breaker_threshold: int = Field(default=3, ge=1, le=1000)
+    duplicate_call_threshold: int = Field(default=3, ge=1, le=1000)
+    max_continuations: int = Field(default=3, ge=0, le=1000)
     on_in_doubt: OnInDoubt = OnInDoubt.ask
-    metadata: dict[str, str] = Field(default={}, max_length=32)
+    metadata: dict[MetadataName, MetadataValue] = Field(default={}, max_length=32)
 
     if TYPE_CHECKING:
         # A model can be given by its name, which the field's type does not tell.
@@ -105,6 +110,18 @@ class SessionConfig(Frozen):
     @classmethod
     def _model_by_name(cls, value: Any) -> Any:
         return LlmConfig.of(value) if isinstance(value, str) else value
+
+    @field_validator("name")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        return one_line(value)
+
+    @field_validator("workspace")
+    @classmethod
+    def _is_a_path(cls, value: str) -> str:
+        if "\0" in value:
+            raise ValueError("a path has no zero byte in it")
+        return value
 
     @field_validator("max_context_length")
     @classmethod

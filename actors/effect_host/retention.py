@@ -100,7 +100,7 @@ class Retention:
     async def sweep(self, *, everything: bool = False) -> None:
         """Write to the sink what waits for too long or is too much, oldest first, and drop it from memory.
 
-        Stops at the first write that fails; that outcome and the younger ones stay.
+        Stops at the first write that fails, unless everything is to be written; that outcome stays.
         """
         self.pressure.clear()
         self._give_up()
@@ -108,8 +108,17 @@ class Retention:
             return
         self._saving = True
         try:
-            while (entry := self._next(everything)) is not None and await self._save(self._sink, entry):
-                self._drop(entry)
+            for _ in range(len(self._kept)):
+                entry = self._next(everything)
+                if entry is None:
+                    return
+                if await self._save(self._sink, entry):
+                    self._drop(entry)
+                elif entry.id in self._kept:
+                    # The others have their turn before it, in case the store never takes it.
+                    self._kept.move_to_end(entry.id)
+                    if not everything:
+                        return
         finally:
             self._saving = False
 

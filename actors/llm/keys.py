@@ -21,7 +21,8 @@ def credentials(keys: Keys) -> Callable[[LlmConfig], Awaitable[SecretStr | None]
 
     async def key_of(config: LlmConfig) -> SecretStr | None:
         if config.credential_id is not None:
-            return await keys(config.credential_id)
+            # The name of a provider is no credential: a session could name one together with its own address.
+            return await keys(config.credential_id) if is_credential(config.credential_id) else None
         # The runtime's own key is for the provider's own server, never for an address that a session names.
         return await keys(config.provider) if config.base_url is None else None
 

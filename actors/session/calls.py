@@ -104,6 +104,7 @@ class CallKeeper:
             if isinstance(record, closing):
                 key = CallKey(call_id=record.data.call_id, attempt=record.data.attempt)
                 call = self._calls.pop(key, None)
+                self._ended.discard(key)
                 if key not in self._given_up:
                     self._tasks.pop(key, None)
                 if call is not None and not isinstance(record, r.ToolCallInDoubt):
@@ -118,7 +119,7 @@ class CallKeeper:
 
     async def end_all(self) -> None:
         """End every running call, whatever comes of it."""
-        await asyncio.gather(*(self._end_quietly(call) for call in list(self._calls.values())))
+        await asyncio.gather(*(self._end_for_good(call) for call in list(self._calls.values())))
 
     # --- one call --------------------------------------------------------------------------------------------------
 
@@ -133,7 +134,7 @@ class CallKeeper:
         while True:
             try:
                 answer = await self._recall(call) if asked_before else None
-                answer = answer or await self._hosts.run(call)
+                answer = answer or await self._outcome(call, await self._hosts.run(call))
             except Fenced as exc:
                 self._stop(exc)
                 return
@@ -142,12 +143,25 @@ class CallKeeper:
                     return
             except GreenroomError as exc:
                 log.info("call %s is asked for again: %s", call.call_id, exc)
+            except Exception:
+                log.exception("call %s is asked for again", call.call_id)
             else:
-                self._post(CallAnswered(answer, late=call.key in self._given_up))
+                self._answered(call, answer)
                 return
             asked_before = True
             await asyncio.sleep(delay)
             delay = min(delay * 2, RETRY_MAX_S)
+
+    def _answered(self, call: Call, answer: Attached) -> None:
+        late = call.key in self._given_up
+        self._post(CallAnswered(answer, late=late))
+        if late:
+            self._given_up.discard(call.key)
+            self._tasks.pop(call.key, None)
+
+    async def _outcome(self, call: Call, answer: Attached) -> Attached:
+        """A host's answer; when the host has no outcome any more, or never had one, what the store keeps of it."""
+        return answer if answer.outcome is not None else await self._stored(call) or answer
 
     async def _recall(self, call: Call) -> Attached | None:
         """What is known of an attempt that was started before: from the store, then from its host."""
@@ -157,9 +171,9 @@ class CallKeeper:
         answers = await self._hosts.attach(call.host, call.journal_id, call.epoch, [call.key], self._settled)
         self._settled = ()
         answer = answers[0]
-        if answer.status is CallStatus.settled_dropped:
-            return await self._stored(call) or answer
-        return None if answer.status in {CallStatus.running, CallStatus.never_seen} else answer
+        if answer.status in {CallStatus.running, CallStatus.never_seen}:
+            return None
+        return await self._outcome(call, answer)
 
     async def _stored(self, call: Call) -> Attached | None:
         for result in await self._store.results(call.tenant, call.journal_id):
@@ -190,6 +204,7 @@ class CallKeeper:
         while call.key in self._calls:
             try:
                 answer = await self._hosts.cancel(call.host, call.journal_id, call.epoch, call.key)
+                answer = await self._outcome(call, answer)
             except Fenced as exc:
                 self._stop(exc)
                 return
@@ -211,6 +226,14 @@ class CallKeeper:
             await self._hosts.cancel(call.host, call.journal_id, call.epoch, call.key)
         except GreenroomError as exc:
             log.info("call %s could not be ended: %s", call.call_id, exc)
+
+    async def _end_for_good(self, call: Call) -> None:
+        """End a call of a session that is no more: nobody will ask for its outcome."""
+        await self._end_quietly(call)
+        try:
+            await self._hosts.ack(call.host, call.journal_id, call.epoch, [call.key])
+        except GreenroomError as exc:
+            log.info("call %s was not acknowledged: %s", call.call_id, exc)
 
     def _ack(self, call: Call) -> None:
         """Acknowledge soon, together with others of the same host: the turn's own traffic goes first."""

@@ -141,7 +141,8 @@ def _configure(state: State, command: c.Configure) -> list[Draft]:
     try:
         changed = state.config.changed(**values)
     except ValidationError as exc:
-        raise InvalidRequest(f"Configuration refused: {exc.errors()[0]['msg']}") from None
+        why = exc.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InvalidRequest(f"Configuration refused: {why}.") from None
     if changed == state.config:
         return []
     return [Draft(r.SessionConfigured, r.SessionConfigured.Data(change=command.model_copy(update={"fresh": False})))]

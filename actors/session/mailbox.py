@@ -6,12 +6,15 @@ Between callers, who may give a command again after a lost answer, and the drive
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from actors.domain import commands as c
-from actors.errors import CommandConflict, GreenroomError, StoreUnavailable
+from actors.errors import CommandConflict, GreenroomError, InternalError, StoreUnavailable
 from actors.session.ports import Store
+
+log = logging.getLogger(__name__)
 
 REMEMBERED_COMMANDS = 1024
 """Commands whose outcome a resident session knows by heart; older ones are looked up in the store."""
@@ -94,6 +97,10 @@ class Mailbox:
             reply = await self._first_outcome(command)
         except GreenroomError as exc:
             self.reply(command, exc)
+            return True
+        except Exception as exc:
+            log.exception("whether command %s was given before cannot be said", command.command_id)
+            self.reply(command, InternalError(type(exc).__name__))
             return True
         if reply is None:
             return False

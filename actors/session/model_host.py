@@ -7,7 +7,7 @@ import logging
 
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
-from actors.errors import GreenroomError, ModelUnavailable, NoModel, UnknownProvider
+from actors.errors import GreenroomError, InternalError, ModelUnavailable, NoModel, UnknownProvider
 from actors.session.ports import Hosts
 
 log = logging.getLogger(__name__)
@@ -28,5 +28,9 @@ async def find_model_host(hosts: Hosts, model: LlmConfig | None, session_id: str
             return exc.code, exc.message
         except GreenroomError as exc:
             log.info("session %s looks for its model's host again: %s", session_id, exc)
+        except Exception as exc:
+            log.exception("session %s cannot look for its model's host", session_id)
+            defect = InternalError(type(exc).__name__)
+            return defect.code, defect.message
         await asyncio.sleep(delay)
         delay = min(delay * 2, FIND_HOST_MAX_S)

@@ -145,8 +145,10 @@ class SessionRunner:
 
     async def abort(self, reason: GreenroomError) -> None:
         """End at once, and the running calls with it: the session was destroyed."""
-        await self._calls.end_all()
-        await self.stop(reason)
+        try:
+            await self._calls.end_all()
+        finally:
+            await self.stop(reason)
 
     # --- commands ------------------------------------------------------------------------------------------------
 
@@ -245,10 +247,13 @@ class SessionRunner:
         return True
 
     async def _find_model_host(self) -> None:
-        found = await find_model_host(self._hosts, model_of(self.state, self._around), self.state.session_id)
-        host, error = (found, None) if isinstance(found, HostRef) else (None, found)
-        self._around = replace(self._around, model_host=host, model_error=error)
+        wanted = model_of(self.state, self._around)
+        found = await find_model_host(self._hosts, wanted, self.state.session_id)
         self._finding_host = False
+        if model_of(self.state, self._around) == wanted:
+            # Otherwise the model is another one meanwhile, and its host is looked for anew.
+            host, error = (found, None) if isinstance(found, HostRef) else (None, found)
+            self._around = replace(self._around, model_host=host, model_error=error)
         self.post(WorldChanged())
 
     async def _renew(self) -> None:

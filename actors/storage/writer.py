@@ -7,6 +7,7 @@ commit takes them all: the more callers, the fewer commits each of them pays for
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -17,6 +18,8 @@ from actors.domain.journal import Appended, AppendPart, Refused
 from actors.errors import StoreUnavailable
 from actors.storage.backend import Backend
 from actors.storage.threads import Threads
+
+log = logging.getLogger(__name__)
 
 MAX_QUEUED: Final = 4096
 """Writes that may wait: half a second's work, after which callers had better slow down."""
@@ -123,7 +126,11 @@ class Writer:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
-                await self._step()
+                try:
+                    await self._step()
+                except Exception:
+                    # Whoever is told of commits failed. The commit stands, and so must the writer.
+                    log.exception("somebody could not be told of a commit")
             if self._closing:
                 return
 

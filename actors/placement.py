@@ -1,0 +1,57 @@
+"""What residency is about: seats, where they come from, and a session's place in one.
+
+Between ``actors.residency``, which decides, and whoever starts and reaches the processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Seat(Protocol):
+    """A process that hosts sessions."""
+
+    @property
+    def seat_id(self) -> str:
+        """Its name."""
+        ...
+
+    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
+        """See ``SessionHost.assign``."""
+        ...
+
+    async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
+        """See ``SessionHost.release``."""
+        ...
+
+
+class Pool(Protocol):
+    """Where seats come from."""
+
+    async def grow(self) -> Seat | None:
+        """Start one more seat, ready to use; None when there are as many as there may be."""
+        ...
+
+
+@dataclass(slots=True)
+class Placement:
+    """One session's residency. ``ready`` is done when the seat has it; ``gone`` when it has given it up."""
+
+    tenant: str
+    journal_id: str
+    seat: Seat
+    assignment_no: int
+    ready: asyncio.Future[None]
+    releasing: asyncio.Task[bool] | None = None
+    used: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ResidencyLimits:
+    """Bounds. ``per_seat``: sessions of one seat; ``idle_s``: unused for so long, a session hibernates."""
+
+    per_seat: int = 1
+    idle_s: float = 60.0
+    wait_s: float = 20.0
