@@ -92,6 +92,9 @@ class SessionRunner:
         """Begin: recover the calls that a former activation left open, then go on."""
         self._calls.recover(self.state)
         self.post(WorldChanged())
+        if model_of(self.state, self._around) is not None:
+            # Most activations are for a turn: its first append needs the host's name.
+            self._look_for_model_host()
         self._driver = self._spawn(self._drive())
 
     def post(self, happening: Happening) -> None:
@@ -205,9 +208,8 @@ class SessionRunner:
         for command, reply in made.replies:
             self._mailbox.reply(command, reply)
         self._calls.keep(made.effects)
-        if made.effects.needs_model_host and not self._finding_host:
-            self._finding_host = True
-            self._spawn(self._find_model_host())
+        if made.effects.needs_model_host:
+            self._look_for_model_host()
 
     def _committed(self, made: Plan) -> None:
         self.state = made.state
@@ -245,6 +247,11 @@ class SessionRunner:
             return False
         self._mailbox.reply(command, refused)
         return True
+
+    def _look_for_model_host(self) -> None:
+        if not self._finding_host:
+            self._finding_host = True
+            self._spawn(self._find_model_host())
 
     async def _find_model_host(self) -> None:
         wanted = model_of(self.state, self._around)

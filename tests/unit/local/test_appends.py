@@ -8,8 +8,6 @@ from actors import PermissionPolicy, SessionConfig, SessionHandle, SessionManage
 
 
 async def _appends_of(session: SessionHandle, prompt: str) -> list[list[str]]:
-    # The first turn of an activation looks for the model's host, which is one append more.
-    await session.generate("first", timeout=10)
     head = (await session.info()).head_seq
     await session.generate(prompt, timeout=10)
     records = await session.records(after=head, limit=1000)
