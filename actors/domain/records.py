@@ -325,7 +325,7 @@ class ToolCallStarted(RecordBase):
     """A tool call is about to begin: durable before anything runs. Arguments stand in the model's message."""
 
     class Data(Frozen):
-        """``index``: place of the call in the model's answer, from 0. ``args``: the approved ones, if somebody decided."""
+        """``index``: place of the call in the model's answer, from 0. ``args``: the approved ones, if one was asked."""
 
         call_id: str = ""
         attempt: int = 1
