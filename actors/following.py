@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import cast
 
 from actors.domain.journal import StoredRecord
-from actors.errors import Overloaded, StoreUnavailable, TransportLost
+from actors.errors import GreenroomError, Overloaded, StoreUnavailable, TransportLost
 from actors.session.ports import Store
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.05, 2.0
 """Bounds of the back-off while the store cannot be reached."""
 
+Lost = Callable[[GreenroomError], Awaitable[None]]
+
 
 async def followed(
-    store: Store, tenant: str, journal_id: str, *, after: int
+    store: Store, tenant: str, journal_id: str, *, after: int, lost: Lost | None = None
 ) -> AsyncIterator[tuple[StoredRecord, ...]]:
-    """As ``Store.follow``, but it begins again where it stopped when the store went away."""
+    """As ``Store.follow``, but it begins again where it stopped when the store went away.
+
+    Args:
+        lost: Told once of each outage.
+    """
     delay = RETRY_FIRST_S
     while True:
         try:
@@ -28,6 +34,8 @@ async def followed(
                     delay = RETRY_FIRST_S
                     yield batch
                     after = batch[-1].seq
-        except (StoreUnavailable, TransportLost, Overloaded):
+        except (StoreUnavailable, TransportLost, Overloaded) as exc:
+            if lost is not None and delay == RETRY_FIRST_S:
+                await lost(exc)
             await asyncio.sleep(delay)
             delay = min(delay * 2, RETRY_MAX_S)

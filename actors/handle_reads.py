@@ -75,7 +75,8 @@ class SessionReads:
                 yield event
 
     def _followed(self, after: int, *, head: int, deltas: bool) -> AsyncGenerator[Event]:
-        reader = EventReader(self._runtime, self._tenant, self.journal_id, deltas=deltas, head=head)
+        ids = (self._tenant, self.session_id, self.journal_id)
+        reader = EventReader(self._runtime, *ids, deltas=deltas, head=head)
         return reader.events(after)
 
     def turn_events(self, receipt: Receipt) -> AsyncGenerator[Event]:

@@ -14,7 +14,8 @@ from typing import Any, cast
 
 from actors.domain import records as r
 from actors.domain.calls import CallKey
-from actors.domain.events import Event, MessageDelta, ToolOutputDelta
+from actors.domain.events import Event, MessageDelta, PersistenceFailed, ToolOutputDelta
+from actors.domain.ids import utc_now
 from actors.domain.records import Record, decode_record
 from actors.errors import GreenroomError
 from actors.following import followed
@@ -46,9 +47,12 @@ class EventReader:
             one that is still open there is shown as it goes on.
     """
 
-    def __init__(self, runtime: Runtime, tenant: str, journal_id: str, *, deltas: bool, head: int) -> None:
+    def __init__(
+        self, runtime: Runtime, tenant: str, session_id: str, journal_id: str, *, deltas: bool, head: int
+    ) -> None:
         self._runtime = runtime
         self._tenant = tenant
+        self._session_id = session_id
         self._journal_id = journal_id
         self._deltas = deltas
         self._head = head
@@ -72,11 +76,15 @@ class EventReader:
 
     async def _pump(self, after: int) -> None:
         try:
-            async for batch in followed(self._runtime.store, self._tenant, self._journal_id, after=after):
+            store, lost = self._runtime.store, self._tell_lost
+            async for batch in followed(store, self._tenant, self._journal_id, after=after, lost=lost):
                 for stored in batch:
                     await self._show(decode_record(stored.body))
         except Exception as exc:
             await self._queue.put(exc)
+
+    async def _tell_lost(self, exc: GreenroomError) -> None:
+        await self._queue.put(PersistenceFailed(session_id=self._session_id, at=utc_now(), error=exc.message))
 
     async def _show(self, record: Record) -> None:
         if isinstance(record, Closed):
