@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import ray
 from pydantic import ConfigDict, SecretStr
 
-from actors.cluster_links import NAMESPACE
+from actors.cluster_links import NAMESPACE, awaited
 from actors.domain.base import Frozen
 from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
+from actors.errors import GreenroomError, Overloaded
 from actors.settings import Settings
+
+START_S = 60.0
+"""Longest wait for an actor to be up: a pending one waits silently for ever when the cluster has no memory left."""
 
 SESSION_ACTOR_BYTES = 128 * 1024 * 1024
 """Memory reserved per session actor, so that scheduler and autoscaler see it: 58 to 63 MB are used when blank."""
@@ -57,3 +62,24 @@ def remote_class(plain: type[Any], name: str, **options: Any) -> Any:
         "max_task_retries": 0,
     }
     return ray.remote(plain).options(**(settings | options))
+
+
+async def answered(ref: Any, name: str, handle: Any = None) -> Any:
+    """The value of a call to an actor that may still be starting.
+
+    Args:
+        handle: Of an actor that is not to live on when it does not answer.
+
+    Raises:
+        Overloaded: no answer within a minute.
+        GreenroomError: what the method raised.
+    """
+    try:
+        async with asyncio.timeout(START_S):
+            return await awaited(ref, name)
+    except (TimeoutError, GreenroomError) as exc:
+        if handle is not None:
+            ray.kill(handle)
+        if isinstance(exc, GreenroomError):
+            raise
+        raise Overloaded(f"actor {name} did not start in {START_S:g} s", 10.0) from None

@@ -16,7 +16,7 @@ import ray
 from pydantic import SecretStr
 
 from actors.cluster_alive import Alive
-from actors.cluster_launch import HEAD, SESSION_ACTOR_BYTES, Launch, remote_class
+from actors.cluster_launch import HEAD, SESSION_ACTOR_BYTES, Launch, answered, remote_class
 from actors.cluster_links import Links, actor_named, actor_names, awaited
 from actors.cluster_seat import ActorSeat
 from actors.domain.calls import HostRef
@@ -30,9 +30,6 @@ from actors.tool_actor import ToolActor
 from actors.tools.leftovers import leftovers_of
 
 log = logging.getLogger(__name__)
-
-START_S = 60.0
-"""Longest wait for an actor to be up: a pending one waits silently for ever when the cluster has no memory left."""
 
 
 class ActorPool:
@@ -69,18 +66,25 @@ class ActorPool:
             args = (name, launch.store_url, launch.settings.runtime, launch.token, launch.settings.data_plane)
             handle = remote_class(StoreActor, name, **options).remote(*args)
         self._alive.handles[name] = handle
-        return await self._within(handle.open.remote(), name)
+        return await answered(handle.open.remote(), name)
 
-    async def open(self, info: RuntimeInfo, keys: dict[str, SecretStr], residency: Residency) -> None:
-        """Find the actors of a former registry, then start what is missing."""
+    async def open(self, info: RuntimeInfo, keys: dict[str, SecretStr], residency: Residency) -> RuntimeInfo:
+        """Find the actors of a former registry, then start what is missing.
+
+        Returns:
+            The info, with the world as the former registry had left it.
+        """
         self._info = info
         self._keys = keys
         self._residency = residency
         names = await asyncio.to_thread(actor_names, f"{info.runtime}.")
         await asyncio.gather(*(self._adopt(name) for name in names))
+        if self._info.world != info.world:
+            self._spawn(self.surround(self._info))
         self._spawn(self._warm())
         await self.toolbox()
         self._spawn(self._quietly(self.model_host("scripted")))
+        return self._info
 
     async def _adopt(self, name: str) -> None:
         kind = name.removeprefix(f"{self._info.runtime}.").partition(".")[0]
@@ -91,10 +95,10 @@ class ActorPool:
             if kind == "session":
                 await self._adopt_seat(name, handle)
             elif kind == "tools":
-                self._know_tools(name, handle, await self._within(handle.toolbox.remote(), name))
+                self._know_tools(name, handle, await answered(handle.toolbox.remote(), name))
             else:
-                host = await self._within(handle.describe.remote(), name)
-                self._keys |= await self._within(handle.keys.remote(), name)
+                host = await answered(handle.describe.remote(), name)
+                self._keys |= await answered(handle.keys.remote(), name)
                 self._know_host(name, handle, host)
                 self._model_hosts["local" if kind == "local" else "any"] = host
         except (GreenroomError, AssertionError) as exc:
@@ -102,9 +106,12 @@ class ActorPool:
             ray.kill(handle)
 
     async def _adopt_seat(self, name: str, handle: Any) -> None:
-        peer = await self._within(handle.open.remote(self._info), name)
+        peer = await answered(handle.open.remote(self._info), name)
         seat = self._know_seat(handle, peer)
-        residents = await self._within(handle.residents.remote(), name)
+        world = await answered(handle.world.remote(), name)
+        if world.version > self._info.world.version:
+            self._info = self._info.model_copy(update={"world": world})
+        residents = await answered(handle.residents.remote(), name)
         if name not in self._seats:
             return  # It died meanwhile, and whoever is told of deaths was told before it had anything to lose.
         for tenant, journal_id, assignment_no in residents:
@@ -132,7 +139,7 @@ class ActorPool:
         try:
             handle = remote_class(SessionActor, name, memory=SESSION_ACTOR_BYTES).remote(name)
             info = self._info
-            peer = await self._within(handle.open.remote(info), name, handle)
+            peer = await answered(handle.open.remote(info), name, handle)
             seat = self._know_seat(handle, peer)
             if self._info is not info:
                 self._spawn(self._quietly(awaited(handle.surround.remote(self._info.world), name)))
@@ -176,7 +183,7 @@ class ActorPool:
         name = self._launch.name("local" if slot == "local" else "models")
         handle = remote_class(ModelActor, name).remote(name)
         try:
-            host = await self._within(handle.open.remote(self._info, self._keys), name, handle)
+            host = await answered(handle.open.remote(self._info, self._keys), name, handle)
         except Overloaded as exc:
             raise ModelUnavailable(slot, "its host did not start in time") from exc
         self._know_host(name, handle, host)
@@ -191,7 +198,7 @@ class ActorPool:
         name = self._launch.name("tools")
         handle = remote_class(ToolActor, name).remote(name)
         running = self._launch.settings.tool_running
-        toolbox = await self._within(handle.open.remote(self._info, self._launch.tools, running), name, handle)
+        toolbox = await answered(handle.open.remote(self._info, self._launch.tools, running), name, handle)
         return self._know_tools(name, handle, toolbox)
 
     def _know_tools(self, name: str, handle: Any, toolbox: Toolbox) -> Toolbox:
@@ -236,18 +243,6 @@ class ActorPool:
             self._toolbox = None
             await self._quietly(self.toolbox())
             await self.surround(self._info)
-
-    async def _within(self, ref: Any, name: str, handle: Any = None) -> Any:
-        """The value of a call to an actor that may still be starting; one that takes too long is killed."""
-        try:
-            async with asyncio.timeout(START_S):
-                return await awaited(ref, name)
-        except (TimeoutError, GreenroomError) as exc:
-            if handle is not None:
-                ray.kill(handle)
-            if isinstance(exc, GreenroomError):
-                raise
-            raise Overloaded(f"actor {name} did not start in {START_S:g} s", 10.0) from None
 
     async def _once(self, what: str, start: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Start something that several ask for at a time."""

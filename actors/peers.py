@@ -34,8 +34,9 @@ class Toolbox(Frozen):
 
 
 class World(Frozen):
-    """What session actors are told of the runtime; a new one replaces the old."""
+    """What session actors are told of the runtime; a new one, of a higher version, replaces the old."""
 
+    version: int = 0
     default_model: LlmConfig | None = None
     global_policy: PermissionPolicy | None = None
     workspace: str = ""

@@ -52,7 +52,7 @@ class RegistryActor:
         store = await self._pool.open_store()
         self._store = RemoteStore(self._pool.links.to(store))
         term = await self._store.next_term()
-        self._world = World(
+        world = World(
             default_model=launch.model, global_policy=launch.settings.permission_policy, workspace=launch.workspace
         )
         self._info = RuntimeInfo(
@@ -61,12 +61,12 @@ class RegistryActor:
             store=store,
             registry=launch.registry_name,
             term=term,
-            world=self._world,
+            world=world,
             data_plane=launch.settings.data_plane,
         )
         limits = ResidencyLimits(per_seat=launch.settings.sessions_per_actor, idle_s=launch.settings.idle_timeout_s)
         self._residency = Residency(self._store, self._pool, term, limits)
-        await self._pool.open(self._info, self._keys, self._residency)
+        self._info = await self._pool.open(self._info, self._keys, self._residency)
         self._supervisor = Supervisor(self._store, self._residency)
         self._supervisor.start()
         self._listening = asyncio.get_running_loop().create_task(self._listen())
@@ -161,14 +161,14 @@ class RegistryActor:
     async def default_model(self) -> LlmConfig | None:
         """The model of sessions that name none."""
         await self.open()
-        return self._world.default_model
+        return self._info.world.default_model
 
     async def set_default_model(self, model: LlmConfig | None) -> None:
         """Change it, everywhere."""
         await self.open()
-        self._launch = self._launch.model_copy(update={"model": model})
-        self._world = self._world.model_copy(update={"default_model": model})
-        self._info = self._info.model_copy(update={"world": self._world})
+        version = self._info.world.version + 1
+        world = self._info.world.model_copy(update={"default_model": model, "version": version})
+        self._info = self._info.model_copy(update={"world": world})
         await self._pool.surround(self._info)
 
     # --- the runtime -------------------------------------------------------------------------------------------------

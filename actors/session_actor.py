@@ -39,6 +39,7 @@ class SessionActor:
         self._term = info.term
         self._registry = actor_named(info.registry)
         if self._host is None:
+            self._world = info.world
             token = info.token.get_secret_value()
             links = Links(token, data_plane=info.data_plane)
             hosts = ClusterHosts(self._registry, links)
@@ -71,7 +72,12 @@ class SessionActor:
 
     async def surround(self, world: World) -> None:
         """The runtime's world has changed."""
+        self._world = world
         await self._sessions().surround(_surroundings(world))
+
+    async def world(self) -> World:
+        """The runtime's world as this actor was last told of it."""
+        return self._world
 
     async def residents(self) -> list[tuple[str, str, int]]:
         """(tenant, journal_id, assignment_no) of the sessions here, also of those whose activation was under way."""

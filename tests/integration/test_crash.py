@@ -175,6 +175,25 @@ async def test_a_queued_input_of_a_dead_session_is_answered_without_anybody_aski
     assert (await session.wait_turn(second, timeout=BOUND_S)).text == "second"
 
 
+async def test_a_changed_default_model_outlives_the_registry(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId
+) -> None:
+    session = await crashing.create_session(new_id(), permissive)
+    await session.generate("hello", timeout=BOUND_S)
+    await crashing.set_default_llm("scripted/echo")
+    try:
+        await kill_all(crashing.settings.runtime, "registry")
+
+        model = await crashing.get_llm_for_session(session.session_id)
+
+        assert model is not None
+        assert model.name == "scripted/echo"
+        # The echo model says what the other one would do.
+        assert (await session.generate("/say something", timeout=BOUND_S)).text == "/say something"
+    finally:
+        await crashing.set_default_llm(MODEL)
+
+
 async def test_a_warm_session_actor_that_dies_is_replaced(
     crashing: SessionManager, permissive: SessionConfig, new_id: NewId
 ) -> None:
