@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar, cast
 import ray
 import ray.exceptions
 
+from actors.caller import Caller
 from actors.channel import Link
 from actors.errors import GreenroomError, InternalError, TransportLost, from_wire
 from actors.peers import Peer
@@ -28,19 +29,11 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class Caller(Protocol):
-    """A way to call the methods of one remote object."""
-
-    async def call(self, method: str, /, **args: Any) -> Any:
-        """Call a method and return its plain value."""
-        ...
-
-    def stream(self, method: str, /, **args: Any) -> AsyncIterator[Any]:
-        """Call a method that yields plain values."""
-        ...
+class Connection(Caller, Protocol):
+    """A caller that holds something open."""
 
     async def close(self) -> None:
-        """Let the connection go."""
+        """Let it go."""
         ...
 
 
@@ -131,9 +124,9 @@ class Links:
         self._token = token
         self._data_plane = data_plane
         self._node_id = ray.get_runtime_context().get_node_id()
-        self._callers: dict[tuple[str, str], Caller] = {}
+        self._callers: dict[tuple[str, str], Connection] = {}
 
-    def to(self, peer: Peer) -> Caller:
+    def to(self, peer: Peer) -> Connection:
         """How to call a peer."""
         key = (peer.name, peer.address)
         caller = self._callers.get(key)
@@ -141,7 +134,7 @@ class Links:
             caller = self._callers[key] = self._caller(peer)
         return caller
 
-    def _caller(self, peer: Peer) -> Caller:
+    def _caller(self, peer: Peer) -> Connection:
         if not (self._data_plane and peer.address and peer.node_id == self._node_id):
             return RayCaller(peer.name)
 

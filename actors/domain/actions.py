@@ -14,8 +14,6 @@ class ActionKind(StrEnum):
 
     approval = "approval"
     in_doubt = "in_doubt"
-    credential = "credential"
-    workspace_lost = "workspace_lost"
 
 
 class Resolution(StrEnum):
@@ -32,8 +30,6 @@ class Resolution(StrEnum):
 CHOICES: dict[ActionKind, frozenset[Resolution]] = {
     ActionKind.approval: frozenset({Resolution.approve, Resolution.reject}),
     ActionKind.in_doubt: frozenset({Resolution.retry, Resolution.skip, Resolution.answer}),
-    ActionKind.credential: frozenset({Resolution.retry, Resolution.skip}),
-    ActionKind.workspace_lost: frozenset({Resolution.retry, Resolution.skip}),
 }
 """Which resolutions a person may choose, by kind."""
 

@@ -6,28 +6,17 @@ Calls and outcomes travel as their JSON forms; the context of a model call goes 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import TypeAdapter
 
+from actors.caller import Caller
 from actors.domain.calls import Attached, CallKey, EffectCall, ModelCall, ToolCall
 from actors.effect_host.host import EffectHost
 from actors.effect_host.ports import DeltaPage
 
 _CALL: TypeAdapter[ModelCall | ToolCall] = TypeAdapter(EffectCall)
 _PAGES: TypeAdapter[list[DeltaPage]] = TypeAdapter(list[DeltaPage])
-
-
-class Caller(Protocol):
-    """A way to call the methods of one remote object; ``actors.channel.Link`` is one."""
-
-    async def call(self, method: str, /, **args: Any) -> Any:
-        """Call a method and return its plain value."""
-        ...
-
-    def stream(self, method: str, /, **args: Any) -> AsyncIterator[Any]:
-        """Call a method that yields plain values."""
-        ...
 
 
 Handler = Callable[..., Awaitable[Any] | AsyncIterator[Any]]

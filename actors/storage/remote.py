@@ -7,11 +7,12 @@ asking again with the same batch or command id is safe.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
+from actors.caller import Caller
 from actors.domain.actions import Action
 from actors.domain.journal import (
     Acquired,
@@ -40,18 +41,6 @@ T = TypeVar("T")
 
 _RETRY_AFTER_S: Final = 0.2
 """Seconds after a lost connection: the next call connects again at once, a restarted store needs a little."""
-
-
-class Caller(Protocol):
-    """A way to reach the store's handlers; its errors are those of ``actors.errors``."""
-
-    async def call(self, method: str, /, **args: Any) -> Any:
-        """The value that the handler returns."""
-        ...
-
-    def stream(self, method: str, /, **args: Any) -> AsyncIterator[Any]:
-        """The items that the handler yields; closing the iterator ends the handler."""
-        ...
 
 
 class RemoteStore:

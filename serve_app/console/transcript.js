@@ -5,15 +5,11 @@ import { button, details, el, pretty } from "./dom.js";
 const CHOICES = {
   approval: [["approve", "Approve", "primary"], ["reject", "Reject", "danger"]],
   in_doubt: [["retry", "Run it again", ""], ["skip", "Leave it", ""]],
-  credential: [["retry", "Try again", "primary"], ["skip", "Skip", ""]],
-  workspace_lost: [["retry", "Try again", "primary"], ["skip", "Skip", ""]],
 };
 
 const QUESTIONS = {
   approval: (tool) => `May ${tool} run?`,
   in_doubt: (tool) => `${tool} may or may not have run. What now?`,
-  credential: () => "The model's key is missing or was refused.",
-  workspace_lost: () => "The session's workspace is gone.",
 };
 
 const DECIDED = {

@@ -15,6 +15,7 @@ from actors import SessionConfig, SessionManager, Settings, errors
 from actors.cluster_links import actor_names
 from actors.domain.records import TurnCompleted
 from tests.integration.runtimes import MODEL, MakeRuntime, NewId, runtime_name
+from tests.integration.unusable import DAMAGED, UNUSABLE, make_unusable
 from tests.integration.waiting import LONG_S, event_of, until
 
 ROOT = Path(__file__).parents[2]
@@ -129,30 +130,19 @@ async def test_a_store_belongs_to_one_runtime_and_is_free_again_when_it_ends(
     assert (await restored.generate("and now", timeout=LONG_S)).text == "and now"
 
 
-@pytest.mark.parametrize(
-    ("make", "kind"),
-    [("file in the way", errors.StoreNotWritable), ("damaged", errors.StoreCorrupt), ("removed", errors.StoreLost)],
-)
+@pytest.mark.parametrize(("how", "kind"), UNUSABLE)
 async def test_a_store_that_cannot_be_used_leaves_nothing_behind(
-    cluster: None, tmp_path: Path, make: str, kind: type[errors.StoreError]
+    cluster: None, tmp_path: Path, how: str, kind: type[errors.StoreError]
 ) -> None:
     directory = tmp_path / "store"
-    if make == "file in the way":
-        directory.write_text("I am a file")
-    else:
-        directory.mkdir()
-        content = b"this is no database " * 500
-        if make == "damaged":
-            (directory / "greenroom.db").write_bytes(content)
-        else:
-            (directory / "greenroom.store_id").write_text("01ARZ3NDEKTSV4RRFFQ69G5FAV\n")
+    make_unusable(directory, how)
     settings = Settings(runtime=runtime_name(), workspace=str(tmp_path))
     with pytest.raises(kind) as refused:
         await SessionManager.with_persistence(MODEL, directory, settings=settings)
     assert str(directory) in refused.value.message
     await until(lambda: actor_names(f"{settings.runtime}.") == [], what="actors of the refused runtime stayed")
-    if make == "damaged":
-        assert (directory / "greenroom.db").read_bytes() == b"this is no database " * 500
+    if how == "damaged":
+        assert (directory / "greenroom.db").read_bytes() == DAMAGED
 
 
 async def test_settings_that_cannot_work_are_refused_before_anything_starts(cluster: None, tmp_path: Path) -> None:
