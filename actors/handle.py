@@ -27,8 +27,8 @@ from actors.errors import (
 from actors.handle_reads import SessionReads
 from actors.handle_stream import TurnStream
 from actors.model_choice import known_model
+from actors.reading.turns import result_of
 from actors.session.runtime import Runtime
-from actors.turns import result_of
 
 WAIT_SLICE_S = 30.0
 """Longest wait of one call for a turn's end; after that the wait goes on at the store."""

@@ -17,10 +17,10 @@ from actors.domain.records import TURN_ENDS, Record, TurnStarted, TurnSteered, d
 from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionInfo
 from actors.errors import SessionNotFound
 from actors.policy.permissions import decide
-from actors.reader import EventReader, read_records
+from actors.reading.events import EventReader, read_records
+from actors.reading.turns import TurnInfo, turns_of, wait_turn, whole
 from actors.session.runtime import Runtime
 from actors.session.state import State, from_snapshot
-from actors.turns import TurnInfo, turns_of, wait_turn, whole
 
 
 class PendingInput(Frozen):

@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import Any
 
-from actors.cluster_links import Links
+from actors.cluster.links import Links
 from actors.domain.journal import StoredResult
 from actors.effect_host import EffectHost, Executor, HostLimits
 from actors.effect_host.remote import host_handlers

@@ -25,7 +25,8 @@ from actors.llm.executor import ModelExecutor
 from actors.llm.keys import credentials, is_credential, new_credential_id
 from actors.llm.models import known_models
 from actors.local_hosts import LocalHosts
-from actors.residency import Residency, ResidencyLimits
+from actors.residency.residency import Residency, ResidencyLimits
+from actors.residency.supervisor import Supervisor
 from actors.session.ports import Submitted
 from actors.session.runtime import ModelInfo
 from actors.session.surroundings import Surroundings
@@ -33,7 +34,6 @@ from actors.session_host import SessionHost
 from actors.settings import Settings
 from actors.storage.open import open_backend
 from actors.storage.service import StoreService
-from actors.supervision import Supervisor
 from actors.tools.executor import ToolExecutor
 from actors.tools.given import as_tool
 from actors.tools.registry import ToolRegistry

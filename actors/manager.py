@@ -92,7 +92,7 @@ class SessionManager(SessionOperations):
         tenant: str = DEFAULT_TENANT,
     ) -> Self:
         """Start a runtime on any store URL: ``memory:`` or ``sqlite:///path/greenroom.db``."""
-        from actors.cluster import start_runtime
+        from actors.cluster.start import start_runtime
 
         chosen = settings or Settings()
         runtime = await start_runtime(chosen, url, as_model(llm), tuple(tools))
@@ -105,7 +105,7 @@ class SessionManager(SessionOperations):
         Raises:
             RuntimeNotFound: there is none of this name.
         """
-        from actors.cluster import join_runtime
+        from actors.cluster.start import join_runtime
 
         chosen = settings or Settings()
         return cls(await join_runtime(chosen), chosen, tenant)

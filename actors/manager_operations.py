@@ -23,8 +23,8 @@ from actors.handle import SessionHandle
 from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
 from actors.model_choice import as_model, known_model
+from actors.reading.turns import TurnInfo
 from actors.session.runtime import Runtime
-from actors.turns import TurnInfo
 
 T = TypeVar("T")
 

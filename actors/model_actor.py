@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from actors.cluster_links import Links, actor_named, ask_registry
+from actors.cluster.links import Links, actor_named, ask_registry
 from actors.effect_host import HostLimits
 from actors.host_actor import HostActor
 from actors.llm.catalogue import ProviderPool

@@ -14,17 +14,17 @@ from typing import Any
 import ray
 from pydantic import SecretStr
 
-from actors.cluster_launch import Launch
-from actors.cluster_links import until_done
-from actors.cluster_pool import ActorPool
+from actors.cluster.launch import Launch
+from actors.cluster.links import until_done
+from actors.cluster.pool import ActorPool
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
 from actors.errors import GreenroomError
 from actors.llm.keys import is_credential, new_credential_id
 from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox, World
-from actors.residency import Residency, ResidencyLimits
+from actors.residency.residency import Residency, ResidencyLimits
+from actors.residency.supervisor import Supervisor
 from actors.storage.remote import RemoteStore
-from actors.supervision import Supervisor
 
 log = logging.getLogger(__name__)
 

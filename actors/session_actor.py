@@ -10,8 +10,8 @@ import asyncio
 import os
 from typing import Any
 
-from actors.cluster_hosts import ClusterHosts
-from actors.cluster_links import Links, actor_named
+from actors.cluster.hosts import ClusterHosts
+from actors.cluster.links import Links, actor_named
 from actors.domain.commands import COMMAND, Command
 from actors.errors import GreenroomError, SessionNotFound
 from actors.peers import Peer, RuntimeInfo, World

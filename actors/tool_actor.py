@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from actors.cluster_links import Links
+from actors.cluster.links import Links
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import HostLimits
 from actors.host_actor import HostActor

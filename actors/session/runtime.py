@@ -1,7 +1,7 @@
 """The port between the service's operations and whatever keeps sessions alive.
 
 Above are ``SessionManager`` and ``SessionHandle``, which know nothing of Ray or processes; below are ``actors.local``
-(everything in this process) and ``actors.cluster`` (actors of a Ray cluster).
+(everything in this process) and ``actors.cluster.start`` (actors of a Ray cluster).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from actors.domain.messages import Message
 from actors.domain.session import ContextUsage
 from actors.handle_reads import PendingInput
-from actors.turns import TurnInfo
+from actors.reading.turns import TurnInfo
 from serve_app.dependencies import CommandId, Limit, Manager, SessionId, act, answer
 from serve_app.problems import TurnNotFound
 from serve_app.schemas import AddedMessage, Changed, Items

@@ -15,7 +15,7 @@ import pytest
 import ray
 
 from actors import SessionConfig, SessionManager, Settings, errors
-from actors.cluster_links import NAMESPACE, actor_names
+from actors.cluster.links import NAMESPACE, actor_names
 from serve_app.app import create_app
 from serve_app.cli import app as command
 from tests.docs.readme import README, ROOT, Block, blocks, code, rows, section

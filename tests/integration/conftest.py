@@ -16,7 +16,7 @@ import pytest_asyncio
 import ray
 
 from actors import PermissionPolicy, SessionConfig, SessionManager, Settings
-from actors.cluster_links import NAMESPACE, actor_names
+from actors.cluster.links import NAMESPACE, actor_names
 from tests.integration.given_tools import count
 from tests.integration.processes import descendants, none_left
 from tests.integration.runtimes import MODEL, MakeRuntime, NewId, runtime_name

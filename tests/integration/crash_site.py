@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from actors.cluster_links import actor_named, actor_names
+from actors.cluster.links import actor_named, actor_names
 
 BOUND_S = 60.0
 """Longest wait for anything: far beyond what a recovery takes on a loaded machine."""

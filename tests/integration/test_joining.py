@@ -12,7 +12,7 @@ import pytest
 import ray
 
 from actors import SessionConfig, SessionManager, Settings, errors
-from actors.cluster_links import actor_names
+from actors.cluster.links import actor_names
 from actors.domain.records import TurnCompleted
 from tests.integration.runtimes import MODEL, MakeRuntime, NewId, runtime_name
 from tests.integration.unusable import DAMAGED, UNUSABLE, make_unusable

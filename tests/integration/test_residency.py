@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from actors import SessionHandle, SessionManager, errors
-from actors.cluster_links import actor_names
+from actors.cluster.links import actor_names
 from actors.domain.commands import Send
 from actors.domain.ids import new_ulid
 from actors.domain.messages import Message

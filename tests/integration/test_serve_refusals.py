@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from actors import SessionManager, Settings, SyncSessionManager, errors
-from actors.cluster_links import actor_names
+from actors.cluster.links import actor_names
 from serve_app.cli import app
 from tests.integration.runtimes import MODEL, runtime_name
 from tests.integration.unusable import UNUSABLE, make_unusable

@@ -13,10 +13,10 @@ from actors.domain.ids import new_ulid
 from actors.domain.messages import Message
 from actors.domain.session import Activity, SessionState
 from actors.errors import GreenroomError, InternalError, Overloaded, TransportLost
-from actors.residency import MAX_SEATS_LOST, Residency, ResidencyLimits
+from actors.residency.residency import MAX_SEATS_LOST, Residency, ResidencyLimits
+from actors.residency.supervisor import Supervisor
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
-from actors.supervision import Supervisor
 from tests.unit.runtime.parts import TENANT, FakeHosts, FakeSeat, GatedStore, NoSeats, create, failing, gated_store
 
 
@@ -84,7 +84,7 @@ async def test_a_session_that_kills_every_seat_it_is_given_stops_doing_so() -> N
 async def test_a_seat_that_never_starts_does_not_keep_idle_sessions_from_making_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("actors.residency.PATIENCE_S", 0.01)
+    monkeypatch.setattr("actors.residency.residency.PATIENCE_S", 0.01)
 
     class Stuck:
         async def grow(self) -> None:
@@ -101,7 +101,7 @@ async def test_a_seat_that_never_starts_does_not_keep_idle_sessions_from_making_
 
 
 async def test_a_frozen_seat_does_not_keep_other_seats_from_making_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.residency.PATIENCE_S", 0.01)
+    monkeypatch.setattr("actors.residency.residency.PATIENCE_S", 0.01)
 
     async def frozen(journal_id: str, number: int) -> bool:
         return await asyncio.get_running_loop().create_future()
@@ -139,8 +139,8 @@ def disturb(made: Residency, dice: random.Random, tasks: list[asyncio.Task[objec
 async def test_the_load_of_each_seat_is_the_number_of_its_sessions_whatever_happens(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.residency.BREATH_S", 0.0)
-    monkeypatch.setattr("actors.residency.PATIENCE_S", 0.01)
+    monkeypatch.setattr("actors.residency.residency.BREATH_S", 0.0)
+    monkeypatch.setattr("actors.residency.residency.PATIENCE_S", 0.01)
     dice = random.Random(seed)
 
     async def perhaps(journal_id: str, number: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, TypeVar
 
-from actors.cluster_links import Links, ask_registry
+from actors.cluster.links import Links, ask_registry
 from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, ToolCall
 from actors.effect_host.remote import RemoteHost
 from actors.errors import HostGone, TransportLost

@@ -16,7 +16,7 @@ from typing import Any
 from actors.domain.ids import utc_now
 from actors.domain.session import SessionInfo
 from actors.errors import Fenced, GreenroomError, Overloaded, SessionNotFound, StoreUnavailable
-from actors.residency import Residency
+from actors.residency.residency import Residency
 from actors.session.containment import contain
 from actors.session.ports import Store
 from actors.storage.watch import Hint

@@ -12,9 +12,9 @@ from typing import Any
 import ray
 from pydantic import SecretStr
 
-from actors.cluster_launch import HEAD, Launch, remote_class
-from actors.cluster_links import NAMESPACE, actor_named, actor_names, awaited
-from actors.cluster_runtime import ClusterRuntime
+from actors.cluster.launch import HEAD, Launch, remote_class
+from actors.cluster.links import NAMESPACE, actor_named, actor_names, awaited
+from actors.cluster.runtime import ClusterRuntime
 from actors.domain.llm import LlmConfig
 from actors.errors import GreenroomError, RuntimeExists, RuntimeNotFound
 from actors.llm.catalogue import check_provider

@@ -18,9 +18,9 @@ from actors.domain.events import Event, MessageDelta, PersistenceFailed, ToolOut
 from actors.domain.ids import utc_now
 from actors.domain.records import Record, decode_record
 from actors.errors import GreenroomError
-from actors.following import followed
+from actors.reading.following import followed
+from actors.reading.turns import whole
 from actors.session.runtime import Runtime
-from actors.turns import whole
 
 MAX_BUFFERED = 1000
 """Events that wait for a slow reader; the sources are not read on while it is full."""

@@ -15,15 +15,15 @@ from typing import Any
 import ray
 from pydantic import SecretStr
 
-from actors.cluster_alive import Alive
-from actors.cluster_launch import HEAD, SESSION_ACTOR_BYTES, Launch, answered, remote_class
-from actors.cluster_links import Links, actor_named, actor_names, awaited
-from actors.cluster_seat import ActorSeat
+from actors.cluster.alive import Alive
+from actors.cluster.launch import HEAD, SESSION_ACTOR_BYTES, Launch, answered, remote_class
+from actors.cluster.links import Links, actor_named, actor_names, awaited
+from actors.cluster.seat import ActorSeat
 from actors.domain.calls import HostRef
 from actors.errors import GreenroomError, ModelUnavailable, Overloaded
 from actors.model_actor import ModelActor
 from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox
-from actors.residency import Residency
+from actors.residency.residency import Residency
 from actors.session_actor import SessionActor
 from actors.store_actor import StoreActor
 from actors.tool_actor import ToolActor

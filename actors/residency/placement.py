@@ -1,6 +1,6 @@
 """What residency is about: seats, where they come from, and a session's place in one.
 
-Between ``actors.residency``, which decides, and whoever starts and reaches the processes.
+Between ``actors.residency.residency``, which decides, and whoever starts and reaches the processes.
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.cluster_links import awaited
+from actors.cluster.links import awaited
 from actors.peers import Peer
 
 
 class ActorSeat:
-    """One session actor: an ``actors.residency.Seat``."""
+    """One session actor: an ``actors.residency.placement.Seat``."""
 
     def __init__(self, handle: Any, peer: Peer) -> None:
         self.handle = handle

@@ -23,7 +23,7 @@ from actors.errors import (
     TurnPending,
     from_wire,
 )
-from actors.following import followed
+from actors.reading.following import followed
 from actors.session.plan import turn_end
 from actors.session.ports import Store
 from actors.session.state import from_snapshot

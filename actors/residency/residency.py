@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.errors import GreenroomError, InternalError, NotHere, Overloaded, SessionNotFound, TransportLost
-from actors.placement import Placement, Pool, ResidencyLimits, Seat
+from actors.residency.placement import Placement, Pool, ResidencyLimits, Seat
 from actors.session.ports import Store
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ MAX_QUEUE = 10_000
 
 @dataclass(slots=True)
 class Residency:
-    """Assigns sessions to seats. ``freed`` rings when sessions became dormant; ``actors.supervision`` listens."""
+    """Assigns sessions to seats. ``freed`` rings when sessions became dormant; the supervisor listens."""
 
     store: Store
     pool: Pool

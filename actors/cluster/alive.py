@@ -11,7 +11,7 @@ from typing import Any
 import ray
 import ray.exceptions
 
-from actors.cluster_links import awaited
+from actors.cluster.links import awaited
 from actors.errors import GreenroomError
 
 log = logging.getLogger(__name__)

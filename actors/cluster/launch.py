@@ -8,7 +8,7 @@ from typing import Any
 import ray
 from pydantic import ConfigDict, SecretStr
 
-from actors.cluster_links import NAMESPACE, awaited
+from actors.cluster.links import NAMESPACE, awaited
 from actors.domain.base import Frozen
 from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from actors.cluster_hosts import ClusterHosts
-from actors.cluster_links import Links, actor_named, ask_registry
+from actors.cluster.hosts import ClusterHosts
+from actors.cluster.links import Links, actor_named, ask_registry
 from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.commands import Command, Reply
 from actors.domain.llm import LlmConfig

@@ -1,0 +1,1 @@
+"""Who is resident where, and who should be: the registry's mind, without Ray."""
