@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from actors.caller import PatientCaller
 from actors.cluster.hosts import ClusterHosts
 from actors.cluster.links import Links, actor_named, ask_registry
 from actors.domain.calls import CallKey, Delta, HostRef
@@ -27,6 +28,10 @@ from actors.storage.remote import RemoteStore
 RETRY_FIRST_S, RETRY_MAX_S = 0.02, 1.0
 """Bounds of the back-off while a session is being moved."""
 
+STORE_PATIENCE_S = 10.0
+"""How long a driver's question to the store is repeated when its connection breaks: Ray starts a dead store actor again
+in one or two seconds. Every method may be asked twice, by the ids of commands and batches."""
+
 GIVE_UP_S = 60.0
 """How long a command is carried after a session, or its registry, that cannot be reached."""
 
@@ -40,7 +45,7 @@ class ClusterRuntime:
         self._end = end
         self._links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
         self._hosts = ClusterHosts(registry, self._links)
-        self._store = RemoteStore(self._links.to(info.store))
+        self._store = RemoteStore(PatientCaller(self._links.to(info.store), STORE_PATIENCE_S, impatient=("health",)))
         self._places: dict[str, tuple[Peer, int]] = {}
 
     @property

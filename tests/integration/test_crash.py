@@ -70,6 +70,20 @@ async def test_a_turn_survives_the_death_of_any_actor_beside_its_tool(
     assert (await session.generate("after", timeout=BOUND_S)).text == "after"
 
 
+async def test_a_driver_does_not_notice_the_death_of_the_store(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId
+) -> None:
+    doomed = await crashing.create_session(new_id(), permissive)
+    await kill_all(crashing.settings.runtime, "store")
+
+    created = await crashing.create_session(new_id(), permissive)
+    assert await crashing.destroy_session(doomed.session_id)
+
+    await kill_all(crashing.settings.runtime, "store")
+    assert (await created.info()).session_id == created.session_id
+    assert (await created.generate("hello", timeout=BOUND_S)).text == "hello"
+
+
 async def test_a_tool_that_ends_while_its_session_is_dead_is_not_run_again(
     crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path
 ) -> None:
