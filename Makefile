@@ -11,25 +11,39 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# Each group is a pytest process of its own ("+" joins directories): one process can hold only one Ray.
-TEST_GROUPS := tests/unit+tests/http tests/local tests/integration tests/service tests/docs tests/cluster tests/browser tests/chaos
+# Two lanes run side by side. Each group is a pytest process of its own ("+" joins directories): one process can hold only
+# one Ray, and only one Ray runs at a time.
+LANES := without-ray with-ray
+without-ray := tests/unit+tests/http tests/local tests/browser
+with-ray := tests/integration tests/service tests/docs tests/cluster tests/chaos
 
 .DELETE_ON_ERROR:
-.PHONY: run test lint bench clean
+.PHONY: run test test-lane $(addprefix test-,$(LANES)) lint bench clean
 
 run: $(VENV)/.run
 	$(BIN)/greenroom serve $(ARGS)
 
 test: $(VENV)/.dev
+ifdef TESTS
+	@$(MAKE) --no-print-directory test-lane GROUPS="$(TESTS)"
+else
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=line $(addprefix test-,$(LANES))
+endif
+
+$(addprefix test-,$(LANES)): test-%: $(VENV)/.dev
+	@$(MAKE) --no-print-directory test-lane GROUPS="$($*)"
+
+test-lane:
 	@failed=""; ran=""; \
-	for group in $(or $(TESTS),$(TEST_GROUPS)); do \
+	for group in $(GROUPS); do \
 	    paths=""; \
 	    for path in $$(echo "$$group" | tr '+' ' '); do \
 	        if [ -n "$$(find "$${path%%::*}" -name 'test_*.py' 2>/dev/null | head -n 1)" ]; then paths="$$paths $$path"; fi; \
 	    done; \
 	    if [ -z "$$paths" ]; then continue; fi; \
-	    echo "==> pytest$$paths"; \
-	    code=0; $(BIN)/python -m pytest $$paths $(PYTEST_ARGS) || code=$$?; \
+	    log=$$(mktemp); code=0; \
+	    $(BIN)/python -m pytest $$paths $(PYTEST_ARGS) >"$$log" 2>&1 || code=$$?; \
+	    echo "==> pytest$$paths"; cat "$$log"; rm -f "$$log"; \
 	    case $$code in 0) ran="$$ran$$paths";; 5) ;; *) failed="$$failed$$paths";; esac; \
 	done; \
 	if [ -n "$$failed" ]; then echo "make test: failures in$$failed" >&2; exit 1; fi; \
