@@ -61,5 +61,8 @@ def translated(location: str) -> Generator[None]:
         yield
     except DBAPIError as error:
         raise _meaning(error, location) from error
+    except sqlite3.Error as error:
+        # Of a prepared statement, which the driver carries out by itself.
+        raise sqlite_failure(error, location) from error
     except PoolTimeout as error:
         raise StoreUnavailable("all of its connections are in use") from error

@@ -26,7 +26,7 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
-from actors.errors import CommandConflict, Fenced, InvalidConfig, SessionNotFound, StoreUnavailable
+from actors.errors import CommandConflict, InvalidConfig, StoreUnavailable
 from actors.storage import sql_append
 from actors.storage.migrations import establish
 from actors.storage.moments import micros
@@ -38,7 +38,6 @@ from actors.storage.schema import (
     COMMANDS,
     META,
     OUTBOX,
-    RESULTS,
     SESSIONS,
     SNAPSHOTS,
 )
@@ -140,21 +139,8 @@ class SqlBackend(SqlReads):
 
     def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
         """See ``Backend.acquire``."""
-        mine = of_journal(SESSIONS, tenant, journal_id)
         with self._write() as connection:
-            store_term = connection.execute(select(META.c.term)).scalar_one()
-            query = select(_S.session_id, _S.epoch, _S.head_seq, _S.term, _S.assignment_no).where(mine)
-            found = connection.execute(query).one_or_none()
-            if found is None:
-                raise SessionNotFound(journal_id)
-            if term < store_term:
-                raise Fenced(journal_id, term, store_term)
-            if (term, assignment_no) < (found.term, found.assignment_no):
-                raise Fenced(journal_id, assignment_no, found.assignment_no)
-            epoch = found.epoch + 1
-            changed = update(SESSIONS).where(mine).values(epoch=epoch, term=term, assignment_no=assignment_no)
-            connection.execute(changed)
-        return Acquired(epoch, found.head_seq)
+            return sql_append.acquire(connection, tenant, journal_id, term, assignment_no)
 
     def append(self, parts: Sequence[AppendPart]) -> list[Appended | Refused]:
         """See ``Backend.append``."""
@@ -179,11 +165,9 @@ class SqlBackend(SqlReads):
 
     def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
         """See ``Backend.put_result``."""
-        values = {"call_id": result.call_id, "attempt": result.attempt, "outcome": result.outcome}
         with self._write() as connection:
             if session_row(connection, tenant, journal_id) is not None:
-                rows = [{"tenant": tenant, "journal_id": journal_id, **values}]
-                sql_append.upsert(connection, RESULTS, rows, replace=False)
+                sql_append.keep_result(connection, tenant, journal_id, result)
 
     def delivered(self, tenant: str, journal_id: str, seqs: Sequence[int]) -> None:
         """See ``Backend.delivered``."""

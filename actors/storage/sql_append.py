@@ -1,19 +1,21 @@
-"""Appends over SQL: one look at all journals concerned, a decision for each part, one insert per table for all parts.
+"""Epochs and appends over SQL: a look at the journals concerned, a decision for each part, one insert per table.
 
 Above is ``sql``, which gives a connection whose transaction holds the write lock, so that nothing changes between the
-look and the inserts; below are ``rules`` (who decides) and ``rows`` (columns).
+look and the inserts; below are ``rules`` (who decides), ``rows`` (columns) and ``prepared`` (statements).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from sqlalchemy import Connection, Table, bindparam, insert, or_, select, update
+from sqlalchemy import ClauseElement, Connection, Table, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from actors.domain.journal import Appended, AppendPart, NewSession, Refused
+from actors.domain.journal import Acquired, Appended, AppendPart, NewSession, Refused, StoredResult
+from actors.errors import Fenced, SessionNotFound
+from actors.storage.prepared import Prepared
 from actors.storage.rows import (
     PROJECTION,
     Values,
@@ -24,14 +26,7 @@ from actors.storage.rows import (
     session_values,
 )
 from actors.storage.rules import Head, claims, judge, names, session_key
-from actors.storage.schema import ACTIONS, BLOB_REFS, BLOBS, CLAIMED, OUTBOX, RECORDS, SESSIONS
-
-_CHUNK: Final = 500
-"""Values in one list of a query: SQLite takes 32,766 parameters, and short lists keep statements in the caches."""
-
-_PAIRS: Final = 16
-"""Claims looked up at a time. Two lists are looked up crosswise, 256 probes of the index; a list of pairs would be one
-probe each in PostgreSQL, but SQLite reads every claim of the tenant for it."""
+from actors.storage.schema import ACTIONS, BLOB_REFS, BLOBS, CLAIMED, META, OUTBOX, RECORDS, RESULTS, SESSIONS
 
 Key = tuple[str, str]
 """Tenant and journal id."""
@@ -39,64 +34,112 @@ Key = tuple[str, str]
 _S: Final = SESSIONS.c
 _R: Final = RECORDS.c
 
-_HEADS: Final = select(_S.journal_id, _S.epoch, _S.head_seq, _S.batch_id, _S.batch_from).where(
-    _S.tenant == bindparam("of_tenant"), _S.journal_id.in_(bindparam("journals", expanding=True))
+
+def _always(statement: ClauseElement) -> Prepared:
+    return Prepared(lambda _: statement)
+
+
+def _insert(table: Table) -> Prepared:
+    return _always(insert(table).values({column.name: bindparam(column.name) for column in table.c}))
+
+
+def _upsert(table: Table, *, replace: bool) -> Prepared:
+    """Insert a row; where the primary key exists, replace the other columns or leave the row alone."""
+
+    def build(dialect: str) -> ClauseElement:
+        make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+        statement = make(table).values({column.name: bindparam(column.name) for column in table.c})
+        key = list(table.primary_key)
+        if not replace:
+            return statement.on_conflict_do_nothing(index_elements=key)
+        others = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+        return statement.on_conflict_do_update(index_elements=key, set_=others)
+
+    return Prepared(build)
+
+
+_HEAD: Final = _always(
+    select(_S.epoch, _S.head_seq, _S.batch_id, _S.batch_from).where(
+        _S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal")
+    )
 )
-_CLAIMED: Final = select(_R.journal_id, _R.cause).where(
-    _R.tenant == bindparam("of_tenant"),
-    _R.journal_id.in_(bindparam("journals", expanding=True)),
-    _R.cause.in_(bindparam("causes", expanding=True)),
-    CLAIMED,
+_IS_CLAIMED: Final = _always(
+    select(_R.seq).where(
+        _R.tenant == bindparam("of_tenant"),
+        _R.journal_id == bindparam("of_journal"),
+        _R.cause == bindparam("of_cause"),
+        CLAIMED,
+    )
 )
-_TAKEN: Final = select(_S.session_id, _S.journal_id).where(
-    _S.tenant == bindparam("of_tenant"),
-    or_(
-        _S.session_key.in_(bindparam("keys", expanding=True)),
-        _S.journal_id.in_(bindparam("journals", expanding=True)),
-    ),
+_TAKEN: Final = _always(
+    select(_S.session_id, _S.journal_id).where(
+        _S.tenant == bindparam("of_tenant"),
+        or_(_S.session_key == bindparam("key"), _S.journal_id == bindparam("of_journal")),
+    )
 )
-_PROJECT: Final = (
+_PROJECT: Final = _always(
     update(SESSIONS)
     .where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
     .values({name: bindparam(name) for name in (*PROJECTION, "head_seq", "batch_id", "batch_from")})
 )
-_INSERT_SESSION: Final = insert(SESSIONS)
-_INSERT_RECORD: Final = insert(RECORDS)
-_INSERT_OUTBOX: Final = insert(OUTBOX)
-
-
-def upsert(connection: Connection, table: Table, rows: Sequence[Values], *, replace: bool) -> None:
-    """Insert rows; where the primary key exists, replace the other columns or leave the row alone."""
-    if not rows:
-        return
-    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = make(table)
-    if replace:
-        others = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-        statement = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=others)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=list(table.primary_key))
-    connection.execute(statement, rows)
+_TERM: Final = _always(select(META.c.term))
+_FENCE: Final = _always(
+    select(_S.epoch, _S.head_seq, _S.term, _S.assignment_no).where(
+        _S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal")
+    )
+)
+_TAKE_EPOCH: Final = _always(
+    update(SESSIONS)
+    .where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
+    .values({name: bindparam(name) for name in ("epoch", "term", "assignment_no")})
+)
+_INSERT_SESSION: Final = _insert(SESSIONS)
+_INSERT_RECORD: Final = _insert(RECORDS)
+_INSERT_OUTBOX: Final = _insert(OUTBOX)
+_UPSERT_ACTION: Final = _upsert(ACTIONS, replace=True)
+_KEEP_BLOB: Final = _upsert(BLOBS, replace=False)
+_KEEP_REF: Final = _upsert(BLOB_REFS, replace=False)
+_KEEP_RESULT: Final = _upsert(RESULTS, replace=False)
 
 
 def taken_names(connection: Connection, tenant: str, sessions: Iterable[NewSession]) -> set[str]:
     """The names in use among those that new sessions want."""
     taken: set[str] = set()
-    for chunk in _chunks([(session_key(new.row.session_id), new.row.journal_id) for new in sessions]):
-        keys, journals = zip(*chunk, strict=True)
-        wanted = {"of_tenant": tenant, "keys": keys, "journals": journals}
-        for session_id, journal_id in connection.execute(_TAKEN, wanted):
+    for new in sessions:
+        wanted = {"of_tenant": tenant, "key": session_key(new.row.session_id), "of_journal": new.row.journal_id}
+        for session_id, journal_id in _TAKEN.rows(connection, wanted):
             taken |= names(session_id, journal_id)
     return taken
 
 
 def insert_sessions(connection: Connection, sessions: Sequence[NewSession]) -> None:
     """Write new sessions with their first records."""
-    if not sessions:
-        return
-    connection.execute(_INSERT_SESSION, [session_values(new.row, _first_head(new)) for new in sessions])
+    _INSERT_SESSION.run(connection, [session_values(new.row, _first_head(new)) for new in sessions])
     records = [record_values(new.row.tenant, new.row.journal_id, new.first) for new in sessions]
-    connection.execute(_INSERT_RECORD, records)
+    _INSERT_RECORD.run(connection, records)
+
+
+def keep_result(connection: Connection, tenant: str, journal_id: str, result: StoredResult) -> None:
+    """Write an outcome; the first one stays."""
+    values = {"call_id": result.call_id, "attempt": result.attempt, "outcome": result.outcome}
+    _KEEP_RESULT.run(connection, [{"tenant": tenant, "journal_id": journal_id, **values}])
+
+
+def acquire(connection: Connection, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
+    """See ``Backend.acquire``."""
+    mine = {"of_tenant": tenant, "of_journal": journal_id}
+    ((store_term,),) = _TERM.rows(connection, {})
+    found = _FENCE.rows(connection, mine)
+    if not found:
+        raise SessionNotFound(journal_id)
+    epoch, head_seq, last_term, last_no = found[0]
+    if term < store_term:
+        raise Fenced(journal_id, term, store_term)
+    if (term, assignment_no) < (last_term, last_no):
+        raise Fenced(journal_id, assignment_no, last_no)
+    taken = {"epoch": epoch + 1, "term": term, "assignment_no": assignment_no}
+    _TAKE_EPOCH.run(connection, [mine | taken])
+    return Acquired(epoch + 1, head_seq)
 
 
 def append(connection: Connection, parts: Sequence[AppendPart]) -> list[Appended | Refused]:
@@ -121,11 +164,8 @@ class _Seen:
         self._heads: dict[Key, Head] = {}
         self._used: defaultdict[Key, set[str]] = defaultdict(set)
         self._taken: defaultdict[str, set[str]] = defaultdict(set)
-        by_tenant: defaultdict[str, list[AppendPart]] = defaultdict(list)
         for part in parts:
-            by_tenant[part.tenant].append(part)
-        for tenant, own in by_tenant.items():
-            self._read(connection, tenant, own)
+            self._look(connection, part)
 
     def judge(self, part: AppendPart) -> Appended | Refused | None:
         key = (part.tenant, part.journal_id)
@@ -140,42 +180,31 @@ class _Seen:
             self._taken[part.tenant] |= names(new.row.session_id, new.row.journal_id)
         return self._heads[key].seq
 
-    def _read(self, connection: Connection, tenant: str, parts: Sequence[AppendPart]) -> None:
-        for journals in _chunks(list({part.journal_id for part in parts})):
-            for row in connection.execute(_HEADS, {"of_tenant": tenant, "journals": journals}):
-                journal_id, epoch, seq, batch_id, batch_from = row
-                self._heads[tenant, journal_id] = Head(epoch, seq, batch_id, batch_from)
-        claimed = [(part.journal_id, claim) for part in parts for claim in claims(part)]
-        for chunk in _chunks(claimed, _PAIRS):
-            journals, causes = zip(*chunk, strict=True)
-            wanted = {"of_tenant": tenant, "journals": journals, "causes": causes}
-            for journal_id, cause in connection.execute(_CLAIMED, wanted):
-                self._used[tenant, journal_id].add(cause)
-        self._taken[tenant] = taken_names(connection, tenant, [new for part in parts for new in part.creations])
+    def _look(self, connection: Connection, part: AppendPart) -> None:
+        key = (part.tenant, part.journal_id)
+        mine = {"of_tenant": part.tenant, "of_journal": part.journal_id}
+        if key not in self._heads:
+            for row in _HEAD.rows(connection, mine):
+                self._heads[key] = Head(*row)
+        claimed = (claim for claim in claims(part) if _IS_CLAIMED.rows(connection, mine | {"of_cause": claim}))
+        self._used[key].update(claimed)
+        self._taken[part.tenant] |= taken_names(connection, part.tenant, part.creations)
 
 
 def _first_head(new: NewSession) -> Head:
     return Head(new.row.epoch, new.first.seq)
 
 
-def _chunks(values: Sequence[Any], size: int = _CHUNK) -> Iterator[Sequence[Any]]:
-    return (values[start : start + size] for start in range(0, len(values), size))
-
-
 def _write(connection: Connection, parts: Sequence[AppendPart]) -> None:
-    if not parts:
-        return
     # Births first: a part of a child may stand behind its birth in the same batch.
     insert_sessions(connection, [new for part in parts for new in part.creations])
     records = [record_values(part.tenant, part.journal_id, record) for part in parts for record in part.records]
-    if records:
-        connection.execute(_INSERT_RECORD, records)
-    connection.execute(_PROJECT, [_projected(part) for part in parts])
+    _INSERT_RECORD.run(connection, records)
+    _PROJECT.run(connection, [_projected(part) for part in parts])
     outbox = [outbox_values(part.tenant, part.journal_id, row) for part in parts for row in part.outbox]
-    if outbox:
-        connection.execute(_INSERT_OUTBOX, outbox)
+    _INSERT_OUTBOX.run(connection, outbox)
     actions = [action_values(part.tenant, part.journal_id, action) for part in parts for action in part.actions]
-    upsert(connection, ACTIONS, actions, replace=True)
+    _UPSERT_ACTION.run(connection, actions)
     _write_blobs(connection, parts)
 
 
@@ -193,5 +222,5 @@ def _write_blobs(connection: Connection, parts: Sequence[AppendPart]) -> None:
     blobs = [(part, digest, body) for part in parts for digest, body in part.blobs.items()]
     rows = [{"tenant": part.tenant, "digest": digest, "body": body} for part, digest, body in blobs]
     refs = [{"tenant": part.tenant, "digest": digest, "journal_id": part.journal_id} for part, digest, _ in blobs]
-    upsert(connection, BLOBS, rows, replace=False)
-    upsert(connection, BLOB_REFS, refs, replace=False)
+    _KEEP_BLOB.run(connection, rows)
+    _KEEP_REF.run(connection, refs)

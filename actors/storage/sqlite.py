@@ -164,6 +164,8 @@ class SqliteFiles:
         """An engine whose transactions write only when they say so, and then hold the write lock from the start."""
         engine = create_engine(
             URL.create("sqlite", database=str(self.path)),
+            # Prepared statements hand their parameters to the driver by name.
+            paramstyle="named",
             pool_size=_POOL_SIZE,
             max_overflow=0,
             # Parameters are people's messages; they have no place in a traceback.
@@ -260,4 +262,5 @@ def _configure(connection: Any, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     if connection.get_execution_options().get(WRITE):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # By the driver itself: this is part of every append.
+        connection.connection.cursor().execute("BEGIN IMMEDIATE")
