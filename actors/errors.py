@@ -474,7 +474,7 @@ class StoreUnavailable(StoreError):
 
     @property
     def message(self) -> str:
-        return f"The store cannot take writes now: {self.detail}. Nothing was lost; try again."
+        return f"The store cannot take writes now: {self.detail}. Nothing was acknowledged; try again with the same id."
 
     @property
     def retry_after_s(self) -> float | None:

@@ -6,18 +6,21 @@ It is pinned to the node that has the database's files. Sessions, readers and th
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from typing import Any
 
 import ray
 from pydantic import SecretStr
 
-from actors.errors import InternalError
+from actors.errors import InternalError, StoreError
 from actors.peers import Peer
 from actors.served import Served
 from actors.storage.handlers import store_handlers
 from actors.storage.open import open_backend
 from actors.storage.service import StoreService
+
+log = logging.getLogger(__name__)
 
 
 class StoreActor:
@@ -38,7 +41,7 @@ class StoreActor:
         self._served: Served | None = None
         self._opening: asyncio.Task[Peer] | None = None
         if ray.get_runtime_context().was_current_actor_reconstructed:
-            self._opening = asyncio.get_event_loop().create_task(self._open())
+            self._opening = asyncio.get_event_loop().create_task(self._reopen())
 
     async def open(self) -> Peer:
         """Open the database and serve it.
@@ -49,6 +52,15 @@ class StoreActor:
         if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
             self._opening = asyncio.get_running_loop().create_task(self._open())
         return await asyncio.shield(self._opening)
+
+    async def _reopen(self) -> Peer:
+        """Nobody may ever ask again, and what stands in the way (a full disk, say) may pass."""
+        while True:
+            try:
+                return await self._open()
+            except StoreError as error:
+                log.warning("the store is opened again in a second: %s", error)
+            await asyncio.sleep(1.0)
 
     async def _open(self) -> Peer:
         service = StoreService(await asyncio.to_thread(open_backend, self._url))

@@ -43,7 +43,10 @@ class ToolOutputDelta(Frozen):
 
 
 class PersistenceFailed(Frozen):
-    """The store cannot be reached now. What the session does is kept back until it can, and then shown."""
+    """The store cannot be reached, or cannot write the session's records.
+
+    What the session does is kept back until it can, and then shown.
+    """
 
     type: Literal["session.persistence_failed"] = "session.persistence_failed"
     session_id: str

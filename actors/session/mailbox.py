@@ -24,6 +24,7 @@ class Mailbox:
     """The commands of one resident session.
 
     Args:
+        down: Whether the store does not take writes now, so that only what is known already can be answered.
         post: Hands a command to the driver.
         spawn: Starts a task that no caller's cancellation reaches.
     """
@@ -34,12 +35,14 @@ class Mailbox:
         tenant: str,
         journal_id: str,
         *,
+        down: Callable[[], bool],
         post: Callable[[c.Command], None],
         spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
     ) -> None:
         self._store = store
         self._tenant = tenant
         self._journal_id = journal_id
+        self._down = down
         self._post = post
         self._spawn = spawn
         self._replies: dict[str, tuple[str, asyncio.Future[c.Reply]]] = {}
@@ -50,11 +53,8 @@ class Mailbox:
         """Whether somebody waits for an outcome."""
         return any(not future.done() for _, future in self._replies.values())
 
-    async def give(self, command: c.Command, *, down: bool) -> c.Reply:
+    async def give(self, command: c.Command) -> c.Reply:
         """The outcome of a command, which is carried out unless it was before.
-
-        Args:
-            down: The store does not take writes now, so only what is known already can be answered.
 
         Raises:
             CommandConflict: its id was used with other arguments.
@@ -68,8 +68,8 @@ class Mailbox:
             return await asyncio.shield(future)
         if self._closed is not None:
             raise self._closed
-        if down:
-            raise StoreUnavailable("an earlier write is still being tried")
+        if self._down():
+            raise _not_now()
         future = asyncio.get_running_loop().create_future()
         future.add_done_callback(_retrieve)
         self._remember(command, future)
@@ -88,7 +88,11 @@ class Mailbox:
             del self._replies[oldest]
 
     async def _post_unless_old(self, command: c.Command) -> None:
-        if not await self.answer_old(command):
+        if await self.answer_old(command):
+            return
+        if self._down():
+            self.reply(command, _not_now())
+        else:
             self._post(command)
 
     async def answer_old(self, command: c.Command) -> bool:
@@ -133,6 +137,10 @@ class Mailbox:
         for _, future in self._replies.values():
             if not future.done():
                 future.set_exception(reason)
+
+
+def _not_now() -> StoreUnavailable:
+    return StoreUnavailable("an earlier write is still being tried")
 
 
 def _retrieve(future: asyncio.Future[Any]) -> None:

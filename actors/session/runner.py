@@ -34,13 +34,13 @@ from actors.errors import (
 from actors.session.calls import CallKeeper
 from actors.session.committer import Committer
 from actors.session.effects import model_of
+from actors.session.inbox import Inbox
 from actors.session.mailbox import Mailbox
 from actors.session.model_host import find_model_host
 from actors.session.plan import (
     CommandGiven,
     Happening,
     Plan,
-    TimersDue,
     WorldChanged,
     plan,
 )
@@ -75,15 +75,19 @@ class SessionRunner:
         self._epoch = epoch
         self._around = around or Surroundings()
         self._clock = clock
-        self._inbox: list[Happening] = []
-        self._bell = asyncio.Event()
+        self._inbox = Inbox(clock)
         self._turns = TurnWaiters()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._finding_host = False
         self._advancing = False
         self._committer = Committer(store, epoch, snapshot_seq, slow=self._tell_unavailable)
         self._mailbox = Mailbox(
-            store, state.tenant, state.journal_id, post=lambda given: self.post(CommandGiven(given)), spawn=self._spawn
+            store,
+            state.tenant,
+            state.journal_id,
+            down=lambda: self._committer.down,
+            post=lambda given: self.post(CommandGiven(given)),
+            spawn=self._spawn,
         )
         self._calls = CallKeeper(store, hosts, post=self.post, stop=self._finish, spawn=self._spawn, renew=self._renew)
         self._driver: asyncio.Task[None] | None = None
@@ -99,8 +103,7 @@ class SessionRunner:
 
     def post(self, happening: Happening) -> None:
         """Tell the session's task that something happened."""
-        self._inbox.append(happening)
-        self._bell.set()
+        self._inbox.put(happening)
 
     async def submit(self, command: c.Command, *, wait_s: float = 0.0, until_action: bool = False) -> Submitted:
         """Give a command; for inputs wait up to ``wait_s`` seconds for the end of their turn.
@@ -110,7 +113,7 @@ class SessionRunner:
             StoreUnavailable: it is not known to be durable; sending it again with its id is safe.
             NotHere: the session moved before the command was durable.
         """
-        reply = await self._mailbox.give(command, down=self._committer.down)
+        reply = await self._mailbox.give(command)
         if not isinstance(command, c.Send) or wait_s <= 0:
             return Submitted(reply)
         if until_action and self.state.activity is Activity.requires_action:
@@ -158,7 +161,7 @@ class SessionRunner:
     async def _drive(self) -> None:
         try:
             while not self.stopped.done():
-                happenings = await self._collect()
+                happenings = await self._inbox.collect(self.state.wake_at)
                 self._advancing = True
                 await self._advance(happenings)
                 self._advancing = False
@@ -169,22 +172,6 @@ class SessionRunner:
         except Exception as exc:
             log.exception("session %s failed in its own code", self.state.session_id)
             self._finish(InternalError(type(exc).__name__))
-
-    async def _collect(self) -> list[Happening]:
-        """Everything that has happened, once something has, or a timer is over."""
-        while not self._inbox:
-            self._bell.clear()
-            wake_at = self.state.wake_at
-            delay = (wake_at - self._clock()).total_seconds() if wake_at else None
-            if delay is not None and delay <= 0:
-                return [TimersDue()]
-            try:
-                async with asyncio.timeout(delay):
-                    await self._bell.wait()
-            except TimeoutError:
-                continue
-        happenings, self._inbox = self._inbox, []
-        return happenings
 
     async def _advance(self, happenings: list[Happening]) -> None:
         made = plan(self.state, happenings, self._around, now=self._clock(), epoch=self._epoch)
@@ -198,8 +185,7 @@ class SessionRunner:
                 await self._committer.commit(made)
             except (CommandConflict, SessionExists) as refused:
                 await self._calls.abandon(early)
-                self._inbox[:0] = await self._without(happenings, refused)
-                self._bell.set()
+                self._inbox.put_back(await self._without(happenings, refused))
                 return
             except GreenroomError:
                 await self._calls.abandon(early)
@@ -269,8 +255,8 @@ class SessionRunner:
         self._around = replace(self._around, tools=tools, model_host=None, model_error=None)
 
     def _tell_unavailable(self, made: Plan) -> None:
-        """The append goes on, but nobody waits for it any more: giving the command again is safe."""
-        for command, _ in made.replies:
+        """The append goes on, but nobody waits for it any more, and what came after it is not begun."""
+        for command in (*(command for command, _ in made.replies), *self._inbox.take_commands()):
             self._mailbox.reply(command, StoreUnavailable("it did not answer in time"))
 
     def _finish(self, reason: GreenroomError | None) -> None:
@@ -285,7 +271,7 @@ class SessionRunner:
         self._mailbox.close(told)
         self._turns.close()
         self._calls.stop()
-        self._bell.set()
+        self._inbox.ring()
         if self._driver is not None and self._driver is not asyncio.current_task():
             self._driver.cancel()
 

@@ -22,6 +22,7 @@ _PASSING: Final = {
     sqlite3.SQLITE_PERM: "its file is read-only",
     sqlite3.SQLITE_NOMEM: "there is no memory left",
     sqlite3.SQLITE_INTERRUPT: "it was interrupted",
+    sqlite3.SQLITE_PROTOCOL: "another program holds its lock",
 }
 """Primary result codes of failures that heal. Source: sqlite.org/rescode.html."""
 
@@ -29,6 +30,9 @@ _DAMAGED: Final = {
     sqlite3.SQLITE_CORRUPT: "its pages contradict each other",
     sqlite3.SQLITE_NOTADB: "it is not a SQLite database",
 }
+
+_STALE: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
+"""Failures that a connection may keep when their cause is gone: one that was opened on a read-only file stays so."""
 
 _MOVED: Final = sqlite3.SQLITE_READONLY_DBMOVED
 
@@ -44,6 +48,12 @@ def sqlite_failure(error: BaseException, location: str) -> GreenroomError:
     if primary in _DAMAGED:
         return StoreCorrupt(location, _DAMAGED[primary])
     return InternalError(type(error).__name__)
+
+
+def is_stale(error: BaseException) -> bool:
+    """Whether the connections of a store in which this was raised have to be replaced to heal."""
+    raised = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(raised, "sqlite_errorcode", 0) & 0xFF in _STALE
 
 
 def _meaning(error: DBAPIError, location: str) -> GreenroomError:

@@ -48,7 +48,7 @@ class StoreService(StoreReads):
         """Open the backend and begin to serve; raises what ``Backend.open`` raises."""
         identity = await self._readers.run(self._backend.open)
         if self._writer is None:
-            self._writer = Writer(self._backend, self._committed, self._max_queued)
+            self._writer = Writer(self._backend, self._committed, self._not_committed, self._max_queued)
             self._open = True
         return identity
 
@@ -77,6 +77,10 @@ class StoreService(StoreReads):
             self._watchers.committed((part.tenant, part.journal_id), part.records)
             self._hints.committed(part.row, outbox=bool(part.outbox))
             self._born(part.creations)
+
+    def _not_committed(self, parts: Sequence[AppendPart], error: StoreUnavailable) -> None:
+        for part in parts:
+            self._watchers.failed((part.tenant, part.journal_id), error)
 
     def _born(self, sessions: Sequence[NewSession]) -> None:
         for new in sessions:
@@ -125,7 +129,11 @@ class StoreService(StoreReads):
 
     async def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
         """See ``Backend.acquire``."""
-        return await self._write().call(lambda: self._backend.acquire(tenant, journal_id, term, assignment_no))
+        try:
+            return await self._write().call(lambda: self._backend.acquire(tenant, journal_id, term, assignment_no))
+        except StoreUnavailable as error:
+            self._watchers.failed((tenant, journal_id), error)
+            raise
 
     async def put_snapshot(self, tenant: str, journal_id: str, snapshot: Snapshot) -> bool:
         """See ``Backend.put_snapshot``."""

@@ -188,9 +188,10 @@ class StoreReads:
 
         Raises:
             SessionNotFound: No such journal, or destroyed.
+            StoreUnavailable: A record of the journal could not be written; follow again from the last one that came.
             Overloaded: Too many follow.
         """
-        with self._watchers.subscribed((tenant, journal_id)) as news:
+        with self._watchers.subscribed((tenant, journal_id), outages=True) as news:
             while True:
                 page = await self.records(tenant, journal_id, after=after, limit=_FOLLOW_PAGE)
                 live = is_last(page, _FOLLOW_PAGE)

@@ -17,7 +17,7 @@ from actors.domain.actions import Action
 from actors.domain.journal import Filter, FirstOutcome, OutboxRow, Snapshot, StoredRecord, StoredResult
 from actors.domain.session import SessionInfo, SessionState
 from actors.errors import SessionNotFound, StoreCorrupt, StoreUnavailable
-from actors.storage.failures import translated
+from actors.storage.failures import is_stale, translated
 from actors.storage.moments import maybe_moment, micros
 from actors.storage.rows import RECORD_COLUMNS, info_of, record_of
 from actors.storage.rules import PAGE_BYTES, cursor, read_cursor, session_key
@@ -97,11 +97,22 @@ class SqlReads:
         if self._engine is None:
             raise StoreUnavailable("it is not open")
         try:
-            with translated(self._location), self._engine.connect() as connection:
+            with translated(self._location), self._connected(self._engine) as connection:
                 yield connection
         except (ValidationError, OverflowError):
             # Without its cause, whose text quotes the row.
             raise StoreCorrupt(self._location, "a row does not have the form that was written") from None
+
+    @contextmanager
+    def _connected(self, engine: Engine) -> Generator[Connection]:
+        with engine.connect() as connection:
+            try:
+                yield connection
+            except Exception as error:
+                if is_stale(error):
+                    connection.invalidate()
+                    engine.dispose()
+                raise
 
     def find(self, tenant: str, session_id: str) -> SessionInfo | None:
         """See ``Backend.find``."""

@@ -37,11 +37,11 @@ class Subscription:
     """What one reader has not seen yet of a journal.
 
     Args:
-        key: The journal.
+        outages: Whether the reader wants to know of records that could not be written.
     """
 
-    def __init__(self, key: Key) -> None:
-        self._key = key
+    def __init__(self, *, outages: bool) -> None:
+        self.outages = outages
         self._feed: list[StoredRecord] = []
         self._bytes = 0
         self._lagging = False
@@ -68,7 +68,7 @@ class Subscription:
 
         Raises:
             SessionNotFound: The journal was destroyed.
-            StoreUnavailable: The store was closed.
+            StoreUnavailable: The store was closed, or could not write a record of the journal.
         """
         while True:
             await self._news.wait()
@@ -107,15 +107,19 @@ class Watchers:
         return self._count
 
     @contextmanager
-    def subscribed(self, key: Key) -> Generator[Subscription]:
+    def subscribed(self, key: Key, *, outages: bool = False) -> Generator[Subscription]:
         """A subscription from now on.
+
+        Args:
+            key: The journal.
+            outages: Whether it ends when a record of the journal cannot be written.
 
         Raises:
             Overloaded: There are too many.
         """
         if self._count >= self._limit:
             raise Overloaded("readers that wait for records")
-        subscription = Subscription(key)
+        subscription = Subscription(outages=outages)
         self._count += 1
         self._of.setdefault(key, set()).add(subscription)
         try:
@@ -132,6 +136,12 @@ class Watchers:
         """Tell the journal's readers of new records."""
         for subscription in self._of.get(key, ()):
             subscription.push(records)
+
+    def failed(self, key: Key, error: StoreUnavailable) -> None:
+        """Tell the journal's readers that something of it could not be written."""
+        for subscription in self._of.get(key, ()):
+            if subscription.outages:
+                subscription.end(error)
 
     def destroyed(self, key: Key) -> None:
         """Tell the journal's readers that it is no more."""

@@ -38,6 +38,7 @@ _RETRY_AFTER_S: Final = 0.5
 
 T = TypeVar("T")
 Committed = Callable[[list[AppendPart]], None]
+Failed = Callable[[list[AppendPart], StoreUnavailable], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,14 @@ class Writer:
     Args:
         backend: Where they go.
         committed: Called on the loop after a commit, before its callers go on, with the parts that are new.
+        failed: Called on the loop when a commit did not succeed, with its parts.
         max_queued: Writes that may wait.
     """
 
-    def __init__(self, backend: Backend, committed: Committed, max_queued: int = MAX_QUEUED) -> None:
+    def __init__(self, backend: Backend, committed: Committed, failed: Failed, max_queued: int = MAX_QUEUED) -> None:
         self._backend = backend
         self._committed = committed
+        self._failed = failed
         self._max_queued = max_queued
         self._queue: deque[_Append | _Call] = deque()
         self._bytes = 0
@@ -163,6 +166,9 @@ class Writer:
         except Exception as error:
             for job in batch:
                 _fail(job.answer, error)
+            if isinstance(error, StoreUnavailable):
+                self._refuse_queued(error)
+                self._failed(parts, error)
             return
         new: list[AppendPart] = []
         for job, got in zip(batch, answers, strict=True):
@@ -176,11 +182,23 @@ class Writer:
             answer = await self._threads.run(job.work)
         except Exception as error:
             _fail(job.answer, error)
+            if isinstance(error, StoreUnavailable):
+                self._refuse_queued(error)
             return
         if not job.answer.done():
             job.answer.set_result(answer)
         if job.after is not None:
             job.after(answer)
+
+    def _refuse_queued(self, error: StoreUnavailable) -> None:
+        """What waits behind a write that failed would fail as well, each after a wait of its own for the same lock."""
+        queued, self._bytes = list(self._queue), 0
+        self._queue.clear()
+        for job in queued:
+            _fail(job.answer, error)
+        parts = [job.part for job in queued if isinstance(job, _Append)]
+        if parts:
+            self._failed(parts, error)
 
 
 def _settle(answer: asyncio.Future[Appended], got: Appended | Refused) -> None:

@@ -1,18 +1,24 @@
-"""What readers see of a store that cannot be reached for a while."""
+"""A store that cannot be reached, or written, for a while: what readers see, what inputs get, and how it goes on."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actors import SessionManager
+from actors import Receipt, SessionHandle, SessionManager, tool
 from actors.domain.journal import StoredRecord
 from actors.errors import StoreUnavailable
 from actors.storage.service import StoreService
+from tests.disks import files_no_larger_than
+from tests.unit.local.runtimes import LIMIT_S, calls, config, says
+
+SMALL = 40_000
+"""Bytes: room for the index of a log, which readers need, and for no further record."""
 
 
 async def test_a_reader_is_told_of_an_outage_and_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +52,76 @@ async def test_a_reader_is_told_of_an_outage_and_goes_on_where_it_stopped(monkey
         "model.call.completed",
         "turn.completed",
     ]
+
+
+async def test_a_full_disk_acknowledges_nothing_begins_no_tool_and_heals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.session.committer.ACKNOWLEDGE_WITHIN_S", 0.0)
+    begun, go, ran = asyncio.Event(), asyncio.Event(), list[str]()
+
+    @tool(effect="unsafe")
+    async def hold() -> str:
+        """Wait for the test."""
+        ran.append("hold")
+        begun.set()
+        await go.wait()
+        return "held"
+
+    @tool(effect="unsafe")
+    async def act() -> str:
+        """Do something."""
+        ran.append("act")
+        return "done"
+
+    chosen = config(calls(("hold", {})), calls(("act", {})), says("Done."))
+    store = f"sqlite:///{tmp_path / 'greenroom.db'}"
+    async with await SessionManager.local(None, store=store, tools=[hold, act]) as manager, asyncio.timeout(LIMIT_S):
+        working, dormant = [await manager.create_session(name, chosen) for name in ("working", "dormant")]
+        receipt = await working.send("go")
+        told = asyncio.Event()
+        watching = asyncio.create_task(_watch(working, told))
+        await begun.wait()
+        head = (await working.info()).head_seq
+        assert (tmp_path / "greenroom.db-wal").stat().st_size > SMALL
+        with files_no_larger_than(SMALL):
+            go.set()
+            await told.wait()
+            for refusing in (working.send("more", command_id="more"), dormant.send("x"), manager.create_session("new")):
+                with pytest.raises(StoreUnavailable) as refused:
+                    await refusing
+                assert refused.value.retry_after_s
+            assert (await working.info()).head_seq == head
+            assert ran == ["hold"]
+
+        assert (await working.wait_turn(receipt)).text == "Done."
+        assert ran == ["hold", "act"]
+        await working.wait_turn(await _sent(working, "more"))
+        seen = await watching
+        journal = [one.type for one in await working.records()]
+        assert seen.count("session.persistence_failed") == 1
+        assert [kind for kind in seen if not kind.endswith(("delta", "_failed"))] == journal
+        assert journal.count("user.message") == journal.count("turn.completed") == 2
+        await dormant.wait_turn(await _sent(dormant, "x"))
+
+
+async def _watch(session: SessionHandle, told: asyncio.Event) -> list[str]:
+    """The types of the session's events up to the end of its second turn; rings when an outage is among them."""
+    seen: list[str] = []
+    async with aclosing(session.events(follow=True)) as events:
+        async for event in events:
+            seen.append(event.type)
+            if event.type == "session.persistence_failed":
+                told.set()
+            if seen.count("turn.completed") == 2:
+                break
+    return seen
+
+
+async def _sent(session: SessionHandle, command_id: str) -> Receipt:
+    """The receipt of a command that is given again until the store takes it."""
+    while True:
+        try:
+            return await session.send("more", command_id=command_id)
+        except StoreUnavailable:
+            await asyncio.sleep(0.01)

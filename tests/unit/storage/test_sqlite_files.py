@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sqlite3
 import stat
 import subprocess
@@ -30,6 +29,7 @@ from actors.storage.memory import MemoryBackend
 from actors.storage.open import open_backend
 from actors.storage.sql import SqlBackend
 from actors.storage.sqlite import sqlite_url
+from tests.disks import files_no_larger_than
 from tests.unit.storage.samples import TENANT, born, journal, part, record
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -296,17 +296,6 @@ def test_another_process_is_refused_while_the_owner_lives(tmp_path: Path) -> Non
     with opened(tmp_path), appender(tmp_path) as (process, lines):
         assert lines.readline() == "refused StoreInUse\n"
         assert process.wait(30) == 0
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Generator[None]:
-    """A disk that is full: the kernel refuses to let any file of this process grow beyond ``size`` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_refuses_appends_and_heals_by_itself(tmp_path: Path) -> None:
