@@ -53,6 +53,9 @@ class LocalHosts:
         """See ``Hosts.ack``."""
         await self._host(host).ack(journal_id, epoch, host.incarnation, keys)
 
+    def forget(self, journal_id: str) -> None:
+        """Nothing is kept of a session."""
+
     async def confirmed_dead(self, host: HostRef) -> bool:
         """A host of another process: its reapers ended what it ran when that process did."""
         return host not in (self._models.ref, self._tools.ref)

@@ -13,6 +13,7 @@ from typing import Any
 from actors.cluster.hosts import ClusterHosts
 from actors.cluster.links import Links, actor_named
 from actors.domain.commands import COMMAND, Command
+from actors.domain.contexts import Beginning
 from actors.errors import GreenroomError, SessionNotFound
 from actors.peers import Peer, RuntimeInfo, World
 from actors.served import Served
@@ -97,16 +98,25 @@ class SessionActor:
         )
 
     async def _submit_plain(
-        self, journal_id: str, assignment_no: int, command: bytes, fresh: bool, wait_s: float, until_action: bool
+        self,
+        journal_id: str,
+        assignment_no: int,
+        command: bytes,
+        fresh: bool,
+        wait_s: float,
+        until_action: bool,
+        held: list[Any],
     ) -> dict[str, Any]:
         given = COMMAND.validate_json(command)
         if fresh:
             given = given.model_copy(update={"fresh": True})
         done = await self.submit(journal_id, assignment_no, given, wait_s, until_action)
+        base, rest = done.context.after(Beginning(*held))
         return {
             "reply": done.reply.model_dump_json().encode(),
             "end": done.end.model_dump_json().encode() if done.end else None,
-            "context": list(done.context),
+            "base": list(base),
+            "context": list(rest),
             "waits": done.waits,
         }
 

@@ -118,6 +118,8 @@ class SessionHost:
     def _ended(self, journal_id: str, runner: SessionRunner, done: asyncio.Future[GreenroomError | None]) -> None:
         if self._runners.get(journal_id) is runner:
             del self._runners[journal_id]
+        if journal_id not in self._runners:
+            self._hosts.forget(journal_id)
         reason = done.result()
         if reason is not None and self._on_end is not None:
             self._on_end(journal_id, runner.assignment_no, reason)

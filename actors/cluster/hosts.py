@@ -7,10 +7,14 @@ from typing import Any, TypeVar
 
 from actors.cluster.links import Links, ask_registry
 from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, ToolCall
+from actors.domain.contexts import Contexts
 from actors.effect_host.remote import RemoteHost
 from actors.errors import HostGone, TransportLost
 from actors.peers import HostPeer, Toolbox
 from actors.session.ports import ToolSpec
+
+SENT_BYTES = 64 * 1024 * 1024
+"""Contexts of which is known what their model host was sent. Most are the sessions' own messages, held once."""
 
 T = TypeVar("T")
 
@@ -27,6 +31,7 @@ class ClusterHosts:
         self._links = links
         self._models: dict[str, HostPeer] = {}
         self._known: dict[str, HostPeer] = {}
+        self._sent = Contexts(SENT_BYTES)
 
     async def _ask(self, method: str, *args: Any) -> Any:
         return await ask_registry(self._registry, method, *args)
@@ -81,7 +86,7 @@ class ClusterHosts:
     async def run(self, call: ModelCall | ToolCall) -> Attached:
         """See ``Hosts.run``."""
         host, remote = await self._host(call.host)
-        return await self._told(host, remote.run(call))
+        return await self._told(host, remote.run(call, self._sent))
 
     async def attach(
         self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey], settled: Sequence[CallKey]
@@ -99,6 +104,10 @@ class ClusterHosts:
         """See ``Hosts.ack``."""
         _, remote = await self._host(host)
         await remote.ack(journal_id, epoch, keys)
+
+    def forget(self, journal_id: str) -> None:
+        """See ``Hosts.forget``."""
+        self._sent.drop(journal_id)
 
     async def confirmed_dead(self, host: HostRef) -> bool:
         """See ``Hosts.confirmed_dead``."""

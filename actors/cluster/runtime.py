@@ -13,11 +13,12 @@ from actors.cluster.hosts import ClusterHosts
 from actors.cluster.links import Links, actor_named, ask_registry
 from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.commands import Command, Reply
+from actors.domain.contexts import Beginning, Contexts
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.session import TurnEnd
 from actors.domain.tools import ToolDefinition
-from actors.errors import NotHere, TransportLost
+from actors.errors import InternalError, NotHere, TransportLost
 from actors.llm.catalogue import check_provider
 from actors.llm.models import known_models
 from actors.peers import Peer, RuntimeInfo
@@ -36,6 +37,10 @@ GIVE_UP_S = 60.0
 """How long a command is carried after a session, or its registry, that cannot be reached."""
 
 
+CONTEXT_BYTES = 32 * 1024 * 1024
+"""Conversations that a client keeps, so that each answer brings only what is new of them."""
+
+
 class ClusterRuntime:
     """One client of a runtime. The client that started it ends it; the others only leave."""
 
@@ -47,6 +52,7 @@ class ClusterRuntime:
         self._hosts = ClusterHosts(registry, self._links)
         self._store = RemoteStore(PatientCaller(self._links.to(info.store), STORE_PATIENCE_S, impatient=("health",)))
         self._places: dict[str, tuple[Peer, int]] = {}
+        self._contexts = Contexts(CONTEXT_BYTES)
 
     @property
     def store(self) -> RemoteStore:
@@ -94,6 +100,7 @@ class ClusterRuntime:
     async def _submit_to(
         self, peer: Peer, number: int, journal_id: str, command: Command, wait_s: float, until_action: bool
     ) -> Submitted:
+        known = self._contexts.get(journal_id)
         answer = await self._links.to(peer).call(
             "submit",
             journal_id=journal_id,
@@ -102,11 +109,17 @@ class ClusterRuntime:
             fresh=command.fresh,
             wait_s=wait_s,
             until_action=until_action,
+            held=list(known.whole),
         )
+        context = known.with_rest(Beginning(*answer["base"]), tuple(answer["context"]))
+        if context is None:
+            raise InternalError("an answer builds on a conversation that nobody has")
+        if context.messages:
+            self._contexts.put(journal_id, context)
         return Submitted(
             reply=Reply.model_validate_json(answer["reply"]),
             end=TurnEnd.model_validate_json(answer["end"]) if answer["end"] else None,
-            context=tuple(answer["context"]),
+            context=context,
             waits=answer["waits"],
         )
 

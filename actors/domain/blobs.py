@@ -70,6 +70,14 @@ def _shrink_part(part: Part, limit: int, blobs: dict[str, bytes]) -> Part:
     return part
 
 
+_REFERENCES = (b'"type":"text_blob"', b'"type":"blob"')
+
+
+def refers(encoded: bytes) -> bool:
+    """Whether an encoded message may refer to content that is kept apart; True for every one that does."""
+    return _REFERENCES[0] in encoded or _REFERENCES[1] in encoded
+
+
 def blobs_in(messages: Iterable[Message]) -> frozenset[str]:
     """The digests that the messages refer to."""
     found: set[str] = set()

@@ -1,6 +1,7 @@
 """An effect host at the other end of a connection: what its server offers, and the client that speaks to it.
 
-Calls and outcomes travel as their JSON forms; the context of a model call goes beside them, never decoded on the way.
+Calls and outcomes travel as their JSON forms; the context of a model call goes beside them, never decoded on the way,
+and of it only what the host was not sent with an earlier call.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter
 
 from actors.caller import Caller
 from actors.domain.calls import Attached, CallKey, EffectCall, ModelCall, ToolCall
+from actors.domain.contexts import NOTHING, Beginning, Context, Contexts
 from actors.effect_host.host import EffectHost
 from actors.effect_host.ports import DeltaPage
 
@@ -19,20 +21,33 @@ _CALL: TypeAdapter[ModelCall | ToolCall] = TypeAdapter(EffectCall)
 _PAGES: TypeAdapter[list[DeltaPage]] = TypeAdapter(list[DeltaPage])
 
 
+SEND_ALL = b""
+"""Answer to a call whose context builds on one that the host does not hold: nothing has begun."""
+
 Handler = Callable[..., Awaitable[Any] | AsyncIterator[Any]]
 
 
-def pack_call(call: ModelCall | ToolCall) -> dict[str, Any]:
-    """A call as plain values."""
-    if isinstance(call, ModelCall):
-        return {"call": call.model_dump_json(exclude={"messages"}).encode(), "messages": list(call.messages)}
-    return {"call": call.model_dump_json().encode(), "messages": []}
+CONTEXT_BYTES = 64 * 1024 * 1024
+"""Contexts that a host keeps for their next calls: some 500 conversations of 128 KB; others are sent whole again."""
 
 
-def unpack_call(call: bytes, messages: list[bytes]) -> ModelCall | ToolCall:
-    """The call that ``pack_call`` packed."""
+def _pack_call(call: ModelCall | ToolCall, known: Context, held: Beginning) -> dict[str, Any]:
+    """A call as plain values; of its context what follows the beginning that its host holds."""
+    base, rest = known.after(held)
+    plain = call.model_dump_json(exclude={"messages"} if isinstance(call, ModelCall) else None).encode()
+    return {"call": plain, "base": list(base), "messages": list(rest)}
+
+
+def _unpack_call(call: bytes, base: Beginning, rest: list[bytes], held: Contexts) -> ModelCall | ToolCall | None:
+    """The call that ``_pack_call`` packed; None when its context builds on one that is not held here."""
     unpacked = _CALL.validate_json(call)
-    return unpacked.model_copy(update={"messages": tuple(messages)}) if isinstance(unpacked, ModelCall) else unpacked
+    if not isinstance(unpacked, ModelCall):
+        return unpacked
+    context = held.get(unpacked.journal_id).with_rest(base, tuple(rest))
+    if context is None:
+        return None
+    held.put(unpacked.journal_id, context)
+    return unpacked.model_copy(update={"messages": context.messages})
 
 
 def _pack_keys(keys: Sequence[CallKey]) -> list[list[Any]]:
@@ -45,9 +60,11 @@ def _unpack_keys(keys: Sequence[Sequence[Any]]) -> list[CallKey]:
 
 def host_handlers(host: EffectHost) -> dict[str, Handler]:
     """The host's methods for a server."""
+    contexts = Contexts(CONTEXT_BYTES)
 
-    async def run(call: bytes, messages: list[bytes]) -> bytes:
-        return (await host.run(unpack_call(call, messages))).model_dump_json().encode()
+    async def run(call: bytes, base: list[Any], messages: list[bytes]) -> bytes:
+        unpacked = _unpack_call(call, Beginning(*base), messages, contexts)
+        return (await host.run(unpacked)).model_dump_json().encode() if unpacked is not None else SEND_ALL
 
     async def attach(
         journal_id: str, epoch: int, incarnation: str, keys: list[list[Any]], settled: list[list[Any]]
@@ -80,9 +97,20 @@ class RemoteHost:
         self._caller = caller
         self._incarnation = incarnation
 
-    async def run(self, call: ModelCall | ToolCall) -> Attached:
-        """See ``EffectHost.run``."""
-        return Attached.model_validate_json(await self._caller.call("run", **pack_call(call)))
+    async def run(self, call: ModelCall | ToolCall, sent: Contexts) -> Attached:
+        """See ``EffectHost.run``.
+
+        Args:
+            sent: What hosts were sent before, by journal; it is brought up to date.
+        """
+        before = sent.get(call.journal_id)
+        context = before.grown(call.messages) if isinstance(call, ModelCall) else Context()
+        if context.messages:
+            sent.put(call.journal_id, context)
+        answer = await self._caller.call("run", **_pack_call(call, context, before.whole))
+        if answer == SEND_ALL:
+            answer = await self._caller.call("run", **_pack_call(call, context, NOTHING))
+        return Attached.model_validate_json(answer)
 
     async def attach(
         self, journal_id: str, epoch: int, keys: Sequence[CallKey], settled: Sequence[CallKey]

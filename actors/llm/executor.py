@@ -8,10 +8,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from actors.domain.blobs import blobs_in, inflate
+from actors.domain.blobs import inflate
 from actors.domain.calls import Delta, Emit, ModelCall, ModelOutcome, Outcome, ToolCall, ToolOutcome
-from actors.domain.messages import Message, decode_messages
+from actors.domain.messages import Message
 from actors.errors import GreenroomError, StoreCorrupt
+from actors.llm.decoded import DecodedContexts
 from actors.llm.provider import ModelProvider, outcome_of_error
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class ModelExecutor:
         self._providers = providers
         self._fetch_blobs = fetch_blobs
         self._sleep = sleep
+        self._contexts = DecodedContexts()
 
     async def execute(self, call: ModelCall | ToolCall, emit: Emit) -> ModelOutcome | ToolOutcome:
         """Ask the model. Every failure is an outcome; only cancellation is raised."""
@@ -74,11 +76,11 @@ class ModelExecutor:
 
     async def _ask(self, call: ModelCall, emit: Emit) -> ModelOutcome:
         provider = await self._providers(call)
-        messages = decode_messages(call.messages)
-        wanted = blobs_in(messages)
-        if wanted:
-            blobs = await self._fetch_blobs(call.tenant, wanted)
-            if len(blobs) < len(wanted):
+        context = self._contexts.of(call)
+        messages = context.messages
+        if context.references:
+            blobs = await self._fetch_blobs(call.tenant, context.references)
+            if len(blobs) < len(context.references):
                 raise StoreCorrupt("of this session", "content that its messages refer to is missing")
             messages = tuple(inflate(message, blobs) for message in messages)
         return await provider.run(call, messages, emit)

@@ -9,6 +9,7 @@ from datetime import datetime
 from actors.domain import records as r
 from actors.domain.base import Frozen
 from actors.domain.blobs import blobs_in, inflate
+from actors.domain.contexts import Context
 from actors.domain.messages import Message, Role, TokenUsage, decode_messages
 from actors.domain.records import Record, decode_record
 from actors.domain.session import Activity, AgentResult, Receipt, TurnEnd, TurnStatus
@@ -50,13 +51,7 @@ class TurnInfo(Frozen):
     error: str | None = None
 
 
-_REFERENCES = (b'"type":"text_blob"', b'"type":"blob"')
-"""One of these stands in the JSON of every message whose content the store keeps apart."""
-
-
-async def result_of(
-    store: Store, tenant: str, session_id: str, end: TurnEnd, context: tuple[bytes, ...]
-) -> AgentResult:
+async def result_of(store: Store, tenant: str, session_id: str, end: TurnEnd, context: Context) -> AgentResult:
     """The answer of an ended turn, with what the store keeps apart of it and of the conversation.
 
     Raises:
@@ -92,13 +87,13 @@ async def whole(store: Store, tenant: str, messages: Sequence[Message]) -> tuple
     return tuple(inflate(message, blobs) for message in messages)
 
 
-async def _whole_context(store: Store, tenant: str, context: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    cut = [place for place, encoded in enumerate(context) if any(mark in encoded for mark in _REFERENCES)]
+async def _whole_context(store: Store, tenant: str, context: Context) -> tuple[bytes, ...]:
+    messages, cut = context.messages, context.references
     if not cut:
-        return context
-    grown = await whole(store, tenant, decode_messages([context[place] for place in cut]))
+        return messages
+    grown = await whole(store, tenant, decode_messages([messages[place] for place in cut]))
     changed = dict(zip(cut, grown, strict=True))
-    return tuple(changed[place].encode() if place in changed else encoded for place, encoded in enumerate(context))
+    return tuple(changed[place].encode() if place in changed else encoded for place, encoded in enumerate(messages))
 
 
 def error_of(session_id: str, end: TurnEnd) -> GreenroomError:
@@ -124,7 +119,7 @@ async def wait_turn(
     except TimeoutError:
         raise TurnPending(receipt.session_id, receipt.input_id, receipt.seq) from None
     snapshot = await store.state(tenant, receipt.journal_id, upto=end.seq)
-    context = tuple(entry.message for entry in from_snapshot(snapshot.body).context)
+    context = Context.of(tuple(entry.message for entry in from_snapshot(snapshot.body).context))
     return await result_of(store, tenant, receipt.session_id, end, context)
 
 

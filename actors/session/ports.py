@@ -7,13 +7,14 @@ In-memory implementations (``actors.storage.memory`` under ``StoreService``, ``a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from actors.domain.actions import Action
 from actors.domain.calls import Attached, CallKey, HostRef, ModelCall, ToolCall
 from actors.domain.commands import Reply
+from actors.domain.contexts import Context
 from actors.domain.journal import (
     Acquired,
     Appended,
@@ -168,13 +169,13 @@ class Submitted:
     """The outcome of a command; for inputs also the end of their turn, when it ended in time.
 
     Attributes:
-        context: The whole conversation after that turn, encoded.
+        context: The whole conversation after that turn.
         waits: The turn waits for a decision.
     """
 
     reply: Reply
     end: TurnEnd | None = None
-    context: tuple[bytes, ...] = ()
+    context: Context = field(default_factory=Context)
     waits: bool = False
 
 
@@ -221,6 +222,10 @@ class Hosts(Protocol):
 
     async def ack(self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey]) -> None:
         """The outcomes are committed: the host may forget them."""
+        ...
+
+    def forget(self, journal_id: str) -> None:
+        """The session is not here any more: keep nothing of it."""
         ...
 
     async def confirmed_dead(self, host: HostRef) -> bool:

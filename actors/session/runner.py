@@ -18,6 +18,7 @@ from typing import Any
 
 from actors.domain import commands as c
 from actors.domain.calls import HostRef
+from actors.domain.contexts import Context
 from actors.domain.ids import utc_now
 from actors.domain.records import InputWithdrawn
 from actors.domain.session import Activity, SessionState
@@ -77,6 +78,7 @@ class SessionRunner:
         self._clock = clock
         self._inbox = Inbox(clock)
         self._turns = TurnWaiters()
+        self._context = Context()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._finding_host = False
         self._advancing = False
@@ -206,8 +208,8 @@ class SessionRunner:
         self._turns.end((one.data.input_id for one in made.records if isinstance(one, InputWithdrawn)), None)
         for inputs, end, state in made.ends:
             self._around = replace(self._around, model_error=None)
-            context = tuple(entry.message for entry in state.context)
-            self._turns.end(inputs, Submitted(c.Reply(), end, context))
+            self._context = self._context.grown(tuple(entry.message for entry in state.context))
+            self._turns.end(inputs, Submitted(c.Reply(), end, self._context))
         if made.state.activity is Activity.requires_action and made.state.turn is not None:
             # Whoever waits here for a turn that waits for a person goes to wait at the store.
             self._turns.end(made.state.turn.inputs, Submitted(c.Reply(), waits=True))

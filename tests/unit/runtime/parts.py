@@ -110,6 +110,9 @@ class FakeHosts:
     async def ack(self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey]) -> None:
         self.acked += keys
 
+    def forget(self, journal_id: str) -> None:
+        del journal_id
+
     async def confirmed_dead(self, host: HostRef) -> bool:
         return True
 
