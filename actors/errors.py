@@ -28,6 +28,8 @@
     |-- StoreError
     |   |-- StoreUnavailable      nothing was acknowledged; try again
     |   |-- StoreInUse
+    |   |-- StoreNotFound         there is no database to read
+    |   |-- StoreExists           there is one where another is to be put
     |   |-- StoreLost
     |   |-- StoreCorrupt
     |   |-- StoreNotWritable
@@ -493,6 +495,37 @@ class StoreInUse(StoreError):
     @property
     def message(self) -> str:
         return f"Store {self.location} is in use by a running runtime. Join it with SessionManager.connect()."
+
+
+class StoreNotFound(StoreError):
+    """There is no database at the place that was named."""
+
+    status = 404
+
+    def __init__(self, location: str) -> None:
+        Exception.__init__(self, location)
+        self.location = location
+
+    @property
+    def message(self) -> str:
+        return f"There is no store at {self.location}. Name its directory, or the file of a backup."
+
+
+class StoreExists(StoreError):
+    """Something is at the place where a store, or a copy of one, is to be put."""
+
+    status = 409
+
+    def __init__(self, location: str) -> None:
+        Exception.__init__(self, location)
+        self.location = location
+
+    @property
+    def message(self) -> str:
+        return (
+            f"There is a database at {self.location} already. Choose another place; restoring with --force "
+            "(force=True) takes its place and keeps it beside, under another name."
+        )
 
 
 class StoreLost(StoreError):

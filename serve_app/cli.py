@@ -144,6 +144,47 @@ def destroy(session: SessionArgument, url: UrlOption = DEFAULT_URL, api_key: Key
     say(f"Session {session!r} is destroyed." if done["changed"] else f"There was no session {session!r}.")
 
 
+DataDirOption = Annotated[str | None, typer.Option("--data-dir", help="Directory of the database.")]
+
+
+@app.command()
+def backup(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to make.")], data_dir: DataDirOption = None
+) -> None:
+    """Copy the database into one file, as it is at this moment; the service may go on working."""
+    from serve_app.cli_store import back_up_to
+
+    back_up_to(file, data_dir)
+
+
+@app.command()
+def restore(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A backup.")],
+    data_dir: DataDirOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a database that is there; it is kept beside.")
+    ] = False,
+) -> None:
+    """Make the database from a backup. What happened since then is undone; the service must not be running."""
+    from serve_app.cli_store import restore_from
+
+    restore_from(file, data_dir, force=force)
+
+
+@app.command()
+def verify(
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="A backup, or the directory of a database.")
+    ] = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Read a whole database, also one in use, and say what is wrong with it; exit code 1 when something is."""
+    from serve_app.cli_store import verify_all
+
+    if not verify_all(file, data_dir):
+        raise typer.Exit(1)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

@@ -12,9 +12,9 @@ from typing import cast
 from actors.domain import records as r
 from actors.domain.actions import Action
 from actors.domain.base import Frozen
-from actors.domain.blobs import externalise
+from actors.domain.blobs import blobs_in, externalise
 from actors.domain.journal import NewSession, StoredRecord
-from actors.domain.messages import Message
+from actors.domain.messages import Message, Role
 from actors.domain.records import Draft
 from actors.domain.session import SessionConfig, SessionInfo
 from actors.errors import InvalidRequest
@@ -104,6 +104,21 @@ def small(draft: Draft, blobs: dict[str, bytes]) -> Draft:
 
 _ENVELOPE_BYTES = 1024
 """Everything in a record but its data: a few ids of at most 128 characters and two numbers."""
+
+
+def blobs_of(record: r.Record) -> frozenset[str]:
+    """The digests of the blobs that a record refers to."""
+    data = record.data
+    messages: list[Message] = []
+    if isinstance(data, r.UserMessage.Data | r.MessageAdded.Data | r.ModelCallCompleted.Data):
+        messages.append(data.message)
+    elif isinstance(data, r.ModelCallFailed.Data) and data.partial is not None:
+        messages.append(data.partial)
+    elif isinstance(data, r.ToolCallCompleted.Data | r.ToolCallLate.Data):
+        messages.append(Message.tool_result("", data.content))
+    elif isinstance(data, r.TurnCompleted.Data):
+        messages.append(Message(role=Role.assistant, content=data.parts))
+    return blobs_in(messages)
 
 
 def stored(record: r.Record, digest: str | None = None) -> StoredRecord:

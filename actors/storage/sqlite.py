@@ -117,7 +117,7 @@ class SqliteFiles:
             StoreNotWritable: The file cannot be written.
             SnapshotTooNew: A newer release wrote it.
         """
-        seen = self._seen_id()
+        seen = self.seen_id()
         found = self._stored_identity()
         if found is None:
             if seen is not None:
@@ -140,7 +140,7 @@ class SqliteFiles:
 
     def remember(self, store_id: str) -> None:
         """Write down that this store was here."""
-        if self._seen_id() == store_id:
+        if self.seen_id() == store_id:
             return
         try:
             handle = os.open(self._marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -175,7 +175,8 @@ class SqliteFiles:
         event.listen(engine, "begin", _begin)
         return engine
 
-    def _seen_id(self) -> str | None:
+    def seen_id(self) -> str | None:
+        """The id of the store that was here last, as far as anybody wrote it down."""
         try:
             return self._marker.read_text(encoding="ascii").strip() or None
         except FileNotFoundError:
