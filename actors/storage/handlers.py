@@ -29,10 +29,10 @@ def store_handlers(service: StoreService) -> dict[str, Handler]:
 
 
 def _writes(service: StoreService) -> dict[str, Handler]:
-    async def append(part: Plain) -> Plain:
+    async def append(parts: list[Plain]) -> list[Plain]:
         with wellformed():
-            read = wire.part_in(part)
-        return wire.answer_out(await service.append(read))
+            read = each(wire.part_in, parts)
+        return each(wire.answer_out, await service.append_all(read))
 
     async def create(tenant: str, command_id: str, digest: str, sessions: list[Plain]) -> bool:
         with wellformed():

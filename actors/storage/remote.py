@@ -32,6 +32,7 @@ from actors.domain.session import SessionInfo
 from actors.errors import StoreUnavailable, TransportLost
 from actors.session.ports import Loaded
 from actors.storage import wire
+from actors.storage.gathering import Gathering
 from actors.storage.moments import maybe_moment, micros
 from actors.storage.rules import MAX_PAGE, is_last
 from actors.storage.watch import Hint
@@ -52,6 +53,7 @@ class RemoteStore:
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
+        self._appends = Gathering(self._append)
 
     async def _call(self, method: str, /, **args: Any) -> Plain:
         try:
@@ -91,10 +93,10 @@ class RemoteStore:
 
     async def append(self, part: AppendPart) -> Appended:
         """See ``Store.append``."""
-        answer = wire.answer_in(await self._call("append", part=wire.part_out(part)))
-        if isinstance(answer, Refused):
-            raise answer.error
-        return answer
+        return await self._appends.append(part)
+
+    async def _append(self, parts: Sequence[AppendPart]) -> Sequence[Appended | Refused]:
+        return each(wire.answer_in, await self._call("append", parts=each(wire.part_out, parts)))
 
     async def put_snapshot(self, tenant: str, journal_id: str, snapshot: Snapshot) -> bool:
         """Keep a snapshot."""

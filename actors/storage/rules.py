@@ -63,6 +63,11 @@ def session_key(session_id: str) -> str:
     return session_id.lower()
 
 
+def part_bytes(part: AppendPart) -> int:
+    """What a part weighs: its records and blobs."""
+    return sum(len(record.body) for record in part.records) + sum(map(len, part.blobs.values()))
+
+
 def claims(part: AppendPart) -> list[str]:
     """The command ids that a part uses up: causes of records that carry a command's digest."""
     return [record.cause for record in part.records if record.digest is not None and record.cause is not None]

@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
-from actors.domain.journal import Acquired, Appended, AppendPart, NewSession, Snapshot, StoredResult, StoreIdentity
+from actors.domain.journal import (
+    Acquired,
+    Appended,
+    AppendPart,
+    NewSession,
+    Refused,
+    Snapshot,
+    StoredResult,
+    StoreIdentity,
+)
 from actors.errors import StoreUnavailable
 from actors.storage.backend import Backend
 from actors.storage.folding import Fold
@@ -100,6 +109,10 @@ class StoreService(StoreReads):
     async def append(self, part: AppendPart) -> Appended:
         """See ``Store.append``. A caller that is cancelled does not take the append back."""
         return await self._write().append(part)
+
+    async def append_all(self, parts: Sequence[AppendPart]) -> list[Appended | Refused]:
+        """Append the parts that several sessions of one process have ready, each answered by itself."""
+        return await self._write().append_all(parts)
 
     async def next_term(self) -> int:
         """Begin a registry's term."""

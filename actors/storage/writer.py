@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from actors.domain.journal import Appended, AppendPart, Refused
-from actors.errors import StoreUnavailable
+from actors.errors import GreenroomError, InternalError, StoreUnavailable
 from actors.storage.backend import Backend
+from actors.storage.rules import part_bytes
 from actors.storage.threads import Threads
 
 log = logging.getLogger(__name__)
@@ -91,10 +92,24 @@ class Writer:
             GreenroomError: The part was refused.
             StoreUnavailable: The queue is full, or the commit failed.
         """
-        size = sum(len(record.body) for record in part.records) + sum(map(len, part.blobs.values()))
+        return await self._queued(part)
+
+    async def append_all(self, parts: Sequence[AppendPart]) -> list[Appended | Refused]:
+        """Append several parts, each with an answer of its own, with the next commit as far as it has room for them."""
+        answers: list[asyncio.Future[Appended] | Refused] = []
+        for part in parts:
+            try:
+                answer = self._queued(part)
+                answer.add_done_callback(_retrieve)
+                answers.append(answer)
+            except StoreUnavailable as full:
+                answers.append(Refused(full))
+        return [answer if isinstance(answer, Refused) else await _answered(answer) for answer in answers]
+
+    def _queued(self, part: AppendPart) -> asyncio.Future[Appended]:
         answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
-        self._put(_Append(part, size, answer))
-        return await answer
+        self._put(_Append(part, part_bytes(part), answer))
+        return answer
 
     async def call(self, work: Callable[[], T], after: Callable[[T], None] | None = None) -> T:
         """Run blocking work of the backend between two commits.
@@ -199,6 +214,22 @@ class Writer:
         parts = [job.part for job in queued if isinstance(job, _Append)]
         if parts:
             self._failed(parts, error)
+
+
+async def _answered(answer: asyncio.Future[Appended]) -> Appended | Refused:
+    try:
+        return await answer
+    except GreenroomError as error:
+        return Refused(error)
+    except Exception as error:
+        log.exception("an append failed")
+        return Refused(InternalError(type(error).__name__))
+
+
+def _retrieve(answer: asyncio.Future[Appended]) -> None:
+    """Mark a failure as seen, in case whoever asked is gone."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _settle(answer: asyncio.Future[Appended], got: Appended | Refused) -> None:

@@ -420,8 +420,8 @@ async def test_blobs_come_in_as_many_answers_as_their_size_takes() -> None:
 @pytest.mark.parametrize(
     ("method", "args"),
     [
-        ("append", {"part": [1, 2]}),
-        ("append", {"part": None}),
+        ("append", {"parts": [[1, 2]]}),
+        ("append", {"parts": [None]}),
         ("create", {"tenant": "t", "command_id": "c", "digest": "d", "sessions": [[b"{}", [1]]]}),
         ("rows", {"tenant": "t", "wanted": [], "after": None, "limit": 1}),
         ("due", {"now": 2**63, "limit": 1}),
