@@ -12,6 +12,7 @@ from typing import Any
 from actors.checks import checked_choice, checked_command, checked_message, checked_prompt, checked_timeout
 from actors.domain import commands as c
 from actors.domain.actions import Resolution
+from actors.domain.children import NewChild
 from actors.domain.ids import check_command_id, new_ulid
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
@@ -265,7 +266,8 @@ class SessionHandle(SessionReads):
     async def create_child(self, child_id: str, config: SessionConfig) -> SessionInfo:
         """Create a child session; what its configuration leaves open it takes from this session."""
         journal_id = new_ulid()
-        command = c.CreateChild(**self._identity(None), child_id=child_id, child_journal_id=journal_id, config=config)
+        child = NewChild(child_id=child_id, child_journal_id=journal_id, config=config)
+        command = c.SpawnChildren(**self._identity(None), children=(child,))
         await self._do(command)
         row = await self._runtime.store.row(self._tenant, journal_id)
         if row is None:

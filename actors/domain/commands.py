@@ -10,11 +10,11 @@ from pydantic import Field, TypeAdapter
 
 from actors.domain.actions import Resolution
 from actors.domain.base import Frozen
+from actors.domain.children import MAX_CHILDREN, ChildReport, NewChild
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy
-from actors.domain.session import SessionConfig
 
 
 class Command(Frozen):
@@ -132,13 +132,18 @@ class ResolveAction(Command):
     by: str = "user"
 
 
-class CreateChild(Command):
-    """Create a child session; its row is written in the parent's own append."""
+class SpawnChildren(Command):
+    """Create child sessions, all or none; their rows are written in the parent's own append."""
 
-    kind: Literal["create_child"] = "create_child"
-    child_id: str
-    child_journal_id: str
-    config: SessionConfig
+    kind: Literal["spawn_children"] = "spawn_children"
+    children: tuple[NewChild, ...] = Field(min_length=1, max_length=MAX_CHILDREN)
+
+
+class ReportChild(Command):
+    """A child says what became of its task: given by whoever delivers its messages, never by people."""
+
+    kind: Literal["report_child"] = "report_child"
+    report: ChildReport
 
 
 AnyCommand = Annotated[
@@ -152,7 +157,8 @@ AnyCommand = Annotated[
     | Complete
     | Configure
     | ResolveAction
-    | CreateChild,
+    | SpawnChildren
+    | ReportChild,
     Field(discriminator="kind"),
 ]
 COMMAND: TypeAdapter[
@@ -166,7 +172,8 @@ COMMAND: TypeAdapter[
     | Complete
     | Configure
     | ResolveAction
-    | CreateChild
+    | SpawnChildren
+    | ReportChild
 ] = TypeAdapter(AnyCommand)
 
 

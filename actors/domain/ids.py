@@ -20,6 +20,7 @@ MAX_COMMAND_ID = 128
 """Longest command id (idempotency key) in characters."""
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9_.-]+")
+_LETTER_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}:\d+")
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -47,9 +48,14 @@ def check_session_id(session_id: str) -> str:
 
 
 def check_command_id(command_id: str) -> str:
-    """Return the command id when it is 1 to 128 printable ASCII characters, else raise InvalidRequest."""
+    """Return the command id when it is 1 to 128 printable ASCII characters, else raise InvalidRequest.
+
+    A journal id with a colon and a number behind it is how sessions name what they tell each other.
+    """
     if not 0 < len(command_id) <= MAX_COMMAND_ID or not (command_id.isascii() and command_id.isprintable()):
         raise InvalidRequest(f"A command id has 1 to {MAX_COMMAND_ID} printable ASCII characters.")
+    if _LETTER_ID.fullmatch(command_id):
+        raise InvalidRequest("A command id of this form is one that sessions use among themselves; pick another.")
     return command_id
 
 
@@ -72,6 +78,24 @@ def new_ulid() -> str:
 def call_id(journal_id: str, epoch: int, seq: int) -> str:
     """The identity of an effect call over all its attempts: where its first started record stands."""
     return f"{journal_id}:{epoch}:{seq}"
+
+
+def derived_journal_ids(count: int, *parts: object) -> tuple[str, ...]:
+    """Journal ids that are the same whenever they are made from the same parts, in ascending order.
+
+    Shaped like a ULID: 22 characters that the parts decide, then the place in the list.
+    """
+    text = "\x1f".join(str(part) for part in parts)
+    number = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=14).digest()) & ((1 << 110) - 1)
+    stem = "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(105, -1, -5))
+    return tuple(
+        stem + "".join(_CROCKFORD[(place >> shift) & 31] for shift in (15, 10, 5, 0)) for place in range(count)
+    )
+
+
+def letter_id(journal_id: str, seq: int) -> str:
+    """The identity of what a record of one session leads to in another: the cause of the records there."""
+    return f"{journal_id}:{seq}"
 
 
 def derived_id(prefix: str, *parts: object) -> str:

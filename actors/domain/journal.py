@@ -38,19 +38,36 @@ class StoredRecord:
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A message to another session, written with the records that caused it. Key: sender journal and seq."""
+    """A message to another session, written with the records that caused it. Key: sender journal and seq.
+
+    Attributes:
+        body: The command for the receiver, as JSON; its command id names the sender's journal and ``seq``.
+        blobs: Digests of what the store keeps of its content: from now on they are held for the receiver too.
+    """
 
     seq: int
     target_journal_id: str
+    body: bytes
+    blobs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that was not delivered yet, with its sender."""
+
+    tenant: str
+    journal_id: str
+    seq: int
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session to be written: its first record and its projection row."""
+    """A session to be written: its first records, what is kept apart of them, and its projection row."""
 
     row: SessionInfo
-    first: StoredRecord
+    records: tuple[StoredRecord, ...]
+    blobs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
 
 
 @dataclass(frozen=True, slots=True)

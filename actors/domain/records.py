@@ -30,6 +30,7 @@ from pydantic import Field, TypeAdapter
 from actors.domain.actions import ActionKind, Resolution
 from actors.domain.base import Frozen
 from actors.domain.calls import HostRef, Outcome
+from actors.domain.children import Birth, ChildReport
 from actors.domain.commands import Configure
 from actors.domain.messages import BlobTextBlock, ImageBlock, Message, StopReason, TextBlock, TextPart, TokenUsage
 from actors.domain.policies import OnBusy
@@ -69,13 +70,14 @@ class SessionCreated(RecordBase):
     """First record of every journal."""
 
     class Data(Frozen):
-        """Everything that identifies the session."""
+        """Everything that identifies the session. ``task``: the input whose answer its parent is told."""
 
         journal_id: str
         tenant: str
         config: SessionConfig
         parent_journal_id: str | None = None
         root_journal_id: str | None = None
+        task: str | None = None
 
     type: Literal["session.created"] = "session.created"
     data: Data
@@ -321,6 +323,18 @@ class ModelCallFailed(RecordBase):
 # --- tool calls ----------------------------------------------------------------------------------------------------
 
 
+class Wait(Frozen):
+    """What a call waits for that the session carries out by itself, without a host.
+
+    Attributes:
+        for_ms: Until so many milliseconds after the call's start have passed.
+        answers: Until so many of the children that it started have reported.
+    """
+
+    for_ms: int | None = None
+    answers: int | None = None
+
+
 class ToolCallStarted(RecordBase):
     """A tool call is about to begin: durable before anything runs. Arguments stand in the model's message."""
 
@@ -335,6 +349,7 @@ class ToolCallStarted(RecordBase):
         effect: EffectClass
         host: HostRef
         args: dict[str, Any] | None = None
+        wait: Wait | None = None
 
     type: Literal["tool.call.started"] = "tool.call.started"
     data: Data
@@ -367,7 +382,7 @@ class ToolCallCompleted(RecordBase):
 class ToolCallDenied(RecordBase):
     """A call that was never run, with the text the model gets instead of a result.
 
-    ``code``: malformed, unknown_tool, permission, rejected, duplicate, cancelled, too_large.
+    ``code``: malformed, unknown_tool, invalid_args, permission, rejected, duplicate, cancelled, too_large.
     """
 
     class Data(Frozen):
@@ -456,7 +471,7 @@ class ActionResolved(RecordBase):
 
 
 class TimerFired(RecordBase):
-    """A moment the session waited for has passed: ``turn`` or ``action:<id>``."""
+    """A moment the session waited for has passed: ``turn``, ``action:<id>``, or ``call:<index>`` of the open round."""
 
     class Data(Frozen):
         """Which timer."""
@@ -471,13 +486,22 @@ class ChildStarted(RecordBase):
     """A child session was created in this very append."""
 
     class Data(Frozen):
-        """Both of its identities."""
+        """Its identities. ``task``: it has one, and reports on it. ``index``: of the tool call that started it."""
 
         child_id: str
         child_journal_id: str
+        task: bool = False
+        index: int | None = None
 
     type: Literal["child.started"] = "child.started"
     data: Data
+
+
+class ChildCompleted(RecordBase):
+    """A child has reported what became of its task. The cause names the child's own record."""
+
+    type: Literal["child.completed"] = "child.completed"
+    data: ChildReport
 
 
 Record = Annotated[
@@ -508,7 +532,8 @@ Record = Annotated[
     | ActionRequested
     | ActionResolved
     | TimerFired
-    | ChildStarted,
+    | ChildStarted
+    | ChildCompleted,
     Field(discriminator="type"),
 ]
 
@@ -521,12 +546,17 @@ TURN_ENDS = (TurnCompleted, TurnFailed, TurnCancelled)
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A record that has no place yet: the core makes drafts, whoever appends stamps them."""
+    """A record that has no place yet: the core makes drafts, whoever appends stamps them.
+
+    Attributes:
+        birth: Of the child that is born with this record.
+    """
 
     kind: type[RecordBase]
     data: Frozen
     turn_id: str | None = None
     cause: str | None = None
+    birth: Birth | None = None
 
 
 def stamp(draft: Draft, *, journal_id: str, session_id: str, seq: int, at: datetime, epoch: int) -> Record:

@@ -45,6 +45,7 @@ class Activity(StrEnum):
     queued = "queued"
     running = "running"
     requires_action = "requires_action"
+    waiting = "waiting"
 
 
 class StorageType(StrEnum):
@@ -232,7 +233,8 @@ class SessionInfo(Frozen):
     """One session as listings show it: the projection row, nothing folded.
 
     Attributes:
-        activity: What it does now; ``requires_action`` waits for a person.
+        activity: What it does now; ``requires_action`` waits for a person, ``waiting`` for children or a timer.
+        task: The input whose answer it has yet to report to its parent; None when it owes none.
         wake_at: The next moment at which a timer is due.
         cost_usd: Price so far as a decimal string.
     """
@@ -255,6 +257,7 @@ class SessionInfo(Frozen):
     turns: int = 0
     usage: TokenUsage = TokenUsage()
     cost_usd: str = "0"
+    task: str | None = None
     wake_at: datetime | None = None
     created_at: datetime
     updated_at: datetime

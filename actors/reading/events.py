@@ -20,6 +20,7 @@ from actors.domain.records import Record, decode_record
 from actors.errors import GreenroomError
 from actors.reading.following import followed
 from actors.reading.turns import whole
+from actors.session.own_tools import OWN
 from actors.session.runtime import Runtime
 
 MAX_BUFFERED = 1000
@@ -92,7 +93,7 @@ class EventReader:
         await self._queue.put(record)
         if not self._deltas:
             return
-        if isinstance(record, Started):
+        if isinstance(record, Started) and record.data.host != OWN:
             self._old[CallKey(call_id=record.data.call_id, attempt=record.data.attempt)] = record
         if record.seq >= self._head:
             for key, started in self._old.items():

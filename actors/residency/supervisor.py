@@ -75,7 +75,7 @@ class Supervisor:
 
     def hear(self, hints: Sequence[Hint]) -> None:
         """The store's word of commits. A resident session sees to its own turns and timers, so nothing is due there."""
-        if any(hint.outbox or hint.journal_id not in self._residency.placed for hint in hints):
+        if any(hint.journal_id not in self._residency.placed for hint in hints):
             self._bell.set()
 
     async def close(self) -> None:

@@ -70,9 +70,10 @@ class CallKeeper:
         if turn is None:
             return
         keys = [turn.model_call.key] if turn.model_call else []
-        keys += [call.key for call in turn.calls if call.key is not None and call.result is None]
+        hosted = [call for call in turn.calls if call.wait is None]
+        keys += [call.key for call in hosted if call.key is not None and call.result is None]
         self._recovering = frozenset(keys)
-        self._settled = tuple(call.key for call in turn.calls if call.key is not None and call.result is not None)
+        self._settled = tuple(call.key for call in hosted if call.key is not None and call.result is not None)
 
     def start_early(self, effects: Effects) -> tuple[Call, ...]:
         """Start model calls whose record is being committed; tool calls never start early."""

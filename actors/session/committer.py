@@ -98,6 +98,7 @@ def _part(made: Plan, epoch: int) -> AppendPart:
         records=tuple(stored(record, made.digests.get(record.seq)) for record in made.records),
         row=project(made.state),
         actions=changed_actions(made.before, tuple(made.records), made.state),
+        outbox=tuple(made.outbox),
         blobs=made.blobs,
         creations=tuple(made.creations),
     )

@@ -6,13 +6,14 @@ from actors.domain import records as r
 from actors.domain.ids import new_ulid, utc_now
 from actors.domain.journal import AppendPart
 from actors.domain.records import Draft
+from actors.session.children import told
 from actors.session.loading import load_state
 from actors.session.ports import Store
 from actors.session.projection import place, project, stored
 
 
 async def contain(store: Store, tenant: str, journal_id: str, term: int, assignment_no: int, message: str) -> None:
-    """Write ``session.error{crash_loop}``; ``resume`` puts the session back into service.
+    """Write ``session.error{crash_loop}``, and tell a parent that waits; ``resume`` puts the session back into service.
 
     Raises:
         Fenced: a newer activation exists. SessionNotFound: it was destroyed. StoreUnavailable: try again.
@@ -21,6 +22,7 @@ async def contain(store: Store, tenant: str, journal_id: str, term: int, assignm
     before, _ = await load_state(store, tenant, journal_id)
     draft = Draft(r.SessionError, r.SessionError.Data(code="crash_loop", message=message))
     state, record = place(before, draft, now=utc_now(), epoch=acquired.epoch)
+    letter = told(before, record, state, {})
     part = AppendPart(
         tenant=tenant,
         journal_id=journal_id,
@@ -29,5 +31,6 @@ async def contain(store: Store, tenant: str, journal_id: str, term: int, assignm
         batch_id=new_ulid(),
         records=(stored(record),),
         row=project(state),
+        outbox=(letter,) if letter is not None else (),
     )
     await store.append(part)

@@ -6,6 +6,7 @@ Pure. A refusal raises before anything is written.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.actions import Resolution
+from actors.domain.children import MAX_PROMPTS_CHARS, Birth, NewChild
 from actors.domain.messages import Message, Role
 from actors.domain.policies import OnBusy
 from actors.domain.records import Draft
@@ -27,7 +29,8 @@ from actors.errors import (
     SessionEnded,
     SessionPaused,
 )
-from actors.session.fold_calls import may_resolve
+from actors.session.fold_waits import may_resolve
+from actors.session.projection import small
 from actors.session.state import State
 
 MAX_QUEUE = 1000
@@ -45,7 +48,7 @@ def decide(state: State, command: c.Command) -> tuple[Draft, ...]:
         GreenroomError: the command is refused; which one depends on the command.
     """
     return tuple(
-        draft if draft.cause else Draft(draft.kind, draft.data, draft.turn_id, command.command_id)
+        draft if draft.cause else replace(draft, cause=command.command_id)
         for draft in _DECIDERS[type(command)](state, command)
     )
 
@@ -172,11 +175,30 @@ def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
     return [Draft(r.ActionResolved, data, action.turn_id)]
 
 
-def _create_child(state: State, command: c.CreateChild) -> list[Draft]:
+def _spawn(state: State, command: c.SpawnChildren) -> list[Draft]:
     if state.lifecycle.ended:
         raise SessionEnded(state.session_id, state.lifecycle.value)
-    data = r.ChildStarted.Data(child_id=command.child_id, child_journal_id=command.child_journal_id)
-    return [Draft(r.ChildStarted, data)]
+    if sum(len(child.task.text) for child in command.children if child.task is not None) > MAX_PROMPTS_CHARS:
+        raise InvalidRequest(f"The tasks of one spawn have at most {MAX_PROMPTS_CHARS} characters together.")
+    return [_child(child) for child in command.children]
+
+
+def _child(child: NewChild) -> Draft:
+    if child.task is not None:
+        if child.task.role is not Role.user:
+            raise InvalidRequest("A task is a message of role user.")
+        _no_calls(child.task)
+        # Its record is written with the child's others, where nobody could refuse it any more.
+        small(Draft(r.UserMessage, r.UserMessage.Data(input_id="", message=child.task)), {})
+    data = r.ChildStarted.Data(
+        child_id=child.child_id, child_journal_id=child.child_journal_id, task=child.task is not None
+    )
+    return Draft(r.ChildStarted, data, birth=Birth(config=child.config, task=child.task))
+
+
+def _report(_: State, command: c.ReportChild) -> list[Draft]:
+    # Whatever state the session is in: what was told was told.
+    return [Draft(r.ChildCompleted, command.report)]
 
 
 _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
@@ -190,5 +212,6 @@ _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
     c.Complete: _complete,
     c.Configure: _configure,
     c.ResolveAction: _resolve,
-    c.CreateChild: _create_child,
+    c.SpawnChildren: _spawn,
+    c.ReportChild: _report,
 }

@@ -19,8 +19,9 @@ from actors.domain.session import SessionState
 from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
 from actors.policy.prompts import system_prompt
 from actors.session import tool_steps
-from actors.session.state import CallPhase, Failure, Stage, State, ToolCallState, Turn
+from actors.session.state import State
 from actors.session.surroundings import Surroundings
+from actors.session.turn import CallPhase, Failure, Stage, ToolCallState, Turn
 
 MAX_HOSTS_LOST = 10
 """How often the host of one model call may go away before the turn fails: beyond that something is wrong with it."""
@@ -212,7 +213,7 @@ def _running(state: State, around: Surroundings) -> tuple[ModelCall | ToolCall, 
         return ()
     if turn.model_call is not None:
         return (_model_call(state, turn, around),)
-    return tuple(_tool_call(state, turn, call, around) for call in turn.calls if call.phase is CallPhase.started)
+    return tuple(_tool_call(state, turn, call, around) for call in turn.calls if call.runs)
 
 
 def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:

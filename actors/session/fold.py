@@ -1,7 +1,8 @@
 """``apply(state, record) -> state``: the meaning of every record, and nothing else.
 
 Pure: no clock, no randomness, no I/O. Time is the record's own ``at``. What happens to the calls of a turn is in
-``actors.session.fold_calls``.
+``actors.session.fold_calls``
+and ``fold_waits``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from actors.domain.policies import OnBusy
 from actors.domain.session import SessionState
 from actors.errors import InternalError
 from actors.session import fold_calls as calls
+from actors.session import fold_waits as waits
 from actors.session.fold_calls import change, change_turn, flush_held, open_turn, remember
-from actors.session.state import Ending, Entry, QueuedInput, Stage, State, Turn, turn_deadline
+from actors.session.state import Entry, QueuedInput, State, turn_deadline
+from actors.session.turn import Ending, Stage, Turn
 
 
 def apply(state: State, record: r.Record) -> State:
@@ -42,11 +45,11 @@ def fold(state: State, records: Iterable[r.Record]) -> State:
 
 
 def _keep_time(state: State, turn: Turn, record: r.Record) -> Turn:
-    """Waits for people do not count as the turn's wall time; a pause is one."""
-    waits = state.waits_for_people or state.lifecycle is SessionState.paused
-    if waits and turn.waiting_since is None:
+    """Waits for people, children and timers do not count as the turn's wall time; a pause is one."""
+    stands = state.waits or state.lifecycle is SessionState.paused
+    if stands and turn.waiting_since is None:
         return turn.model_copy(update={"waiting_since": record.at})
-    if not waits and turn.waiting_since is not None:
+    if not stands and turn.waiting_since is not None:
         pushed = turn.deadline + (record.at - turn.waiting_since)
         return turn.model_copy(update={"waiting_since": None, "deadline": pushed})
     return turn
@@ -65,6 +68,7 @@ def _created(state: State, record: r.SessionCreated) -> State:
         config=data.config,
         parent_journal_id=data.parent_journal_id,
         root_journal_id=data.root_journal_id,
+        task=data.task,
         created_at=record.at,
     )
 
@@ -77,6 +81,12 @@ def _configured(state: State, record: r.SessionConfigured) -> State:
 
 def _cleared(state: State, _: r.SessionCleared) -> State:
     return change(state, context=(), held=(), context_used=0)
+
+
+def _error(state: State, record: r.SessionError) -> State:
+    # Nobody knows whether a session in a crash loop will ever answer, so that is what its parent is told.
+    task = None if record.data.code == "crash_loop" else state.task
+    return change(state, lifecycle=SessionState.error, task=task)
 
 
 def _lifecycle(to: SessionState) -> Callable[[State, Any], State]:
@@ -104,7 +114,14 @@ def _message_added(state: State, record: r.MessageAdded) -> State:
 
 
 def _withdrawn(state: State, record: r.InputWithdrawn) -> State:
-    return change(state, queue=tuple(item for item in state.queue if item.input_id != record.data.input_id))
+    input_id = record.data.input_id
+    queue = tuple(item for item in state.queue if item.input_id != input_id)
+    return change(state, queue=queue, task=_still_owed(state, input_id))
+
+
+def _still_owed(state: State, *answered: str) -> str | None:
+    """The task, unless it is among these inputs: what became of them is in the record at hand."""
+    return None if state.task in answered else state.task
 
 
 def _take(state: State, inputs: tuple[str, ...]) -> State:
@@ -135,7 +152,8 @@ def _turn_cancelling(state: State, record: r.TurnCancelling) -> State:
 
 
 def _turn_ended(state: State, _: Any) -> State:
-    return change(flush_held(state), turn=None, actions=(), expired=())
+    task = _still_owed(state, *open_turn(state).inputs)
+    return change(flush_held(state), turn=None, actions=(), expired=(), task=task)
 
 
 def _unchanged(state: State, _: Any) -> State:
@@ -148,7 +166,7 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.SessionPaused: _lifecycle(SessionState.paused),
     r.SessionResumed: _lifecycle(SessionState.active),
     r.SessionCompleted: _lifecycle(SessionState.completed),
-    r.SessionError: _lifecycle(SessionState.error),
+    r.SessionError: _error,
     r.SessionCleared: _cleared,
     r.UserMessage: _user_message,
     r.MessageAdded: _message_added,
@@ -167,8 +185,9 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.ToolCallDenied: calls.tool_denied,
     r.ToolCallInDoubt: calls.tool_in_doubt,
     r.ToolCallLate: _unchanged,
-    r.ActionRequested: calls.action_requested,
-    r.ActionResolved: calls.action_resolved,
-    r.TimerFired: calls.timer_fired,
-    r.ChildStarted: _unchanged,
+    r.ActionRequested: waits.action_requested,
+    r.ActionResolved: waits.action_resolved,
+    r.TimerFired: waits.timer_fired,
+    r.ChildStarted: waits.child_started,
+    r.ChildCompleted: waits.child_completed,
 }

@@ -1,4 +1,4 @@
-"""The meaning of the records of a turn's model calls, tool calls, actions and timers.
+"""The meaning of the records of a turn's model calls and tool calls.
 
 Pure, as ``actors.session.fold``, which dispatches to these.
 """
@@ -10,21 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 from actors.domain import records as r
-from actors.domain.actions import CHOICES, Action, Resolution
 from actors.domain.calls import Outcome
 from actors.domain.commands import digest_of_json
 from actors.domain.messages import BlobTextBlock, Message, TextBlock, TokenUsage
 from actors.errors import InternalError
-from actors.session.state import (
-    CallPhase,
-    Entry,
-    Failure,
-    ModelCallState,
-    Stage,
-    State,
-    ToolCallState,
-    Turn,
-)
+from actors.session.state import Entry, State
+from actors.session.turn import CallPhase, Failure, ModelCallState, Stage, ToolCallState, Turn
 
 
 def change(state: State, **changes: Any) -> State:
@@ -151,21 +142,23 @@ def model_failed(state: State, record: r.ModelCallFailed) -> State:
 # --- tool calls ------------------------------------------------------------------------------------------------------
 
 
-def _change_call(state: State, index: int, **changes: Any) -> State:
+def change_call(state: State, index: int, **changes: Any) -> State:
+    """A copy of the state with other values in one call of the open round."""
     calls = tuple(call.model_copy(update=changes) if call.index == index else call for call in open_turn(state).calls)
     return change_turn(state, calls=calls)
 
 
-def _call(state: State, index: int) -> ToolCallState:
+def call_at(state: State, index: int) -> ToolCallState:
+    """A call of the open round."""
     return open_turn(state).calls[index]
 
 
 def _settle(state: State, seq: int, index: int, result: Message, *, malformed: bool = False) -> State:
     """A call has its result. When it was the round's last, the results join the context in the calls' order."""
-    call = _call(state, index)
+    call = call_at(state, index)
     turn = open_turn(state)
     digest = digest_of_json([call.name, call.args])
-    state = _change_call(state, index, phase=CallPhase.settled, result=result.encode())
+    state = change_call(state, index, phase=CallPhase.settled, result=result.encode())
     state = change_turn(
         state,
         parse_failures=turn.parse_failures + 1 if malformed else 0,
@@ -183,8 +176,9 @@ def _settle(state: State, seq: int, index: int, result: Message, *, malformed: b
 def tool_started(state: State, record: r.ToolCallStarted) -> State:
     """The call is with its host."""
     data = record.data
-    args = data.args if data.args is not None else _call(state, data.index).args
-    return _change_call(
+    args = data.args if data.args is not None else call_at(state, data.index).args
+    for_ms = data.wait.for_ms if data.wait is not None else None
+    return change_call(
         state,
         data.index,
         phase=CallPhase.started,
@@ -194,6 +188,8 @@ def tool_started(state: State, record: r.ToolCallStarted) -> State:
         host=data.host,
         effect=data.effect,
         args=args,
+        wait=data.wait,
+        wakes_at=record.at + timedelta(milliseconds=for_ms) if for_ms is not None else None,
     )
 
 
@@ -214,74 +210,4 @@ def tool_denied(state: State, record: r.ToolCallDenied) -> State:
 def tool_in_doubt(state: State, record: r.ToolCallInDoubt) -> State:
     """Nobody knows whether the call ran."""
     data = record.data
-    return _change_call(state, data.index, phase=CallPhase.in_doubt, doubt=data.detail, decision=None, action_id=None)
-
-
-# --- actions, timers, children ---------------------------------------------------------------------------------------
-
-
-def action_requested(state: State, record: r.ActionRequested) -> State:
-    """The call waits for a decision."""
-    data = record.data
-    expires = record.at + timedelta(milliseconds=data.timeout_ms) if data.timeout_ms is not None else None
-    action = Action(
-        action_id=data.action_id,
-        kind=data.kind,
-        session_id=state.session_id,
-        turn_id=open_turn(state).turn_id,
-        call_index=data.index,
-        tool_use_id=data.tool_use_id,
-        tool=data.tool,
-        args=data.args,
-        args_digest=data.args_digest,
-        requested_at=record.at,
-        expires_at=expires,
-        detail=data.detail,
-    )
-    call = _call(state, data.index)
-    phase = CallPhase.asked if call.phase is CallPhase.proposed else call.phase
-    state = _change_call(state, data.index, phase=phase, action_id=data.action_id, decision=None)
-    return change(state, actions=(*state.actions, action))
-
-
-def action_resolved(state: State, record: r.ActionResolved) -> State:
-    """The call has its decision."""
-    data = record.data
-    action = next((one for one in state.actions if one.action_id == data.action_id), None)
-    if action is None:
-        return state
-    call = _call(state, action.call_index)
-    state = _change_call(
-        state,
-        action.call_index,
-        phase=CallPhase.decided if call.phase is CallPhase.asked else call.phase,
-        decision=data.resolution,
-        reason=data.reason,
-        value=data.value,
-        args=data.args if data.args is not None else call.args,
-    )
-    return change(
-        state,
-        actions=tuple(one for one in state.actions if one.action_id != data.action_id),
-        expired=tuple(one for one in state.expired if one != data.action_id),
-    )
-
-
-def timer_fired(state: State, record: r.TimerFired) -> State:
-    """A moment has passed."""
-    kind, _, action_id = record.data.name.partition(":")
-    if kind == "turn":
-        return change_turn(state, timed_out=True) if state.turn else state
-    return change(state, expired=(*state.expired, action_id))
-
-
-def resolved_action(action: Action, record: r.ActionResolved) -> Action:
-    """The action after its resolution, for the store's table."""
-    data = record.data
-    changes = {"resolution": data.resolution, "resolved_by": data.by, "resolved_at": record.at}
-    return action.model_copy(update=changes)
-
-
-def may_resolve(action: Action, resolution: Resolution) -> bool:
-    """Whether a person may resolve the action this way."""
-    return resolution in CHOICES[action.kind]
+    return change_call(state, data.index, phase=CallPhase.in_doubt, doubt=data.detail, decision=None, action_id=None)

@@ -10,8 +10,9 @@ from actors.domain.blobs import Block
 from actors.domain.calls import Attached, CallStatus, ModelOutcome, Outcome, ToolOutcome
 from actors.domain.messages import PARSE_ERROR, Message, StopReason, ToolUseBlock
 from actors.domain.records import Draft
-from actors.session.state import CallPhase, ModelCallState, State, ToolCallState
+from actors.session.state import State
 from actors.session.tool_steps import MAX_ARGS_BYTES
+from actors.session.turn import CallPhase, ModelCallState, ToolCallState
 
 
 def closing_draft(state: State, answer: Attached) -> Draft | None:

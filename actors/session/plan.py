@@ -12,14 +12,15 @@ from datetime import datetime
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.calls import Attached
-from actors.domain.journal import NewSession
+from actors.domain.journal import NewSession, OutboxRow
 from actors.domain.records import Draft
 from actors.domain.session import TurnEnd, TurnStatus
 from actors.errors import GreenroomError, InternalError, InvalidRequest, NoModel
+from actors.session.children import born, told
 from actors.session.decide import decide
 from actors.session.effects import Effects, model_of, next_effects
 from actors.session.outcomes import closing_draft, late_draft, lost_draft, too_large_draft
-from actors.session.projection import new_session, place, small
+from actors.session.projection import place, small
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
 
@@ -79,6 +80,7 @@ class Plan:
     digests: dict[int, str] = field(default_factory=dict[int, str])
     blobs: dict[str, bytes] = field(default_factory=dict[str, bytes])
     creations: list[NewSession] = field(default_factory=list[NewSession])
+    outbox: list[OutboxRow] = field(default_factory=list[OutboxRow])
     replies: list[tuple[c.Command, c.Reply | GreenroomError]] = field(
         default_factory=list[tuple[c.Command, c.Reply | GreenroomError]]
     )
@@ -145,8 +147,6 @@ def _obey(made: Plan, command: c.Command, now: datetime, epoch: int) -> c.Reply 
     if not drafts:
         return c.Reply(changed=False, input_id=input_id)
     made.blobs |= blobs
-    if isinstance(command, c.CreateChild):
-        made.creations.append(_child(made.state, command, now))
     seq = made.state.seq + 1
     made.digests[seq] = command.digest()
     for draft in drafts:
@@ -154,28 +154,16 @@ def _obey(made: Plan, command: c.Command, now: datetime, epoch: int) -> c.Reply 
     return c.Reply(seq=seq, input_id=input_id)
 
 
-def _child(parent: State, command: c.CreateChild, now: datetime) -> NewSession:
-    """A child's first record. What the child's configuration leaves open it takes from its parent, as it is now."""
-    config = command.config
-    inherited = config.model_copy(
-        update={
-            "parent_id": parent.session_id,
-            "model": config.model or parent.config.model,
-            "workspace": config.workspace or parent.config.workspace,
-            "permission_policy": config.permission_policy or parent.config.permission_policy,
-            "confirmation_policy": config.confirmation_policy or parent.config.confirmation_policy,
-        }
-    )
-    cause = f"{parent.journal_id}:{parent.seq + 1}"
-    return new_session(
-        parent.tenant, command.child_id, command.child_journal_id, inherited, now=now, cause=cause, parent=parent
-    )
-
-
 def _place(made: Plan, draft: Draft, now: datetime, epoch: int) -> None:
-    turn = made.state.turn
-    made.state, record = place(made.state, small(draft, made.blobs), now=now, epoch=epoch)
+    before = made.state
+    turn = before.turn
+    made.state, record = place(before, small(draft, made.blobs), now=now, epoch=epoch)
     made.records.append(record)
+    if draft.birth is not None and isinstance(record, r.ChildStarted):
+        made.creations.append(born(before, record, draft.birth, now=now))
+    letter = told(before, record, made.state, made.blobs)
+    if letter is not None:
+        made.outbox.append(letter)
     if turn is not None and isinstance(record, r.TURN_ENDS):
         made.ends.append((turn.inputs, turn_end(record), made.state))
 

@@ -21,6 +21,7 @@ from actors.domain.journal import (
     AppendPart,
     Filter,
     FirstOutcome,
+    Letter,
     NewSession,
     Snapshot,
     StoredRecord,
@@ -145,6 +146,20 @@ class Store(Protocol):
 
     async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
         """All kept outcomes of a journal."""
+        ...
+
+    async def receivers(
+        self, *, after: tuple[str, str] | None = None, limit: int = 1000
+    ) -> tuple[tuple[str, str], ...]:
+        """Over all tenants: (tenant, journal_id) of those for whom messages wait, in order, behind ``after``."""
+        ...
+
+    async def letters(self, tenant: str, target_journal_id: str, *, limit: int = 100) -> tuple[Letter, ...]:
+        """What waits for a receiver, each sender's messages in their order."""
+        ...
+
+    async def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
+        """Forget messages by (tenant, sender's journal, seq): their receivers have committed what they say."""
         ...
 
     async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:

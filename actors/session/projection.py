@@ -5,21 +5,22 @@ Pure. Large content leaves the records for blobs here, and nowhere else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
 from actors.domain import records as r
 from actors.domain.actions import Action
 from actors.domain.base import Frozen
-from actors.domain.blobs import blobs_in, externalise
+from actors.domain.blobs import BLOB_LIMIT, blobs_in, externalise
+from actors.domain.children import ChildReport
 from actors.domain.journal import NewSession, StoredRecord
 from actors.domain.messages import Message, Role
 from actors.domain.records import Draft
 from actors.domain.session import SessionConfig, SessionInfo
 from actors.errors import InvalidRequest
 from actors.session.fold import apply
-from actors.session.fold_calls import resolved_action
+from actors.session.fold_waits import resolved_action
 from actors.session.state import State
 
 
@@ -54,6 +55,7 @@ def project(state: State) -> SessionInfo:
         turns=state.turns,
         usage=state.usage,
         cost_usd=str(state.cost),
+        task=state.task,
         wake_at=state.wake_at,
         created_at=state.created_at,
         updated_at=state.updated_at,
@@ -89,18 +91,31 @@ def small(draft: Draft, blobs: dict[str, bytes]) -> Draft:
         partial, found = externalise(data.partial)
         changed = data.model_copy(update={"partial": partial})
     elif isinstance(data, r.ToolCallCompleted.Data | r.ToolCallLate.Data):
-        message, found = externalise(Message.tool_result("", data.content))
-        block = message.content[0]
-        changed = data.model_copy(update={"content": getattr(block, "content", data.content)})
+        changed, found = _small_result(data)
     elif not isinstance(data, _FROM_OUTSIDE):
         return draft
     if found:
-        draft = Draft(draft.kind, changed, draft.turn_id, draft.cause)
+        draft = replace(draft, data=changed)
     if len(draft.data.model_dump_json().encode()) > r.MAX_RECORD_BYTES - _ENVELOPE_BYTES:
         raise InvalidRequest(f"The content is larger than a record may be ({r.MAX_RECORD_BYTES // 1024} KiB).")
     blobs |= found
     return draft
 
+
+def _small_result(
+    data: r.ToolCallCompleted.Data | r.ToolCallLate.Data,
+) -> tuple[r.ToolCallCompleted.Data | r.ToolCallLate.Data, dict[str, bytes]]:
+    for limit in (BLOB_LIMIT, _MANY_PARTS_LIMIT):
+        message, found = externalise(Message.tool_result("", data.content), limit)
+        block = message.content[0]
+        changed = data.model_copy(update={"content": getattr(block, "content", data.content)})
+        if len(changed.model_dump_json()) < r.MAX_RECORD_BYTES // 2:
+            break
+    return changed, found
+
+
+_MANY_PARTS_LIMIT = 1024
+"""Above so many bytes each part of a result of many parts becomes a blob, when they are too large together."""
 
 _ENVELOPE_BYTES = 1024
 """Everything in a record but its data: a few ids of at most 128 characters and two numbers."""
@@ -116,7 +131,7 @@ def blobs_of(record: r.Record) -> frozenset[str]:
         messages.append(data.partial)
     elif isinstance(data, r.ToolCallCompleted.Data | r.ToolCallLate.Data):
         messages.append(Message.tool_result("", data.content))
-    elif isinstance(data, r.TurnCompleted.Data):
+    elif isinstance(data, r.TurnCompleted.Data | ChildReport):
         messages.append(Message(role=Role.assistant, content=data.parts))
     return blobs_in(messages)
 
@@ -176,8 +191,9 @@ def new_session(
     now: datetime,
     cause: str,
     parent: SessionInfo | State | None = None,
+    task: Message | None = None,
 ) -> NewSession:
-    """The first record and row of a session."""
+    """The first records and the row of a session. A child with a task is born with it in its queue."""
     root = (parent.root_journal_id or parent.journal_id) if parent else None
     data = r.SessionCreated.Data(
         journal_id=journal_id,
@@ -185,7 +201,15 @@ def new_session(
         config=config,
         parent_journal_id=parent.journal_id if parent else None,
         root_journal_id=root,
+        task=cause if task is not None else None,
     )
-    empty = State(journal_id=journal_id, session_id=session_id, tenant=tenant)
-    state, record = place(empty, Draft(r.SessionCreated, data, cause=cause), now=now, epoch=0)
-    return NewSession(row=project(state), first=stored(record))
+    drafts = [Draft(r.SessionCreated, data, cause=cause)]
+    if task is not None:
+        drafts.append(Draft(r.UserMessage, r.UserMessage.Data(input_id=cause, message=task), cause=cause))
+    state = State(journal_id=journal_id, session_id=session_id, tenant=tenant)
+    blobs: dict[str, bytes] = {}
+    records: list[StoredRecord] = []
+    for draft in drafts:
+        state, record = place(state, small(draft, blobs), now=now, epoch=0)
+        records.append(stored(record))
+    return NewSession(row=project(state), records=tuple(records), blobs=blobs)

@@ -219,10 +219,13 @@ class SessionRunner:
     async def _without(self, happenings: list[Happening], refused: GreenroomError) -> list[Happening]:
         """What remains of the happenings when some of their commands turn out to be given before, or impossible."""
         left: list[Happening] = []
+        if isinstance(refused, SessionExists):
+            # A call whose children cannot be born is refused as well, when it is asked for again.
+            self._around = replace(self._around, taken=self._around.taken | frozenset(refused.session_ids))
         for happening in happenings:
             if isinstance(happening, CommandGiven):
                 if isinstance(refused, SessionExists):
-                    answered = self._refuse_child(happening.command, refused)
+                    answered = self._refuse_spawn(happening.command, refused)
                 else:
                     answered = await self._mailbox.answer_old(happening.command)
                 if answered:
@@ -230,11 +233,13 @@ class SessionRunner:
             left.append(happening)
         return left
 
-    def _refuse_child(self, command: c.Command, refused: SessionExists) -> bool:
-        if not isinstance(command, c.CreateChild) or command.child_id not in refused.session_ids:
+    def _refuse_spawn(self, command: c.Command, refused: SessionExists) -> bool:
+        if not isinstance(command, c.SpawnChildren):
             return False
-        self._mailbox.reply(command, refused)
-        return True
+        taken = [child.child_id for child in command.children if child.child_id in refused.session_ids]
+        if taken:
+            self._mailbox.reply(command, SessionExists(taken))
+        return bool(taken)
 
     def _look_for_model_host(self) -> None:
         if not self._finding_host:

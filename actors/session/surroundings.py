@@ -22,6 +22,7 @@ class Surroundings:
         model_error: Why there is no host: error code and sentence.
         global_policy: Denials of the runtime that no session can lift.
         workspace: Directory of sessions that name none.
+        taken: Names for children that turned out to be in use.
     """
 
     tools: Mapping[str, ToolSpec] = field(default_factory=dict[str, ToolSpec])
@@ -30,3 +31,4 @@ class Surroundings:
     model_error: tuple[str, str] | None = None
     global_policy: PermissionPolicy | None = None
     workspace: str = ""
+    taken: frozenset[str] = frozenset()

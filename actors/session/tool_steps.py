@@ -19,9 +19,12 @@ from actors.domain.records import Draft
 from actors.domain.tools import EffectClass
 from actors.policy.confirmation import requires_confirmation
 from actors.policy.permissions import decide
+from actors.session import own_tools
 from actors.session.ports import ToolSpec
-from actors.session.state import CallPhase, State, ToolCallState, Turn
+from actors.session.state import State
 from actors.session.surroundings import Surroundings
+from actors.session.tool_drafts import completed, denied, started
+from actors.session.turn import CallPhase, ToolCallState, Turn
 
 MAX_TOOL_ATTEMPTS = 3
 """How often a pure or idempotent call is run when its host dies under it."""
@@ -43,25 +46,25 @@ def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
             if draft.kind is r.ToolCallDenied:
                 return
     if not settled:
-        yield from _starts(turn, around.tools)
+        yield from _starts(state, turn, around)
 
 
 def _judge(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Draft | None:
     """What has to be recorded before the call can start, or None."""
+    if call.own:
+        return own_tools.ended(turn, call) if call.has_come else None
     if call.phase is CallPhase.in_doubt:
         return _doubt(state, turn, call, around.tools)
-    if call.phase is CallPhase.decided and call.decision is not Resolution.approve:
-        return _deny(turn, call, "rejected", _rejection(call))
     if call.phase is CallPhase.decided:
-        return _refuse_approved(state, turn, call, around)
+        return _judge_decided(state, turn, call, around)
     if call.phase is not CallPhase.proposed:
         return None
     if call.parse_error is not None:
-        return _deny(turn, call, "malformed", f"Error: malformed tool arguments: {call.parse_error}. Send valid JSON.")
+        return denied(turn, call, "malformed", f"Error: malformed tool arguments: {call.parse_error}. Send valid JSON.")
     if call.name not in around.tools:
         return _deny_unknown(turn, call, around.tools)
     if _is_repeat(state, turn, call):
-        return _deny(turn, call, "duplicate", _DUPLICATE)
+        return denied(turn, call, "duplicate", _DUPLICATE)
     decision = _permission(state, call, around)
     if decision is PermissionDecision.deny:
         return _deny_forbidden(turn, call)
@@ -70,8 +73,10 @@ def _judge(state: State, turn: Turn, call: ToolCallState, around: Surroundings) 
     return None
 
 
-def _refuse_approved(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Draft | None:
+def _judge_decided(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Draft | None:
     """What an approval does not overrule: with other arguments, or meanwhile, the call may be one that never runs."""
+    if call.decision is not Resolution.approve:
+        return denied(turn, call, "rejected", _rejection(call))
     if call.name not in around.tools:
         return _deny_unknown(turn, call, around.tools)
     if _permission(state, call, around) is PermissionDecision.deny:
@@ -85,11 +90,11 @@ def _permission(state: State, call: ToolCallState, around: Surroundings) -> Perm
 
 
 def _deny_unknown(turn: Turn, call: ToolCallState, tools: Tools) -> Draft:
-    return _deny(turn, call, "unknown_tool", f"Unknown tool: {call.name}. Use one of: {', '.join(sorted(tools))}.")
+    return denied(turn, call, "unknown_tool", f"Unknown tool: {call.name}. Use one of: {', '.join(sorted(tools))}.")
 
 
 def _deny_forbidden(turn: Turn, call: ToolCallState) -> Draft:
-    return _deny(turn, call, "permission", f"Permission denied: the policy does not allow {call.name} with this.")
+    return denied(turn, call, "permission", f"Permission denied: the policy does not allow {call.name} with this.")
 
 
 _DUPLICATE = (
@@ -108,13 +113,6 @@ def _is_repeat(state: State, turn: Turn, call: ToolCallState) -> bool:
 def _rejection(call: ToolCallState) -> str:
     because = f" Reason: {call.reason}." if call.reason else ""
     return f"The call of {call.name} was rejected.{because} Do not try it again unless asked to."
-
-
-def _deny(turn: Turn, call: ToolCallState, code: str, reason: str) -> Draft:
-    data = r.ToolCallDenied.Data(
-        index=call.index, tool_use_id=call.tool_use_id, name=call.name, code=code, reason=reason
-    )
-    return Draft(r.ToolCallDenied, data, turn.turn_id)
 
 
 def _ask(state: State, turn: Turn, call: ToolCallState) -> Draft:
@@ -145,28 +143,19 @@ def _request(
 # --- starting --------------------------------------------------------------------------------------------------------
 
 
-def _starts(turn: Turn, tools: Tools) -> Iterator[Draft]:
+def _starts(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
+    tools = around.tools
     waiting = [call for call in turn.calls if call.phase is not CallPhase.settled]
     side_by_side = all(
         call.name in tools and tools[call.name].definition.effect is EffectClass.pure for call in waiting
     )
     for call in waiting if side_by_side else waiting[:1]:
-        if call.phase in {CallPhase.proposed, CallPhase.decided}:
-            yield _start(turn, call, tools[call.name])
-
-
-def _start(turn: Turn, call: ToolCallState, spec: ToolSpec) -> Draft:
-    data = r.ToolCallStarted.Data(
-        call_id=call.call_id or "",
-        attempt=call.attempt + 1,
-        index=call.index,
-        tool_use_id=call.tool_use_id,
-        name=call.name,
-        effect=spec.definition.effect,
-        host=spec.host,
-        args=call.args if call.decision is Resolution.approve else None,
-    )
-    return Draft(r.ToolCallStarted, data, turn.turn_id)
+        if call.phase not in {CallPhase.proposed, CallPhase.decided}:
+            continue
+        if call.name in own_tools.OWN_TOOLS:
+            yield from own_tools.begun(state, turn, call, around)
+        else:
+            yield started(turn, call, tools[call.name])
 
 
 # --- doubt -----------------------------------------------------------------------------------------------------------
@@ -177,11 +166,11 @@ def _doubt(state: State, turn: Turn, call: ToolCallState, tools: Tools) -> Draft
     spec = tools.get(call.name)
     policy = state.config.on_in_doubt
     if call.effect is not EffectClass.unsafe and call.attempt < MAX_TOOL_ATTEMPTS and spec is not None:
-        return _start(turn, call, spec)
+        return started(turn, call, spec)
     if call.decision is Resolution.retry or (policy is OnInDoubt.retry and call.attempt < MAX_TOOL_ATTEMPTS):
-        return _start(turn, call, spec) if spec is not None else _unknown(turn, call, "the tool is gone")
+        return started(turn, call, spec) if spec is not None else _unknown(turn, call, "the tool is gone")
     if call.decision is Resolution.answer:
-        return _complete(turn, call, Outcome.ok, call.value or "")
+        return completed(turn, call, Outcome.ok, call.value or "")
     if call.decision is not None:
         return _unknown(turn, call, call.reason or "skipped")
     if policy is OnInDoubt.ask:
@@ -197,21 +186,7 @@ def _doubt(state: State, turn: Turn, call: ToolCallState, tools: Tools) -> Draft
 
 def _unknown(turn: Turn, call: ToolCallState, why: str) -> Draft:
     text = f"The outcome of this call is unknown ({why}). It may or may not have run: verify before you go on."
-    return _complete(turn, call, Outcome.unknown, text, exit_code=1)
-
-
-def _complete(turn: Turn, call: ToolCallState, outcome: Outcome, content: str, *, exit_code: int = 0) -> Draft:
-    data = r.ToolCallCompleted.Data(
-        call_id=call.call_id or "",
-        attempt=call.attempt,
-        index=call.index,
-        tool_use_id=call.tool_use_id,
-        name=call.name,
-        outcome=outcome,
-        content=content,
-        exit_code=exit_code,
-    )
-    return Draft(r.ToolCallCompleted, data, turn.turn_id)
+    return completed(turn, call, Outcome.unknown, text, exit_code=1)
 
 
 # --- timers and ends -------------------------------------------------------------------------------------------------
@@ -242,8 +217,10 @@ def closing(state: State, turn: Turn, calls: list[ToolCallState], reason: str) -
     for call in calls:
         if call.phase is CallPhase.in_doubt:
             yield _unknown(turn, call, call.doubt or reason)
+        elif call.own:
+            yield own_tools.ended(turn, call) if call.has_come else own_tools.cancelled(turn, call, reason)
         elif call.phase is not CallPhase.started:
-            yield _deny(turn, call, "cancelled", f"The call of {call.name} was not run: {reason}.")
+            yield denied(turn, call, "cancelled", f"The call of {call.name} was not run: {reason}.")
 
 
 def _cancelled(turn: Turn, action: Action, reason: str) -> Draft:

@@ -17,8 +17,8 @@ from actors.domain.journal import (
     AppendPart,
     Filter,
     FirstOutcome,
+    Letter,
     NewSession,
-    OutboxRow,
     Refused,
     Snapshot,
     StoredRecord,
@@ -76,9 +76,11 @@ class Backend(Protocol):
         ...
 
     def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
-        """Remove the session, its records, actions, snapshots, results and outbox rows, in one transaction.
+        """Remove the session, its records, actions, snapshots, results and what others told it, in one transaction.
 
-        Later appends of its epoch are refused with SessionNotFound. The command id is remembered for 24 hours.
+        What it told others is still delivered; a child that owes its parent an answer leaves a last message, which says
+        that there will be none. Later appends of its epoch are refused with SessionNotFound. The command id is
+        remembered for 24 hours.
 
         Returns:
             Whether there was anything to remove; the same command gets its first answer again.
@@ -170,12 +172,19 @@ class Backend(Protocol):
         """
         ...
 
-    def outbox(self, tenant: str, journal_id: str, *, limit: int = 100) -> tuple[OutboxRow, ...]:
-        """The sender's rows that were not delivered yet, in order."""
+    def receivers(self, *, after: tuple[str, str] | None = None, limit: int = 1000) -> tuple[tuple[str, str], ...]:
+        """Over all tenants: (tenant, journal_id) of those for whom messages wait, in order, behind ``after``."""
         ...
 
-    def delivered(self, tenant: str, journal_id: str, seqs: Sequence[int]) -> None:
-        """The receiver has committed what these rows say; unknown rows are ignored."""
+    def letters(self, tenant: str, target_journal_id: str, *, limit: int = 100) -> tuple[Letter, ...]:
+        """What waits for a receiver, each sender's messages in their order; at most ``limit`` and about 4 MiB."""
+        ...
+
+    def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
+        """Forget these messages, by (tenant, sender's journal, seq): their receivers have committed what they say.
+
+        Unknown ones are ignored.
+        """
         ...
 
     def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
@@ -187,7 +196,7 @@ class Backend(Protocol):
         ...
 
     def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
-        """Over all tenants: sessions that need an actor, have ``wake_at <= now``, or undelivered outbox rows."""
+        """Over all tenants: sessions that need an actor, or have ``wake_at <= now``."""
         ...
 
     def next_wake(self) -> datetime | None:

@@ -52,6 +52,11 @@ def _writes(service: StoreService) -> dict[str, Handler]:
             read = wire.result_in(result)
         await service.put_result(tenant, journal_id, read)
 
+    async def delivered(letters: list[tuple[str, str, int]]) -> None:
+        with wellformed():
+            read = [(tenant, journal_id, seq) for tenant, journal_id, seq in letters]
+        await service.delivered(read)
+
     async def purge(now: int) -> int:
         with wellformed():
             read = moment(now)
@@ -65,7 +70,7 @@ def _writes(service: StoreService) -> dict[str, Handler]:
         "next_term": service.next_term,
         "put_snapshot": put_snapshot,
         "put_result": put_result,
-        "delivered": service.delivered,
+        "delivered": delivered,
         "purge": purge,
         "health": service.health,
     }
@@ -144,13 +149,18 @@ def _content(service: StoreService) -> dict[str, Handler]:
             size += sum(map(len, got.values()))
         return [found, []]
 
-    async def outbox(tenant: str, journal_id: str, limit: int) -> Plain:
-        return each(wire.outbox_out, await service.outbox(tenant, journal_id, limit=limit))
+    async def receivers(after: list[str] | None, limit: int) -> Plain:
+        with wellformed():
+            place = (after[0], after[1]) if after is not None else None
+        return each(list, await service.receivers(after=place, limit=limit))
+
+    async def letters(tenant: str, target_journal_id: str, limit: int) -> Plain:
+        return each(wire.letter_out, await service.letters(tenant, target_journal_id, limit=limit))
 
     async def results(tenant: str, journal_id: str) -> Plain:
         return each(wire.result_out, await service.results(tenant, journal_id))
 
-    return {"blobs": blobs, "outbox": outbox, "results": results}
+    return {"blobs": blobs, "receivers": receivers, "letters": letters, "results": results}
 
 
 def _streams(service: StoreService) -> dict[str, Handler]:

@@ -14,7 +14,9 @@ from actors.domain.journal import (
     Acquired,
     Appended,
     AppendPart,
+    Letter,
     NewSession,
+    OutboxRow,
     Refused,
     Snapshot,
     StoredResult,
@@ -23,7 +25,7 @@ from actors.domain.journal import (
 from actors.errors import CommandConflict, Fenced, SessionNotFound, StoreLost, StoreUnavailable
 from actors.storage.memory_journal import Journal
 from actors.storage.memory_reads import LOCATION, Command, MemoryReads
-from actors.storage.rules import COMMAND_MEMORY, judge, names, occupied, session_key, unfit
+from actors.storage.rules import COMMAND_MEMORY, judge, last_message, names, occupied, session_key, unfit
 
 
 class MemoryBackend(MemoryReads):
@@ -82,6 +84,8 @@ class MemoryBackend(MemoryReads):
             journal = self._journals.pop((tenant, journal_id), None)
             if journal is not None:
                 del self._by_key[tenant, session_key(journal.row.session_id)]
+                self._letters.pop((tenant, journal_id), None)
+                self._post(tenant, journal_id, last_message(journal.row))
             self._commands[tenant, command_id] = Command(digest, journal is not None, utc_now())
             return journal is not None
 
@@ -119,13 +123,15 @@ class MemoryBackend(MemoryReads):
             if journal is not None:
                 journal.results.setdefault((result.call_id, result.attempt), result)
 
-    def delivered(self, tenant: str, journal_id: str, seqs: Sequence[int]) -> None:
+    def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
         """See ``Backend.delivered``."""
         with self._access():
-            journal = self._journals.get((tenant, journal_id))
-            if journal is not None:
-                for seq in seqs:
-                    journal.outbox.pop(seq, None)
+            done = {(tenant, journal_id, seq) for tenant, journal_id, seq in letters}
+            for (tenant, target), waiting in list(self._letters.items()):
+                left = {key: letter for key, letter in waiting.items() if (tenant, *key) not in done}
+                self._letters[tenant, target] = left
+                if not left:
+                    del self._letters[tenant, target]
 
     def purge(self, now: datetime) -> int:
         """See ``Backend.purge``."""
@@ -156,12 +162,25 @@ class MemoryBackend(MemoryReads):
             self._blobs.setdefault((part.tenant, digest), body)
         for new in part.creations:
             self._bear(new)
+        for row in part.outbox:
+            self._post(part.tenant, part.journal_id, row)
         return Appended(journal.head.seq)
+
+    def _post(self, tenant: str, journal_id: str, row: OutboxRow | None) -> None:
+        if row is None:
+            return
+        waiting = self._letters.setdefault((tenant, row.target_journal_id), {})
+        waiting[journal_id, row.seq] = Letter(tenant, journal_id, row.seq, row.body)
+        receiver = self._journals.get((tenant, row.target_journal_id))
+        if receiver is not None:
+            receiver.blobs.update(row.blobs)
 
     def _bear(self, new: NewSession) -> None:
         journal = Journal(new)
         self._journals[new.row.tenant, new.row.journal_id] = journal
         self._by_key[new.row.tenant, session_key(new.row.session_id)] = journal
+        for digest, body in new.blobs.items():
+            self._blobs.setdefault((new.row.tenant, digest), body)
 
     def _taken(self, tenant: str, sessions: Iterable[NewSession]) -> set[str]:
         taken: set[str] = set()

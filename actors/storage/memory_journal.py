@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors.domain.actions import Action
-from actors.domain.journal import AppendPart, FirstOutcome, NewSession, OutboxRow, Snapshot, StoredRecord, StoredResult
+from actors.domain.journal import AppendPart, FirstOutcome, NewSession, Snapshot, StoredRecord, StoredResult
 from actors.domain.session import SessionInfo
 from actors.storage.rules import PAGE_BYTES, Head
 
@@ -16,17 +16,17 @@ class Journal:
     """
 
     def __init__(self, new: NewSession) -> None:
-        self.head = Head(new.row.epoch, new.first.seq)
+        self.head = Head(new.row.epoch, new.records[-1].seq)
         self.assignment = (0, 0)
         self.records: list[StoredRecord] = []
         self.claims: dict[str, FirstOutcome] = {}
         self.actions: dict[str, Action] = {}
-        self.outbox: dict[int, OutboxRow] = {}
         self.results: dict[tuple[str, int], StoredResult] = {}
         self.blobs: set[str] = set()
         self.snapshot: Snapshot | None = None
         self._row = new.row
-        self._take((new.first,))
+        self.blobs.update(new.blobs)
+        self._take(new.records)
 
     @property
     def row(self) -> SessionInfo:
@@ -39,7 +39,6 @@ class Journal:
         self._row = _moved(self._row, part.row)
         self._take(part.records)
         self.actions.update((action.action_id, action) for action in part.actions)
-        self.outbox.update((message.seq, message) for message in part.outbox)
         self.blobs.update(part.blobs)
         self._settle_row()
 

@@ -13,12 +13,12 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from actors.domain.actions import Action
 from actors.domain.ids import new_ulid
-from actors.domain.journal import Filter, FirstOutcome, OutboxRow, Snapshot, StoredRecord, StoredResult, StoreIdentity
+from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult, StoreIdentity
 from actors.domain.session import SessionInfo, SessionState
 from actors.errors import SessionNotFound, StoreLost, StoreUnavailable
 from actors.storage.memory_journal import Journal
 from actors.storage.moments import micros
-from actors.storage.rules import SCHEMA_VERSION, cursor, read_cursor, session_key
+from actors.storage.rules import SCHEMA_VERSION, cursor, read_cursor, session_key, within
 
 LOCATION: Final = "memory:"
 """What errors call this store."""
@@ -50,6 +50,7 @@ class MemoryReads:
         self._by_key: dict[tuple[str, str], Journal] = {}
         self._blobs: dict[tuple[str, str], bytes] = {}
         self._commands: dict[tuple[str, str], Command] = {}
+        self._letters: dict[tuple[str, str], dict[tuple[str, int], Letter]] = {}
 
     @contextmanager
     def _access(self) -> Generator[None]:
@@ -132,12 +133,17 @@ class MemoryReads:
             found = [action for one in journals for action in one.actions.values() if action.pending or not pending]
         return _page(found, lambda action: (micros(action.requested_at), action.action_id), after, limit)
 
-    def outbox(self, tenant: str, journal_id: str, *, limit: int = 100) -> tuple[OutboxRow, ...]:
-        """See ``Backend.outbox``."""
+    def receivers(self, *, after: tuple[str, str] | None = None, limit: int = 1000) -> tuple[tuple[str, str], ...]:
+        """See ``Backend.receivers``."""
         with self._access():
-            journal = self._journals.get((tenant, journal_id))
-            rows = () if journal is None else journal.outbox.values()
-            return tuple(sorted(rows, key=lambda row: row.seq)[:limit])
+            return tuple(sorted(key for key in self._letters if after is None or key > after)[:limit])
+
+    def letters(self, tenant: str, target_journal_id: str, *, limit: int = 100) -> tuple[Letter, ...]:
+        """See ``Backend.letters``."""
+        with self._access():
+            waiting = self._letters.get((tenant, target_journal_id), {})
+            page = [waiting[key] for key in sorted(waiting)[:limit]]
+            return tuple(within(page, lambda letter: len(letter.body)))
 
     def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
         """See ``Backend.results``."""
@@ -149,7 +155,7 @@ class MemoryReads:
         """See ``Backend.due``."""
         with self._access():
             journals = self._journals.values()
-            return tuple(one.row for one in journals if _has_work(one.row, now) or one.outbox)[:limit]
+            return tuple(one.row for one in journals if _has_work(one.row, now))[:limit]
 
     def next_wake(self) -> datetime | None:
         """See ``Backend.next_wake``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from sqlalchemy import Connection, insert, inspect, select, update
+from sqlalchemy import Connection, insert, inspect, select, text, update
 
 from actors.domain.ids import new_ulid, utc_now
 from actors.errors import InternalError, SnapshotTooNew
@@ -19,7 +19,23 @@ from actors.storage.schema import META, METADATA
 
 Step = Callable[[Connection], None]
 
-MIGRATIONS: Final[Mapping[int, Step]] = {}
+
+def _to_2(connection: Connection) -> None:
+    """Children owe their parents answers, and what sessions tell each other outlives them.
+
+    No release of version 1 wrote to the outbox, so the table is made anew.
+    """
+    for statement in (
+        "ALTER TABLE sessions ADD COLUMN task TEXT",
+        "DROP TABLE outbox",
+        "CREATE TABLE outbox (tenant TEXT NOT NULL, journal_id TEXT NOT NULL, seq BIGINT NOT NULL, "
+        "target_journal_id TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (tenant, journal_id, seq))",
+        "CREATE INDEX outbox_receiver ON outbox (tenant, target_journal_id, journal_id, seq)",
+    ):
+        connection.execute(text(statement))
+
+
+MIGRATIONS: Final[Mapping[int, Step]] = {2: _to_2}
 """The step that leads to each version; version 1 is the first release's and needs none."""
 
 

@@ -20,8 +20,8 @@ from actors.domain.journal import (
     AppendPart,
     Filter,
     FirstOutcome,
+    Letter,
     NewSession,
-    OutboxRow,
     Refused,
     Snapshot,
     StoredRecord,
@@ -107,9 +107,9 @@ class RemoteStore:
         """Keep an outcome that nobody fetched."""
         await self._call("put_result", tenant=tenant, journal_id=journal_id, result=wire.result_out(result))
 
-    async def delivered(self, tenant: str, journal_id: str, seqs: Sequence[int]) -> None:
+    async def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
         """See ``Backend.delivered``."""
-        await self._call("delivered", tenant=tenant, journal_id=journal_id, seqs=list(seqs))
+        await self._call("delivered", letters=each(list, letters))
 
     async def purge(self, now: datetime) -> int:
         """See ``Backend.purge``."""
@@ -207,10 +207,17 @@ class RemoteStore:
         page, more = await self._call("actions", **args)
         return tuple(each(wire.action_in, page)), more
 
-    async def outbox(self, tenant: str, journal_id: str, *, limit: int = 100) -> tuple[OutboxRow, ...]:
-        """See ``Backend.outbox``."""
-        page = await self._call("outbox", tenant=tenant, journal_id=journal_id, limit=limit)
-        return tuple(each(wire.outbox_in, page))
+    async def receivers(
+        self, *, after: tuple[str, str] | None = None, limit: int = 1000
+    ) -> tuple[tuple[str, str], ...]:
+        """See ``Backend.receivers``."""
+        page = await self._call("receivers", after=list(after) if after is not None else None, limit=limit)
+        return tuple((tenant, journal_id) for tenant, journal_id in page)
+
+    async def letters(self, tenant: str, target_journal_id: str, *, limit: int = 100) -> tuple[Letter, ...]:
+        """See ``Backend.letters``."""
+        page = await self._call("letters", tenant=tenant, target_journal_id=target_journal_id, limit=limit)
+        return tuple(each(wire.letter_in, page))
 
     async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
         """All kept outcomes of a journal."""

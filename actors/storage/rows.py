@@ -59,6 +59,7 @@ def projection_values(row: SessionInfo) -> Values:
         "cache_read_tokens": usage.cache_read_tokens,
         "cache_write_tokens": usage.cache_write_tokens,
         "cost_usd": row.cost_usd,
+        "task": row.task,
         "needs_actor": int(row.needs_actor),
         "wake_at": maybe_micros(row.wake_at),
         "updated_at": micros(row.updated_at),
@@ -139,5 +140,4 @@ def outbox_values(tenant: str, journal_id: str, row: OutboxRow) -> Values:
         "seq": row.seq,
         "target_journal_id": row.target_journal_id,
         "body": row.body,
-        "delivered": 0,
     }

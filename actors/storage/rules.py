@@ -5,13 +5,17 @@ Above stand ``memory`` and ``sql``, which look up what the rules ask for and car
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
-from actors.domain.journal import Appended, AppendPart, NewSession, Refused, StoredRecord
+from actors.domain.children import ChildOutcome, ChildReport
+from actors.domain.commands import ReportChild
+from actors.domain.ids import letter_id
+from actors.domain.journal import Appended, AppendPart, NewSession, OutboxRow, Refused, StoredRecord
 from actors.domain.records import MAX_RECORD_BYTES
+from actors.domain.session import SessionInfo
 from actors.errors import (
     CommandConflict,
     Fenced,
@@ -22,7 +26,9 @@ from actors.errors import (
     SessionNotFound,
 )
 
-SCHEMA_VERSION: Final = 1
+T = TypeVar("T")
+
+SCHEMA_VERSION: Final = 2
 """Raised with every change of what is stored (``schema``); ``migrations`` then leads from the version before to it."""
 
 COMMAND_MEMORY: Final = timedelta(hours=24)
@@ -119,8 +125,9 @@ def _contradiction(part: AppendPart) -> GreenroomError | None:
 def unfit(tenant: str, sessions: Iterable[NewSession]) -> InternalError | None:
     """The error of new sessions that are of another tenant, or do not begin with record 1."""
     for new in sessions:
-        if new.row.tenant != tenant or new.first.seq != 1:
-            return InternalError("new session of another tenant, or without a first record")
+        numbers = [record.seq for record in new.records]
+        if new.row.tenant != tenant or not numbers or numbers != list(range(1, len(numbers) + 1)):
+            return InternalError("new session of another tenant, or whose records do not begin with 1")
     return None
 
 
@@ -143,6 +150,34 @@ def occupied(sessions: Iterable[NewSession], taken: Collection[str]) -> SessionE
             refused.append(new.row.session_id)
         seen |= wanted
     return SessionExists(refused) if refused else None
+
+
+def last_message(row: SessionInfo) -> OutboxRow | None:
+    """What a session that is being destroyed still has to tell its parent: that its task has no answer."""
+    if row.task is None or row.parent_journal_id is None:
+        return None
+    report = ChildReport(
+        child_id=row.session_id,
+        child_journal_id=row.journal_id,
+        outcome=ChildOutcome.cancelled,
+        code="destroyed",
+        message="the child was destroyed",
+        usage=row.usage,
+        cost_usd=row.cost_usd,
+    )
+    # The place behind its last record: no record of its own can have said this.
+    command = ReportChild(command_id=letter_id(row.journal_id, row.head_seq + 1), report=report)
+    return OutboxRow(row.head_seq + 1, row.parent_journal_id, command.model_dump_json().encode())
+
+
+def within(entries: Iterable[T], size: Callable[[T], int], limit: int = PAGE_BYTES) -> Iterator[T]:
+    """The entries up to the one with which they have ``limit`` bytes."""
+    total = 0
+    for entry in entries:
+        yield entry
+        total += size(entry)
+        if total >= limit:
+            return
 
 
 def is_last(page: Sequence[StoredRecord], limit: int) -> bool:

@@ -85,6 +85,7 @@ SESSIONS: Final = Table(
     _big("cache_read_tokens", null=True),
     _big("cache_write_tokens", null=True),
     _text("cost_usd"),
+    _text("task", null=True),
     _small("needs_actor"),
     _big("wake_at", null=True),
     _big("created_at"),
@@ -127,9 +128,9 @@ OUTBOX: Final = Table(
     _big("seq", key=True),
     _text("target_journal_id"),
     _bytes("body"),
-    _small("delivered"),
 )
-"""Messages between sessions, by sender and place; what a receiver has applied is the cause of its records."""
+"""Messages between sessions that were not delivered yet, by sender and place. They outlive their sender; what a
+receiver has applied is the cause of its records."""
 
 BLOBS: Final = Table(
     "blobs",
@@ -188,7 +189,6 @@ HAS_TIMER: Final[ColumnElement[bool]] = literal_column("wake_at IS NOT NULL")
 HAS_PARENT: Final[ColumnElement[bool]] = literal_column("parent_journal_id IS NOT NULL")
 CLAIMED: Final[ColumnElement[bool]] = literal_column("digest IS NOT NULL")
 PENDING: Final[ColumnElement[bool]] = literal_column("pending = 1")
-UNDELIVERED: Final[ColumnElement[bool]] = literal_column("delivered = 0")
 
 
 def _partial(name: str, where: ColumnElement[bool], *columns: Column[str] | Column[int], unique: bool = False) -> Index:
@@ -203,9 +203,9 @@ _partial("sessions_needs_actor", NEEDS_ACTOR, _S.updated_at)
 _partial("sessions_wake", HAS_TIMER, _S.wake_at)
 _partial("records_cause", CLAIMED, RECORDS.c.tenant, RECORDS.c.journal_id, RECORDS.c.cause, unique=True)
 _partial("actions_pending", PENDING, ACTIONS.c.tenant, ACTIONS.c.requested_at, ACTIONS.c.action_id)
-_partial("outbox_undelivered", UNDELIVERED, OUTBOX.c.tenant, OUTBOX.c.journal_id)
+Index("outbox_receiver", OUTBOX.c.tenant, OUTBOX.c.target_journal_id, OUTBOX.c.journal_id, OUTBOX.c.seq)
 Index("blob_refs_journal", BLOB_REFS.c.tenant, BLOB_REFS.c.journal_id)
 Index("commands_at", COMMANDS.c.at)
 
-BELONGINGS: Final[tuple[Table, ...]] = (RECORDS, ACTIONS, OUTBOX, BLOB_REFS, RESULTS, SNAPSHOTS)
+BELONGINGS: Final[tuple[Table, ...]] = (RECORDS, ACTIONS, BLOB_REFS, RESULTS, SNAPSHOTS)
 """The tables that a session's destruction clears beside its own row."""

@@ -21,6 +21,7 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.session import SessionInfo
 from actors.errors import StoreUnavailable
 from actors.storage.backend import Backend
 from actors.storage.folding import Fold
@@ -84,7 +85,7 @@ class StoreService(StoreReads):
     def _committed(self, parts: Sequence[AppendPart]) -> None:
         for part in parts:
             self._watchers.committed((part.tenant, part.journal_id), part.records)
-            self._hints.committed(part.row, outbox=bool(part.outbox))
+            self._hints.committed(part.row, mail=tuple(row.target_journal_id for row in part.outbox))
             self._born(part.creations)
 
     def _not_committed(self, parts: Sequence[AppendPart], error: StoreUnavailable) -> None:
@@ -93,7 +94,7 @@ class StoreService(StoreReads):
 
     def _born(self, sessions: Sequence[NewSession]) -> None:
         for new in sessions:
-            self._hints.committed(new.row, outbox=False)
+            self._hints.committed(new.row)
 
     def _destroyed(self, tenant: str, journal_id: str) -> None:
         self._folder.forget(tenant, journal_id)
@@ -128,16 +129,20 @@ class StoreService(StoreReads):
     async def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
         """See ``Backend.destroy``. Readers that follow the journal get SessionNotFound."""
 
-        def work() -> tuple[bool, bool]:
+        def work() -> tuple[bool, SessionInfo | None, bool]:
+            row = self._backend.row(tenant, journal_id)
             removed = self._backend.destroy(tenant, journal_id, command_id, digest)
             # A command that is given again removes nothing, and its journal may be that of a newer session.
-            return removed, self._backend.row(tenant, journal_id) is None
+            return removed, row, self._backend.row(tenant, journal_id) is None
 
-        def tell(done: tuple[bool, bool]) -> None:
-            if done[1]:
+        def tell(done: tuple[bool, SessionInfo | None, bool]) -> None:
+            _, row, is_gone = done
+            if is_gone:
                 self._destroyed(tenant, journal_id)
+            if is_gone and row is not None:
+                self._hints.destroyed(row)
 
-        removed, _ = await self._write().call(work, tell)
+        removed, *_ = await self._write().call(work, tell)
         return removed
 
     async def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
@@ -156,9 +161,9 @@ class StoreService(StoreReads):
         """See ``Backend.put_result``."""
         await self._write().call(lambda: self._backend.put_result(tenant, journal_id, result))
 
-    async def delivered(self, tenant: str, journal_id: str, seqs: Sequence[int]) -> None:
+    async def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
         """See ``Backend.delivered``."""
-        await self._write().call(lambda: self._backend.delivered(tenant, journal_id, seqs))
+        await self._write().call(lambda: self._backend.delivered(letters))
 
     async def purge(self, now: datetime) -> int:
         """See ``Backend.purge``."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from actors.domain.actions import Action
-from actors.domain.journal import Filter, FirstOutcome, OutboxRow, Snapshot, StoredRecord, StoredResult, StoreIdentity
+from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult, StoreIdentity
 from actors.domain.session import SessionInfo
 from actors.errors import SessionNotFound, StoreUnavailable
 from actors.session.ports import Loaded
@@ -136,9 +136,15 @@ class StoreReads:
             )
         )
 
-    async def outbox(self, tenant: str, journal_id: str, *, limit: int = 100) -> tuple[OutboxRow, ...]:
-        """The sender's rows that were not delivered yet, in order."""
-        return await self._read(lambda: self._backend.outbox(tenant, journal_id, limit=bounded(limit)))
+    async def receivers(
+        self, *, after: tuple[str, str] | None = None, limit: int = 1000
+    ) -> tuple[tuple[str, str], ...]:
+        """Over all tenants: (tenant, journal_id) of those for whom messages wait."""
+        return await self._read(lambda: self._backend.receivers(after=after, limit=bounded(limit)))
+
+    async def letters(self, tenant: str, target_journal_id: str, *, limit: int = 100) -> tuple[Letter, ...]:
+        """What waits for a receiver, each sender's messages in their order."""
+        return await self._read(lambda: self._backend.letters(tenant, target_journal_id, limit=bounded(limit)))
 
     async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
         """All kept outcomes of a journal."""

@@ -30,7 +30,7 @@ from actors.errors import CommandConflict, InvalidConfig, StoreUnavailable
 from actors.storage import sql_append
 from actors.storage.migrations import establish
 from actors.storage.moments import micros
-from actors.storage.rules import COMMAND_MEMORY, SCHEMA_VERSION, occupied, unfit
+from actors.storage.rules import COMMAND_MEMORY, SCHEMA_VERSION, last_message, occupied, unfit
 from actors.storage.schema import (
     BELONGINGS,
     BLOB_REFS,
@@ -130,10 +130,14 @@ class SqlBackend(SqlReads):
             first = _first_answer(connection, tenant, command_id, digest)
             if first is not None:
                 return first
-            for table in BELONGINGS:
+            row = session_row(connection, tenant, journal_id)
+            for table in (*BELONGINGS, SESSIONS):
                 connection.execute(delete(table).where(of_journal(table, tenant, journal_id)))
-            mine = of_journal(SESSIONS, tenant, journal_id)
-            removed = connection.execute(delete(SESSIONS).where(mine)).rowcount > 0
+            told_it = (OUTBOX.c.tenant == tenant) & (OUTBOX.c.target_journal_id == journal_id)
+            connection.execute(delete(OUTBOX).where(told_it))
+            last = last_message(row) if row is not None else None
+            sql_append.post(connection, [(tenant, journal_id, last)] if last is not None else [])
+            removed = row is not None
             _remember(connection, tenant, command_id, digest, removed)
         return removed
 
@@ -169,11 +173,10 @@ class SqlBackend(SqlReads):
             if session_row(connection, tenant, journal_id) is not None:
                 sql_append.keep_result(connection, tenant, journal_id, result)
 
-    def delivered(self, tenant: str, journal_id: str, seqs: Sequence[int]) -> None:
+    def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
         """See ``Backend.delivered``."""
-        mine = of_journal(OUTBOX, tenant, journal_id) & OUTBOX.c.seq.in_(seqs)
         with self._write() as connection:
-            connection.execute(update(OUTBOX).where(mine).values(delivered=1))
+            sql_append.forget_letters(connection, letters)
 
     def purge(self, now: datetime) -> int:
         """See ``Backend.purge``."""

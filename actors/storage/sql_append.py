@@ -7,13 +7,13 @@ look and the inserts; below are ``rules`` (who decides), ``rows`` (columns) and 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import ClauseElement, Connection, Table, bindparam, insert, or_, select, update
+from sqlalchemy import ClauseElement, Connection, Table, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from actors.domain.journal import Acquired, Appended, AppendPart, NewSession, Refused, StoredResult
+from actors.domain.journal import Acquired, Appended, AppendPart, NewSession, OutboxRow, Refused, StoredResult
 from actors.errors import Fenced, SessionNotFound
 from actors.storage.prepared import Prepared
 from actors.storage.rows import (
@@ -96,6 +96,13 @@ _TAKE_EPOCH: Final = _always(
 _INSERT_SESSION: Final = _insert(SESSIONS)
 _INSERT_RECORD: Final = _insert(RECORDS)
 _INSERT_OUTBOX: Final = _insert(OUTBOX)
+_FORGET_LETTER: Final = _always(
+    delete(OUTBOX).where(
+        OUTBOX.c.tenant == bindparam("of_tenant"),
+        OUTBOX.c.journal_id == bindparam("of_journal"),
+        OUTBOX.c.seq == bindparam("of_seq"),
+    )
+)
 _UPSERT_ACTION: Final = _upsert(ACTIONS, replace=True)
 _KEEP_BLOB: Final = _upsert(BLOBS, replace=False)
 _KEEP_REF: Final = _upsert(BLOB_REFS, replace=False)
@@ -115,8 +122,10 @@ def taken_names(connection: Connection, tenant: str, sessions: Iterable[NewSessi
 def insert_sessions(connection: Connection, sessions: Sequence[NewSession]) -> None:
     """Write new sessions with their first records."""
     _INSERT_SESSION.run(connection, [session_values(new.row, _first_head(new)) for new in sessions])
-    records = [record_values(new.row.tenant, new.row.journal_id, new.first) for new in sessions]
+    records = [record_values(new.row.tenant, new.row.journal_id, record) for new in sessions for record in new.records]
     _INSERT_RECORD.run(connection, records)
+    for new in sessions:
+        _keep_blobs(connection, new.row.tenant, new.row.journal_id, new.blobs)
 
 
 def keep_result(connection: Connection, tenant: str, journal_id: str, result: StoredResult) -> None:
@@ -192,7 +201,7 @@ class _Seen:
 
 
 def _first_head(new: NewSession) -> Head:
-    return Head(new.row.epoch, new.first.seq)
+    return Head(new.row.epoch, new.records[-1].seq)
 
 
 def _write(connection: Connection, parts: Sequence[AppendPart]) -> None:
@@ -201,11 +210,11 @@ def _write(connection: Connection, parts: Sequence[AppendPart]) -> None:
     records = [record_values(part.tenant, part.journal_id, record) for part in parts for record in part.records]
     _INSERT_RECORD.run(connection, records)
     _PROJECT.run(connection, [_projected(part) for part in parts])
-    outbox = [outbox_values(part.tenant, part.journal_id, row) for part in parts for row in part.outbox]
-    _INSERT_OUTBOX.run(connection, outbox)
+    post(connection, [(part.tenant, part.journal_id, row) for part in parts for row in part.outbox])
     actions = [action_values(part.tenant, part.journal_id, action) for part in parts for action in part.actions]
     _UPSERT_ACTION.run(connection, actions)
-    _write_blobs(connection, parts)
+    for part in parts:
+        _keep_blobs(connection, part.tenant, part.journal_id, part.blobs)
 
 
 def _projected(part: AppendPart) -> Values:
@@ -218,9 +227,27 @@ def _projected(part: AppendPart) -> Values:
     }
 
 
-def _write_blobs(connection: Connection, parts: Sequence[AppendPart]) -> None:
-    blobs = [(part, digest, body) for part in parts for digest, body in part.blobs.items()]
-    rows = [{"tenant": part.tenant, "digest": digest, "body": body} for part, digest, body in blobs]
-    refs = [{"tenant": part.tenant, "digest": digest, "journal_id": part.journal_id} for part, digest, _ in blobs]
-    _KEEP_BLOB.run(connection, rows)
+def post(connection: Connection, letters: Sequence[tuple[str, str, OutboxRow]]) -> None:
+    """Write messages (tenant, sender, row), and hold what they refer to for their receivers."""
+    _INSERT_OUTBOX.run(connection, [outbox_values(*letter) for letter in letters])
+    for tenant, _, row in letters:
+        receiver = {"of_tenant": tenant, "of_journal": row.target_journal_id}
+        if row.blobs and _HEAD.rows(connection, receiver):
+            _hold(connection, tenant, row.target_journal_id, row.blobs)
+
+
+def forget_letters(connection: Connection, letters: Sequence[tuple[str, str, int]]) -> None:
+    """Remove messages (tenant, sender, seq)."""
+    keys = [{"of_tenant": tenant, "of_journal": journal_id, "of_seq": seq} for tenant, journal_id, seq in letters]
+    _FORGET_LETTER.run(connection, keys)
+
+
+def _keep_blobs(connection: Connection, tenant: str, journal_id: str, blobs: Mapping[str, bytes]) -> None:
+    if blobs:
+        _KEEP_BLOB.run(connection, [{"tenant": tenant, "digest": name, "body": body} for name, body in blobs.items()])
+        _hold(connection, tenant, journal_id, blobs)
+
+
+def _hold(connection: Connection, tenant: str, journal_id: str, digests: Iterable[str]) -> None:
+    refs = [{"tenant": tenant, "digest": digest, "journal_id": journal_id} for digest in digests]
     _KEEP_REF.run(connection, refs)

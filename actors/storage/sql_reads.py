@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, select, tuple_
 
 from actors.domain.actions import Action
-from actors.domain.journal import Filter, FirstOutcome, OutboxRow, Snapshot, StoredRecord, StoredResult
+from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult
 from actors.domain.session import SessionInfo, SessionState
 from actors.errors import SessionNotFound, StoreCorrupt, StoreUnavailable
 from actors.storage.failures import is_stale, translated
 from actors.storage.moments import maybe_moment, micros
 from actors.storage.rows import RECORD_COLUMNS, info_of, record_of
-from actors.storage.rules import PAGE_BYTES, cursor, read_cursor, session_key
+from actors.storage.rules import PAGE_BYTES, cursor, read_cursor, session_key, within
 from actors.storage.schema import (
     ACTIONS,
     BLOBS,
@@ -34,7 +34,6 @@ from actors.storage.schema import (
     RESULTS,
     SESSIONS,
     SNAPSHOTS,
-    UNDELIVERED,
 )
 
 _S: Final = SESSIONS.c
@@ -203,13 +202,23 @@ class SqlReads:
             more = cursor(page[-1].requested_at, page[-1].action_id) if page and len(found) > limit else None
             return tuple(Action.model_validate_json(bytes(each.body)) for each in page), more
 
-    def outbox(self, tenant: str, journal_id: str, *, limit: int = 100) -> tuple[OutboxRow, ...]:
-        """See ``Backend.outbox``."""
-        of = OUTBOX.c
-        query = select(of.seq, of.target_journal_id, of.body).where(of_journal(OUTBOX, tenant, journal_id), UNDELIVERED)
+    def receivers(self, *, after: tuple[str, str] | None = None, limit: int = 1000) -> tuple[tuple[str, str], ...]:
+        """See ``Backend.receivers``."""
+        place = (OUTBOX.c.tenant, OUTBOX.c.target_journal_id)
+        query = select(*place).distinct().order_by(*place)
+        if after is not None:
+            query = query.where(tuple_(*place) > tuple_(*after))
         with self._read() as connection:
-            found = connection.execute(query.order_by(of.seq).limit(limit))
-            return tuple(OutboxRow(seq, target, bytes(body)) for seq, target, body in found)
+            return tuple((tenant, target) for tenant, target in connection.execute(query.limit(limit)))
+
+    def letters(self, tenant: str, target_journal_id: str, *, limit: int = 100) -> tuple[Letter, ...]:
+        """See ``Backend.letters``."""
+        of = OUTBOX.c
+        mine = (of.tenant == tenant) & (of.target_journal_id == target_journal_id)
+        query = select(of.tenant, of.journal_id, of.seq, of.body).where(mine).order_by(of.journal_id, of.seq)
+        with self._read() as connection, connection.execute(query.limit(limit)) as found:
+            letters = (Letter(owner, sender, seq, bytes(body)) for owner, sender, seq, body in found.yield_per(_FETCH))
+            return tuple(within(letters, lambda letter: len(letter.body)))
 
     def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
         """See ``Backend.results``."""
@@ -222,12 +231,10 @@ class SqlReads:
     def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
         """See ``Backend.due``."""
         active = _S.state == SessionState.active.value
-        senders = select(OUTBOX.c.tenant, OUTBOX.c.journal_id).where(UNDELIVERED).distinct()
-        # Three queries, each on an index of its own; one with OR would read every session.
+        # Two queries, each on an index of its own; one with OR would read every session.
         queries = (
             select(SESSIONS).where(NEEDS_ACTOR).order_by(_S.updated_at),
             select(SESSIONS).where(HAS_TIMER, _S.wake_at <= micros(now), active).order_by(_S.wake_at),
-            select(SESSIONS).where(tuple_(_S.tenant, _S.journal_id).in_(senders)),
         )
         found: dict[tuple[str, str], SessionInfo] = {}
         with self._read() as connection:

@@ -161,14 +161,14 @@ class Hint:
     Attributes:
         needs_actor: The session has work to do now.
         wake_at: Its nearest timer, while it is active.
-        outbox: It wrote messages to other sessions in this commit.
+        mail: Journals of the sessions for which it left messages in this commit.
     """
 
     tenant: str
     journal_id: str
     needs_actor: bool
     wake_at: datetime | None = None
-    outbox: bool = False
+    mail: tuple[str, ...] = ()
 
 
 class HintFeed:
@@ -182,8 +182,8 @@ class HintFeed:
         """Add a hint; the oldest is dropped when too many wait."""
         key = (hint.tenant, hint.journal_id)
         before = self._waiting.pop(key, None)
-        outbox = hint.outbox or (before is not None and before.outbox)
-        self._waiting[key] = Hint(hint.tenant, hint.journal_id, hint.needs_actor, hint.wake_at, outbox)
+        mail = tuple(dict.fromkeys((*before.mail, *hint.mail))) if before is not None else hint.mail
+        self._waiting[key] = Hint(hint.tenant, hint.journal_id, hint.needs_actor, hint.wake_at, mail)
         if len(self._waiting) > _HINTS:
             self._waiting.popitem(last=False)
         self._news.set()
@@ -214,7 +214,7 @@ class Hints:
         finally:
             self._feeds.discard(feed)
 
-    def committed(self, row: SessionInfo, *, outbox: bool) -> None:
+    def committed(self, row: SessionInfo, *, mail: tuple[str, ...] = ()) -> None:
         """Look at a row that was just committed."""
         key = (row.tenant, row.journal_id)
         standing = (row.needs_actor, row.wake_at if row.state is SessionState.active else None)
@@ -222,6 +222,15 @@ class Hints:
         self._last[key] = standing
         if len(self._last) > _HINTS:
             self._last.popitem(last=False)
-        if changed or outbox:
-            for feed in self._feeds:
-                feed.push(Hint(row.tenant, row.journal_id, *standing, outbox))
+        if changed or mail:
+            self._push(Hint(row.tenant, row.journal_id, *standing, mail))
+
+    def destroyed(self, row: SessionInfo) -> None:
+        """A session is no more. If it owed its parent an answer, that it never will give one waits for the parent."""
+        self._last.pop((row.tenant, row.journal_id), None)
+        if row.task is not None and row.parent_journal_id is not None:
+            self._push(Hint(row.tenant, row.journal_id, False, None, (row.parent_journal_id,)))
+
+    def _push(self, hint: Hint) -> None:
+        for feed in self._feeds:
+            feed.push(hint)

@@ -17,6 +17,7 @@ from actors.domain.journal import (
     AppendPart,
     Filter,
     FirstOutcome,
+    Letter,
     NewSession,
     OutboxRow,
     Refused,
@@ -92,25 +93,36 @@ def action_in(plain: Plain) -> Action:
 
 
 def outbox_out(row: OutboxRow) -> Plain:
-    """``[seq, target_journal_id, body]``."""
-    return [row.seq, row.target_journal_id, row.body]
+    """``[seq, target_journal_id, body, blobs]``."""
+    return [row.seq, row.target_journal_id, row.body, list(row.blobs)]
 
 
 def outbox_in(plain: Plain) -> OutboxRow:
     """See ``outbox_out``."""
-    seq, target, body = plain
-    return OutboxRow(seq, target, body)
+    seq, target, body, blobs = plain
+    return OutboxRow(seq, target, body, tuple(blobs))
+
+
+def letter_out(letter: Letter) -> Plain:
+    """``[tenant, journal_id, seq, body]``."""
+    return [letter.tenant, letter.journal_id, letter.seq, letter.body]
+
+
+def letter_in(plain: Plain) -> Letter:
+    """See ``letter_out``."""
+    tenant, journal_id, seq, body = plain
+    return Letter(tenant, journal_id, seq, body)
 
 
 def new_out(new: NewSession) -> Plain:
-    """``[row, first record]``."""
-    return [info_out(new.row), record_out(new.first)]
+    """``[row, records, blobs]``."""
+    return [info_out(new.row), each(record_out, new.records), dict(new.blobs)]
 
 
 def new_in(plain: Plain) -> NewSession:
     """See ``new_out``."""
-    row, first = plain
-    return NewSession(info_in(row), record_in(first))
+    row, records, blobs = plain
+    return NewSession(info_in(row), tuple(each(record_in, records)), dict(blobs))
 
 
 # --- appends ---------------------------------------------------------------------------------------------------------
@@ -249,10 +261,10 @@ def result_in(plain: Plain) -> StoredResult:
 
 def hint_out(hint: Hint) -> Plain:
     """The fields, in their order."""
-    return [hint.tenant, hint.journal_id, hint.needs_actor, maybe_micros(hint.wake_at), hint.outbox]
+    return [hint.tenant, hint.journal_id, hint.needs_actor, maybe_micros(hint.wake_at), list(hint.mail)]
 
 
 def hint_in(plain: Plain) -> Hint:
     """See ``hint_out``."""
-    tenant, journal_id, needs_actor, wake_at, outbox = plain
-    return Hint(tenant, journal_id, needs_actor, maybe_moment(wake_at), outbox)
+    tenant, journal_id, needs_actor, wake_at, mail = plain
+    return Hint(tenant, journal_id, needs_actor, maybe_moment(wake_at), tuple(mail))

@@ -7,7 +7,7 @@ const REFRESH_MS = 2500;
 const PAGE = 50;
 const SEARCHED = 1000; // The service's largest page: a search looks through the sessions used last.
 
-const ACTIVITY = { idle: "idle", queued: "queued", running: "running", requires_action: "needs you" };
+const ACTIVITY = { idle: "idle", queued: "queued", running: "running", requires_action: "needs you", waiting: "waiting" };
 
 /** The chip of a session: its state when it is not active, else what it does. */
 export function chipOf(info) {

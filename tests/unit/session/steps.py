@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from actors.domain import commands as c
 from actors.domain.actions import CHOICES, Resolution
 from actors.domain.calls import Attached, CallStatus, ModelCall, ModelOutcome, Outcome, ToolOutcome
+from actors.domain.children import NewChild
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import PARSE_ERROR, Base64Source, ImageBlock, Message, StopReason, ToolUseBlock
 from actors.domain.permissions import PermissionPolicy
@@ -187,7 +188,8 @@ def _configure(world: World, rng: Random) -> c.Command:
 
 def _child(world: World, rng: Random) -> c.Command:
     name = f"child{rng.random()}"
-    return c.CreateChild(**world.identity(), child_id=name, child_journal_id=name.upper(), config=SessionConfig())
+    child = NewChild(child_id=name, child_journal_id=name.upper(), task=rng.choice([None, Message.user(_LARGE)]))
+    return c.SpawnChildren(**world.identity(), children=(child,))
 
 
 _COMMANDS: dict[str, Callable[[World, Random], c.Command]] = {

@@ -80,7 +80,7 @@ class World:
 
     def __post_init__(self) -> None:
         born = new_session("default", "s", "J", self.config, now=self.now, cause="born")
-        first = r.decode_record(born.first.body)
+        first = r.decode_record(born.records[0].body)
         self.state = fold(initial(), [first])
         self.batches = [(first,)]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from actors.domain.actions import Action, ActionKind, Resolution
-from actors.domain.journal import AppendPart, NewSession, OutboxRow, Refused, StoredRecord
+from actors.domain.journal import AppendPart, Letter, NewSession, OutboxRow, Refused, StoredRecord
 from actors.domain.messages import TokenUsage
 from actors.domain.session import SessionInfo
 from actors.storage.backend import Backend
@@ -47,6 +47,7 @@ def full_info(session_id: str) -> SessionInfo:
         turns=4,
         usage=TokenUsage(prompt_tokens=5, completion_tokens=6, total_tokens=11, cache_read_tokens=1),
         cost_usd="0.00000012345678901234567890",
+        task="J-mother:4",
         wake_at=at(99.000001),
         updated_at=at(1),
     )
@@ -57,7 +58,7 @@ def record(seq: int, *, epoch: int = 1, cause: str | None = None, digest: str | 
 
 
 def new(session_id: str, *, tenant: str = TENANT, **values: Any) -> NewSession:
-    return NewSession(info(session_id, tenant=tenant, **values), replace(record(1, epoch=0), type="session.created"))
+    return NewSession(info(session_id, tenant=tenant, **values), (replace(record(1, epoch=0), type="session.created"),))
 
 
 def part(
@@ -98,8 +99,13 @@ def action(name: str, seconds: float = 0, resolution: Resolution | None = None) 
     )
 
 
-def outbox(seq: int, target: str = "other") -> OutboxRow:
-    return OutboxRow(seq, journal(target), b"hello")
+def outbox(seq: int, target: str = "other", *, blobs: tuple[str, ...] = ()) -> OutboxRow:
+    return OutboxRow(seq, journal(target), b"hello", blobs)
+
+
+def letter(seq: int, sender: str = "s") -> Letter:
+    """What waits for the receiver of ``outbox(seq)``."""
+    return Letter(TENANT, journal(sender), seq, b"hello")
 
 
 def born(backend: Backend, *session_ids: str, tenant: str = TENANT) -> None:

@@ -8,11 +8,13 @@ from datetime import timedelta
 import pytest
 
 from actors.domain.actions import Resolution
+from actors.domain.commands import COMMAND, ReportChild
 from actors.domain.ids import utc_now
-from actors.domain.journal import Filter, NewSession, Snapshot, StoredResult
+from actors.domain.journal import Appended, Filter, NewSession, Snapshot, StoredResult
 from actors.domain.session import SessionState
 from actors.errors import (
     CommandConflict,
+    InternalError,
     InvalidRequest,
     SessionExists,
     SessionNotFound,
@@ -24,7 +26,9 @@ from tests.unit.storage.samples import (
     at,
     born,
     full_info,
+    info,
     journal,
+    letter,
     new,
     outbox,
     part,
@@ -37,7 +41,7 @@ from tests.unit.storage.samples import (
 
 def test_a_created_session_is_found_by_both_of_its_ids(backend: Backend) -> None:
     row = full_info("s")
-    backend.create(TENANT, "c1", "d", [NewSession(row, record(1, epoch=0))])
+    backend.create(TENANT, "c1", "d", [NewSession(row, (record(1, epoch=0),))])
 
     assert backend.find(TENANT, "s") == row
     assert backend.row(TENANT, journal("s")) == row
@@ -94,7 +98,6 @@ def test_a_destroyed_session_leaves_nothing_and_its_id_is_free(backend: Backend)
     assert backend.actions(TENANT) == ((), None)
     assert backend.results(TENANT, journal("s")) == ()
     assert backend.snapshot(TENANT, journal("s")) is None
-    assert backend.outbox(TENANT, journal("s")) == ()
     assert backend.first_outcome(TENANT, journal("s"), "c") is None
     with pytest.raises(SessionNotFound):
         backend.records(TENANT, journal("s"))
@@ -247,16 +250,73 @@ def test_the_first_outcome_of_an_attempt_is_kept(backend: Backend) -> None:
     assert backend.results(TENANT, "J-none") == ()
 
 
-def test_outbox_rows_wait_until_they_are_delivered(backend: Backend) -> None:
-    born(backend, "s")
-    backend.append([part("s", 1, outbox=(outbox(3), outbox(2)))])
+def test_messages_wait_for_their_receivers_until_they_are_delivered(backend: Backend) -> None:
+    born(backend, "s", "r", "other")
+    backend.append([part("s", 1, outbox=(outbox(3), outbox(2))), part("r", 1, outbox=(outbox(3, "far"), outbox(2)))])
+    mine, far = (TENANT, journal("other")), (TENANT, journal("far"))
 
-    assert backend.outbox(TENANT, journal("s")) == (outbox(2), outbox(3))
-    assert [row.session_id for row in backend.due(at(0))] == ["s"]
-    backend.delivered(TENANT, journal("s"), [2, 9])
-    assert backend.outbox(TENANT, journal("s")) == (outbox(3),)
-    backend.delivered(TENANT, journal("s"), [3])
-    assert backend.due(at(0)) == ()
+    assert backend.receivers() == (far, mine)
+    assert backend.receivers(limit=1) == (far,)
+    assert backend.receivers(after=far) == (mine,)
+    assert backend.letters(*mine) == (letter(2, "r"), letter(2), letter(3))
+    assert backend.letters(*mine, limit=2) == (letter(2, "r"), letter(2))
+    assert backend.letters("elsewhere", journal("other")) == ()
+    assert backend.due(at(0)) == (), "messages are no reason to activate their sender"
+
+    backend.delivered([(TENANT, journal("s"), 2), (TENANT, journal("s"), 9), (TENANT, journal("r"), 2)])
+    assert backend.letters(*mine) == (letter(3),)
+    backend.delivered([(TENANT, journal("s"), 3), (TENANT, journal("r"), 3)])
+    assert backend.receivers() == ()
+
+
+def test_messages_outlive_their_sender_and_end_with_their_receiver(backend: Backend) -> None:
+    born(backend, "s", "other")
+    backend.append([part("s", 1, outbox=(outbox(2),))])
+
+    backend.destroy(TENANT, journal("s"), "d1", "d")
+    assert backend.letters(TENANT, journal("other")) == (letter(2),)
+    backend.destroy(TENANT, journal("other"), "d2", "d")
+    assert backend.receivers() == ()
+
+
+def test_a_child_that_is_destroyed_with_its_task_unanswered_tells_its_parent(backend: Backend) -> None:
+    born(backend, "other")
+    backend.create(TENANT, "c", "d", [new("s", parent_journal_id=journal("other"), task="J:7")])
+
+    backend.destroy(TENANT, journal("s"), "d1", "d")
+    backend.destroy(TENANT, journal("s"), "d1", "d")
+
+    (last,) = backend.letters(TENANT, journal("other"))
+    told = COMMAND.validate_json(last.body)
+    assert isinstance(told, ReportChild)
+    assert (told.command_id, last.seq) == (f"{journal('s')}:2", 2)
+    assert (told.report.child_id, told.report.outcome, told.report.code) == ("s", "cancelled", "destroyed")
+
+
+def test_what_a_message_refers_to_is_held_for_its_receiver(backend: Backend) -> None:
+    born(backend, "s", "other")
+    told = (outbox(2, blobs=("ff",)), outbox(3, "nobody", blobs=("ee",)))
+    backend.append([part("s", 1, outbox=told, blobs={"ff": b"large", "ee": b"lost"})])
+
+    backend.destroy(TENANT, journal("s"), "d1", "d")
+    backend.purge(at(0))
+
+    assert backend.blobs(TENANT, ["ff", "ee"]) == {"ff": b"large"}
+
+
+def test_a_child_is_born_with_all_its_records_and_what_is_kept_apart_of_them(backend: Backend) -> None:
+    born(backend, "s")
+    records = (record(1, epoch=0), record(2, epoch=0))
+    child = NewSession(info("t", head_seq=2, activity="queued"), records, {"ff": b"large"})
+
+    assert backend.append([part("s", 1, creations=(child,))]) == [Appended(3)]
+
+    assert backend.records(TENANT, journal("t")) == records
+    assert [row.session_id for row in backend.due(at(0))] == ["t"]
+    assert backend.purge(at(0)) == 0
+    assert backend.blobs(TENANT, ["ff"]) == {"ff": b"large"}
+    empty = NewSession(info("u"), ())
+    assert isinstance(refusal(backend.append([part("s", 3, creations=(empty,))])[0]), InternalError)
 
 
 def test_due_finds_work_timers_and_messages_of_all_tenants(backend: Backend) -> None:
@@ -280,7 +340,7 @@ def test_due_finds_work_timers_and_messages_of_all_tenants(backend: Backend) -> 
 
 
 def test_a_row_reads_back_exactly_as_it_was_written(backend: Backend) -> None:
-    backend.create(TENANT, "c", "d", [NewSession(full_info("s"), record(1, epoch=0))])
+    backend.create(TENANT, "c", "d", [NewSession(full_info("s"), (record(1, epoch=0),))])
     backend.acquire(TENANT, journal("s"), 0, 1)
     row = full_info("s").model_copy(update={"head_seq": 3, "epoch": 1, "state": SessionState.paused, "wake_at": None})
 

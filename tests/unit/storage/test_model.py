@@ -73,7 +73,7 @@ class Protocol(RuleBasedStateMachine):
             return
         assert self.backend.create(TENANT, command, "d", [born])
         assert not self.backend.create(TENANT, command, "d", [born])
-        self.journals[name] = ModelJournal(records=[born.first])
+        self.journals[name] = ModelJournal(records=list(born.records))
 
     @rule(name=SESSIONS, writer=WRITERS)
     def acquire(self, name: str, writer: int) -> None:

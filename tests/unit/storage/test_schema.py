@@ -77,6 +77,28 @@ def test_an_older_database_takes_every_step_in_order() -> None:
         assert connection.execute(select(META.c.schema_version)).scalar_one() == 3
 
 
+def test_a_database_of_version_1_becomes_what_a_new_one_is() -> None:
+    with memory_connection() as connection, memory_connection() as fresh:
+        for statement in (GOLDEN / "schema-1.sqlite.sql").read_text(encoding="utf-8").split(";"):
+            connection.execute(text(statement))
+        connection.execute(text("INSERT INTO meta VALUES (1, 'store', 1, 5, 0)"))
+        establish(fresh)
+
+        assert establish(connection) == "store"
+
+        assert connection.execute(select(META.c.schema_version, META.c.term)).one() == (SCHEMA_VERSION, 5)
+        for table in METADATA.tables:
+            assert shape(connection, table) == shape(fresh, table)
+
+
+def shape(connection: Connection, table: str) -> Any:
+    """Columns and indexes of a table; the order of columns is a matter of age."""
+    found = inspect(connection)
+    columns = {column["name"]: (str(column["type"]), column["nullable"]) for column in found.get_columns(table)}
+    indexes = {index["name"]: (index["column_names"], index["unique"]) for index in found.get_indexes(table)}
+    return columns, found.get_pk_constraint(table)["constrained_columns"], indexes
+
+
 def test_a_newer_database_and_a_missing_step_are_refused() -> None:
     with memory_connection() as connection:
         establish(connection)

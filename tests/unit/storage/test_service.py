@@ -30,7 +30,7 @@ from actors.storage.remote import RemoteStore
 from actors.storage.service import StoreService
 from actors.storage.watch import Hint
 from tests.unit.storage.loopback import Loopback
-from tests.unit.storage.samples import TENANT, action, at, full_info, journal, new, outbox, part
+from tests.unit.storage.samples import TENANT, action, at, full_info, journal, letter, new, outbox, part
 from tests.unit.storage.slow import HeldBackend
 
 PATIENCE_S = 10.0
@@ -122,15 +122,16 @@ async def test_a_sessions_whole_life_goes_through_the_store(store: StoreService 
     assert await store.first_outcome(TENANT, journal("s"), "say") == FirstOutcome(2, "dg", "user.message")
     assert await store.first_outcome(TENANT, journal("s"), "other") is None
     assert await store.actions(TENANT) == ((action("a"),), None)
-    assert await store.outbox(TENANT, journal("s")) == (outbox(2),)
+    assert await store.receivers(after=(TENANT, "J")) == ((TENANT, journal("other")),)
+    assert await store.letters(TENANT, journal("other")) == (letter(2),)
     assert await store.blobs(TENANT, ["ff", "00"]) == {"ff": b"\x00\xff"}
     assert await store.due(at(0)) == (expected,)
     assert await store.next_wake() == row.wake_at
     assert await store.put_snapshot(TENANT, journal("s"), Snapshot(3, 3, 1, b"[1,2,3]"))
     await store.put_result(TENANT, journal("s"), StoredResult("call", 1, b"r"))
     assert await store.results(TENANT, journal("s")) == (StoredResult("call", 1, b"r"),)
-    await store.delivered(TENANT, journal("s"), [2])
-    assert await store.outbox(TENANT, journal("s")) == ()
+    await store.delivered([(TENANT, journal("s"), 2)])
+    assert await store.receivers() == ()
     await store.health()
     assert (await store.stats())["sessions"] == 1
     assert (await store.identity()).store_id
@@ -258,7 +259,20 @@ async def test_hints_tell_what_changes_for_the_registry(store: StoreService | Re
         await store.append(part("s", 3, row={"activity": "running"}))
         await store.append(part("s", 5, row={"wake_at": at(9)}, outbox=(outbox(6),)))
         await store.append(part("s", 7, row={"wake_at": at(9)}))
-        assert await anext(hints) == (Hint(TENANT, journal("s"), False, at(9), True),)
+        assert await anext(hints) == (Hint(TENANT, journal("s"), False, at(9), (journal("other"),)),)
+    await hints.aclose()
+
+
+async def test_a_child_that_is_destroyed_leaves_a_hint_for_its_parent(store: StoreService | RemoteStore) -> None:
+    await store.create(TENANT, "c", "d", [new("s", parent_journal_id=journal("p"), task="J:7"), new("t")])
+    hints = store.hints()
+    asking = asyncio.ensure_future(anext(hints))
+    await one_turn()
+
+    await store.destroy(TENANT, journal("t"), "d1", "d")
+    await store.destroy(TENANT, journal("s"), "d2", "d")
+    async with asyncio.timeout(PATIENCE_S):
+        assert await asking == (Hint(TENANT, journal("s"), False, None, (journal("p"),)),)
     await hints.aclose()
 
 

@@ -51,7 +51,7 @@ def stored(record: r.Record) -> StoredRecord:
 
 async def test_a_state_is_the_fold_of_the_records(service: StoreService) -> None:
     first, *rest = real_records("s")
-    await service.create(TENANT, "c", "d", [NewSession(info("s"), stored(first))])
+    await service.create(TENANT, "c", "d", [NewSession(info("s"), (stored(first),))])
     await service.acquire(TENANT, journal("s"), 0, 1)
     written = tuple(map(stored, rest))
     await service.append(AppendPart(TENANT, journal("s"), 1, 1, "b", written, info("s", head_seq=4)))

@@ -120,7 +120,7 @@ DAMAGE: dict[str, tuple[tuple[str, ...], str]] = {
         "is listed otherwise than its records say",
     ),
     "a message of no record": (
-        (f"INSERT INTO outbox VALUES ('default', {TALKING}, 5000, 'x', X'00', 0)",),
+        (f"INSERT INTO outbox VALUES ('default', {TALKING}, 5000, 'x', X'00')",),
         "message 5000 of its outbox follows from no record",
     ),
     "an outcome of another session": (

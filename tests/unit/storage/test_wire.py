@@ -28,7 +28,7 @@ from actors.storage import wire
 from actors.storage.moments import micros, moment
 from actors.storage.watch import Hint
 from tests.unit.storage.loopback import travelled
-from tests.unit.storage.samples import TENANT, action, at, full_info, new, outbox, part, record
+from tests.unit.storage.samples import TENANT, action, at, full_info, letter, new, outbox, part, record
 
 MOMENTS = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-9, minutes=-30))]))
 
@@ -49,8 +49,9 @@ VALUES: list[tuple[Callable[[Any], Any], Callable[[Any], Any], Any]] = [
     (wire.record_out, wire.record_in, record(7)),
     (wire.info_out, wire.info_in, full_info("s")),
     (wire.action_out, wire.action_in, action("a", 1.000001, Resolution.reject)),
-    (wire.outbox_out, wire.outbox_in, outbox(3)),
-    (wire.new_out, wire.new_in, NewSession(full_info("s"), record(1))),
+    (wire.outbox_out, wire.outbox_in, outbox(3, blobs=("ff",))),
+    (wire.letter_out, wire.letter_in, letter(3)),
+    (wire.new_out, wire.new_in, NewSession(full_info("s"), (record(1), record(2)), {"ff": b"x"})),
     (wire.part_out, wire.part_in, part("s", 3)),
     (
         wire.part_out,
@@ -75,7 +76,7 @@ VALUES: list[tuple[Callable[[Any], Any], Callable[[Any], Any], Any]] = [
     (wire.loaded_out, wire.loaded_in, Loaded(None, ())),
     (wire.loaded_out, wire.loaded_in, Loaded(Snapshot(9, 1, 2, b"{}"), (record(10), record(11)))),
     (wire.result_out, wire.result_in, StoredResult("c", 2, b"{}")),
-    (wire.hint_out, wire.hint_in, Hint(TENANT, "J", True, at(0.000001), True)),
+    (wire.hint_out, wire.hint_in, Hint(TENANT, "J", True, at(0.000001), ("P", "Q"))),
     (wire.hint_out, wire.hint_in, Hint(TENANT, "J", False)),
 ]
 

@@ -1,0 +1,80 @@
+"""Where two sessions meet: a child as it is born in its parent's append, and what it tells its parent. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from actors.domain import commands as c
+from actors.domain import records as r
+from actors.domain.blobs import externalise
+from actors.domain.children import Birth, ChildOutcome, ChildReport
+from actors.domain.ids import letter_id
+from actors.domain.journal import NewSession, OutboxRow
+from actors.domain.messages import BlobTextBlock, Message, TextBlock
+from actors.session.projection import new_session
+from actors.session.state import State
+
+MAX_MESSAGE_CHARS = 8192
+"""A failure is told in so many characters: a provider's words can be longer."""
+
+
+def born(parent: State, record: r.ChildStarted, birth: Birth, *, now: datetime) -> NewSession:
+    """A child's first records. What its configuration leaves open it takes from its parent, as it is now."""
+    config = birth.config
+    inherited = config.model_copy(
+        update={
+            "parent_id": parent.session_id,
+            "model": config.model or parent.config.model,
+            "workspace": config.workspace or parent.config.workspace,
+            "permission_policy": config.permission_policy or parent.config.permission_policy,
+            "confirmation_policy": config.confirmation_policy or parent.config.confirmation_policy,
+        }
+    )
+    return new_session(
+        parent.tenant,
+        record.data.child_id,
+        record.data.child_journal_id,
+        inherited,
+        now=now,
+        cause=letter_id(parent.journal_id, record.seq),
+        parent=parent,
+        task=birth.task,
+    )
+
+
+def told(before: State, record: r.Record, after: State, blobs: dict[str, bytes]) -> OutboxRow | None:
+    """The message to the parent, when this record says what became of the task. Large text goes to ``blobs``."""
+    if before.task is None or after.task is not None or before.parent_journal_id is None:
+        return None
+    report = ChildReport(
+        child_id=after.session_id,
+        child_journal_id=after.journal_id,
+        usage=after.usage,
+        cost_usd=str(after.cost),
+        **_outcome(record, blobs),
+    )
+    command = c.ReportChild(command_id=letter_id(after.journal_id, record.seq), report=report)
+    return OutboxRow(record.seq, before.parent_journal_id, command.model_dump_json().encode(), report.blobs)
+
+
+def _outcome(record: r.Record, blobs: dict[str, bytes]) -> dict[str, Any]:
+    if isinstance(record, r.TurnCompleted):
+        return {"outcome": ChildOutcome.completed} | _text(record, blobs)
+    if isinstance(record, r.TurnFailed | r.SessionError):
+        message = record.data.message[:MAX_MESSAGE_CHARS]
+        return {"outcome": ChildOutcome.failed, "code": record.data.code, "message": message}
+    if isinstance(record, r.TurnCancelled):
+        message = record.data.reason[:MAX_MESSAGE_CHARS]
+        return {"outcome": ChildOutcome.cancelled, "code": "cancelled", "message": message}
+    return {"outcome": ChildOutcome.cancelled, "code": "withdrawn", "message": "the task was withdrawn"}
+
+
+def _text(record: r.TurnCompleted, blobs: dict[str, bytes]) -> dict[str, Any]:
+    if record.data.parts:
+        return {"parts": record.data.parts}
+    message, found = externalise(Message.assistant(record.data.text))
+    if not found:
+        return {"text": record.data.text}
+    blobs |= found
+    return {"parts": tuple(part for part in message.content if isinstance(part, TextBlock | BlobTextBlock))}

@@ -1,0 +1,100 @@
+"""The meaning of the records of what a turn waits for: actions, timers, children.
+
+Pure, as ``actors.session.fold``, which dispatches to these.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from actors.domain import records as r
+from actors.domain.actions import CHOICES, Action, Resolution
+from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
+from actors.session.state import State
+from actors.session.turn import CallPhase
+
+
+def action_requested(state: State, record: r.ActionRequested) -> State:
+    """The call waits for a decision."""
+    data = record.data
+    expires = record.at + timedelta(milliseconds=data.timeout_ms) if data.timeout_ms is not None else None
+    action = Action(
+        action_id=data.action_id,
+        kind=data.kind,
+        session_id=state.session_id,
+        turn_id=open_turn(state).turn_id,
+        call_index=data.index,
+        tool_use_id=data.tool_use_id,
+        tool=data.tool,
+        args=data.args,
+        args_digest=data.args_digest,
+        requested_at=record.at,
+        expires_at=expires,
+        detail=data.detail,
+    )
+    call = call_at(state, data.index)
+    phase = CallPhase.asked if call.phase is CallPhase.proposed else call.phase
+    state = change_call(state, data.index, phase=phase, action_id=data.action_id, decision=None)
+    return change(state, actions=(*state.actions, action))
+
+
+def action_resolved(state: State, record: r.ActionResolved) -> State:
+    """The call has its decision."""
+    data = record.data
+    action = next((one for one in state.actions if one.action_id == data.action_id), None)
+    if action is None:
+        return state
+    call = call_at(state, action.call_index)
+    state = change_call(
+        state,
+        action.call_index,
+        phase=CallPhase.decided if call.phase is CallPhase.asked else call.phase,
+        decision=data.resolution,
+        reason=data.reason,
+        value=data.value,
+        args=data.args if data.args is not None else call.args,
+    )
+    return change(
+        state,
+        actions=tuple(one for one in state.actions if one.action_id != data.action_id),
+        expired=tuple(one for one in state.expired if one != data.action_id),
+    )
+
+
+def timer_fired(state: State, record: r.TimerFired) -> State:
+    """A moment has passed."""
+    kind, _, which = record.data.name.partition(":")
+    if kind == "turn":
+        return change_turn(state, timed_out=True) if state.turn else state
+    if kind == "call":
+        return change_call(state, int(which), woken=True)
+    return change(state, expired=(*state.expired, which))
+
+
+def child_started(state: State, record: r.ChildStarted) -> State:
+    """A call that started children waits for them; others are the caller's own business."""
+    data = record.data
+    if data.index is None:
+        return state
+    return change_call(state, data.index, children=(*call_at(state, data.index).children, data.child_journal_id))
+
+
+def child_completed(state: State, record: r.ChildCompleted) -> State:
+    """The call that waits for the child has its answer; when none does, the record is all there is."""
+    report = record.data
+    for call in state.turn.calls if state.turn else ():
+        if call.waits and report.child_journal_id in call.children:
+            return change_call(state, call.index, reports=(*call.reports, report))
+    return state
+
+
+def resolved_action(action: Action, record: r.ActionResolved) -> Action:
+    """The action after its resolution, for the store's table."""
+    data = record.data
+    changes = {"resolution": data.resolution, "resolved_by": data.by, "resolved_at": record.at}
+    return action.model_copy(update=changes)
+
+
+def may_resolve(action: Action, resolution: Resolution) -> bool:
+    """Whether a person may resolve the action this way."""
+    return resolution in CHOICES[action.kind]

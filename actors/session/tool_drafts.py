@@ -1,0 +1,60 @@
+"""The records of one tool call of the open round, made from the state it has. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors.domain import records as r
+from actors.domain.actions import Resolution
+from actors.domain.calls import Outcome
+from actors.domain.records import Draft, ResultContent, Wait
+from actors.session.ports import ToolSpec
+from actors.session.turn import ToolCallState, Turn
+
+
+def denied(turn: Turn, call: ToolCallState, code: str, reason: str) -> Draft:
+    """It is never run; ``reason`` is what the model reads."""
+    data = r.ToolCallDenied.Data(
+        index=call.index, tool_use_id=call.tool_use_id, name=call.name, code=code, reason=reason
+    )
+    return Draft(r.ToolCallDenied, data, turn.turn_id)
+
+
+def started(turn: Turn, call: ToolCallState, spec: ToolSpec, wait: Wait | None = None) -> Draft:
+    """Its next attempt begins."""
+    data = r.ToolCallStarted.Data(
+        call_id=call.call_id or "",
+        attempt=call.attempt + 1,
+        index=call.index,
+        tool_use_id=call.tool_use_id,
+        name=call.name,
+        effect=spec.definition.effect,
+        host=spec.host,
+        args=call.args if call.decision is Resolution.approve else None,
+        wait=wait,
+    )
+    return Draft(r.ToolCallStarted, data, turn.turn_id)
+
+
+def completed(
+    turn: Turn,
+    call: ToolCallState,
+    outcome: Outcome,
+    content: ResultContent,
+    *,
+    exit_code: int = 0,
+    metadata: dict[str, Any] | None = None,
+) -> Draft:
+    """It has an outcome that no host gave."""
+    data = r.ToolCallCompleted.Data(
+        call_id=call.call_id or "",
+        attempt=call.attempt,
+        index=call.index,
+        tool_use_id=call.tool_use_id,
+        name=call.name,
+        outcome=outcome,
+        content=content,
+        exit_code=exit_code,
+        metadata=metadata or {},
+    )
+    return Draft(r.ToolCallCompleted, data, turn.turn_id)

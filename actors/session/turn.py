@@ -1,0 +1,185 @@
+"""An open turn at one place of the journal: its stage, its model call, the tool calls of its round. Plain values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from actors.domain.actions import Resolution
+from actors.domain.base import Frozen
+from actors.domain.calls import CallKey, HostRef
+from actors.domain.children import ChildReport
+from actors.domain.messages import PARSE_ERROR, StopReason, TextPart, TokenUsage
+from actors.domain.records import Wait
+from actors.domain.tools import EffectClass
+
+
+class CallPhase(StrEnum):
+    """How far a tool call of the open round is."""
+
+    proposed = "proposed"
+    asked = "asked"
+    decided = "decided"
+    started = "started"
+    in_doubt = "in_doubt"
+    settled = "settled"
+
+
+class ToolCallState(Frozen):
+    """A tool call of the open round. ``index`` is its place in the model's answer.
+
+    Attributes:
+        decision: What was decided about it, by a person or a timer.
+        result: The encoded message that answers the call, once settled.
+        wait: What a started call waits for that the session carries out by itself; None of all others.
+        wakes_at: When the time it waits for is over; ``woken``: it is.
+        children: Journals of the children it started, in the order of its tasks.
+        reports: What those that are done have told, in the order in which they did.
+    """
+
+    index: int
+    tool_use_id: str
+    name: str
+    args: dict[str, Any]
+    phase: CallPhase = CallPhase.proposed
+    action_id: str | None = None
+    decision: Resolution | None = None
+    reason: str | None = None
+    value: str | None = None
+    call_id: str | None = None
+    attempt: int = 0
+    seq: int = 0
+    host: HostRef | None = None
+    effect: EffectClass = EffectClass.unsafe
+    doubt: str | None = None
+    result: bytes | None = None
+    wait: Wait | None = None
+    wakes_at: datetime | None = None
+    woken: bool = False
+    children: tuple[str, ...] = ()
+    reports: tuple[ChildReport, ...] = ()
+
+    @property
+    def own(self) -> bool:
+        """Whether it is under way, and the session itself carries it out."""
+        return self.wait is not None and self.phase is CallPhase.started
+
+    @property
+    def runs(self) -> bool:
+        """Whether a host runs it."""
+        return self.wait is None and self.phase is CallPhase.started
+
+    @property
+    def has_come(self) -> bool:
+        """Whether a call of the session's own has what it waited for."""
+        if self.wait is None:
+            return False
+        return self.woken if self.wait.answers is None else len(self.reports) >= self.wait.answers
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is a call of the session's own that has to wait on."""
+        return self.own and not self.has_come
+
+    @property
+    def parse_error(self) -> str | None:
+        """Why the arguments could not be read, or None."""
+        reason = self.args.get(PARSE_ERROR)
+        return str(reason) if reason is not None else None
+
+    @property
+    def key(self) -> CallKey | None:
+        """The running attempt."""
+        return CallKey(call_id=self.call_id, attempt=self.attempt) if self.call_id else None
+
+
+class ModelCallState(Frozen):
+    """The model call that is under way. ``model`` is the name it was started with."""
+
+    call_id: str
+    attempt: int
+    seq: int
+    host: HostRef
+    model: str = ""
+
+    @property
+    def key(self) -> CallKey:
+        """The running attempt."""
+        return CallKey(call_id=self.call_id, attempt=self.attempt)
+
+
+class Stage(StrEnum):
+    """What an open turn does next."""
+
+    model = "model"
+    """A model call has to be started."""
+
+    calling = "calling"
+    """A model call is under way."""
+
+    tools = "tools"
+    """Tool calls of the last answer are not all settled."""
+
+    answered = "answered"
+    """The model answered without calling tools."""
+
+
+class Failure(Frozen):
+    """How the last attempt of the present model call failed."""
+
+    code: str
+    message: str
+    error_args: tuple[Any, ...] = ()
+    retryable: bool
+    host_lost: bool
+
+
+class Ending(Frozen):
+    """The turn is being closed, and how it ends."""
+
+    reason: str
+    then: str
+    code: str
+
+
+class Turn(Frozen):
+    """An open turn.
+
+    Attributes:
+        deadline: End of its wall time; waits for people, children and timers push it back.
+        waiting_since: Since when it waits for those, or is paused.
+        call_id: Of the present model call over its attempts; empty before the first.
+        failures: Failed attempts of the present model call, ``hosts_lost`` those that were not the model's fault.
+        repeats: How often in a row the same tool call was settled, and its digest.
+        parts: The answer's text in pieces, when it is so long that the store keeps some; ``text`` then lacks those.
+        timed_out: Its wall time is over.
+    """
+
+    turn_id: str
+    inputs: tuple[str, ...]
+    deadline: datetime
+    waiting_since: datetime | None = None
+    stage: Stage = Stage.model
+    round: int = 0
+    model_call: ModelCallState | None = None
+    call_id: str = ""
+    attempts: int = 0
+    failures: int = 0
+    hosts_lost: int = 0
+    failure: Failure | None = None
+    calls: tuple[ToolCallState, ...] = ()
+    used_tools: bool = False
+    parse_failures: int = 0
+    continuations: int = 0
+    repeats: int = 0
+    repeated: str = ""
+    tool_calls_count: int = 0
+    usage: TokenUsage = TokenUsage()
+    cost: Decimal | None = Decimal(0)
+    text: str = ""
+    parts: tuple[TextPart, ...] = ()
+    stop_reason: StopReason | None = None
+    timed_out: bool = False
+    ending: Ending | None = None
