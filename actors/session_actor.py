@@ -30,7 +30,7 @@ class SessionActor:
         self._name = name
         self._host: SessionHost | None = None
         self._term = 0
-        self._served = Served({"submit": self._submit_plain})
+        self._served = Served({"submit": self._submit_plain, "assign": self.assign, "release": self.release})
 
     async def open(self, info: RuntimeInfo) -> Peer:
         """Take part in a runtime; given again after a restart of the registry, it only takes over the new term."""

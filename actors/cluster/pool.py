@@ -148,7 +148,7 @@ class ActorPool:
             self._growing -= 1
 
     def _know_seat(self, handle: Any, peer: Peer) -> ActorSeat:
-        seat = self._seats[peer.name] = ActorSeat(handle, peer)
+        seat = self._seats[peer.name] = ActorSeat(handle, peer, self.links.to(peer))
         self._alive.keep(peer.name, handle)
         return seat
 
@@ -233,8 +233,10 @@ class ActorPool:
 
     async def _bury(self, name: str) -> None:
         """See to it that somebody takes a dead actor's place."""
-        if self._seats.pop(name, None) is not None:
+        seat = self._seats.pop(name, None)
+        if seat is not None:
             self._lost(name)
+            await self.links.drop(seat.peer)
             return
         self._hosts.pop(name, None)
         for slot in [slot for slot, host in self._model_hosts.items() if host.peer.name == name]:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.cluster.links import awaited
+from actors.caller import Caller
 from actors.peers import Peer
 
 
 class ActorSeat:
-    """One session actor: an ``actors.residency.placement.Seat``."""
+    """One session actor: an ``actors.residency.placement.Seat``.
 
-    def __init__(self, handle: Any, peer: Peer) -> None:
+    Args:
+        caller: Reaches it, over the data plane where there is one: an activation waits for this.
+    """
+
+    def __init__(self, handle: Any, peer: Peer, caller: Caller) -> None:
+        self._caller = caller
         self.handle = handle
         self.peer = peer
         self.seat_id = peer.name
 
     async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
         """See ``SessionHost.assign``."""
-        await awaited(self.handle.assign.remote(tenant, journal_id, term, assignment_no), self.seat_id)
+        await self._caller.call("assign", tenant=tenant, journal_id=journal_id, term=term, assignment_no=assignment_no)
 
     async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
         """See ``SessionHost.release``."""
-        return await awaited(self.handle.release.remote(journal_id, assignment_no, idle_s), self.seat_id)
+        args = {"journal_id": journal_id, "assignment_no": assignment_no, "idle_s": idle_s}
+        return await self._caller.call("release", **args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,6 +13,16 @@ class Frozen(BaseModel):
 
     # What was refused is not repeated in the error: it may be a key that stands in the wrong place.
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), hide_input_in_errors=True)
+
+    def __copy__(self) -> Self:
+        """A shallow copy. The fold copies a state for every record, so it is pydantic's without its generality."""
+        private = self.__pydantic_private__
+        made = object.__new__(type(self))
+        object.__setattr__(made, "__dict__", self.__dict__.copy())
+        object.__setattr__(made, "__pydantic_extra__", None)
+        object.__setattr__(made, "__pydantic_fields_set__", self.__pydantic_fields_set__.copy())
+        object.__setattr__(made, "__pydantic_private__", private.copy() if private is not None else None)
+        return made
 
 
 def one_line(text: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.errors import GreenroomError, InternalError, NotHere, Overloaded, SessionNotFound, TransportLost
+from actors.residency.bell import Bell
 from actors.residency.placement import Placement, Pool, ResidencyLimits, Seat
 from actors.session.ports import Store
 
@@ -47,7 +48,7 @@ class Residency:
     limits: ResidencyLimits = field(default_factory=ResidencyLimits)
     seats: dict[str, Seat] = field(default_factory=dict[str, Seat])
     placed: dict[str, Placement] = field(default_factory=dict[str, Placement])
-    freed: asyncio.Event = field(default_factory=asyncio.Event)
+    freed: Bell = field(default_factory=Bell)
     _next_no: int = 0
     _load: dict[str, int] = field(default_factory=dict[str, int])
     _freed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -280,7 +281,8 @@ class Residency:
             log.info("session %s was not released: %s", placement.journal_id, exc)
         if done:
             self.forget(placement.journal_id, placement.assignment_no)
-            self.freed.set()
+            # It had nothing to do when it went; only its timers are anybody's business now.
+            self.freed.ring_within(BREATH_S)
         else:
             placement.releasing = None
         return done

@@ -13,11 +13,22 @@ from actors.domain.ids import new_ulid
 from actors.domain.messages import Message
 from actors.domain.session import Activity, SessionState
 from actors.errors import GreenroomError, InternalError, Overloaded, TransportLost
+from actors.residency.bell import Bell
 from actors.residency.residency import MAX_SEATS_LOST, Residency, ResidencyLimits
 from actors.residency.supervisor import Supervisor
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
-from tests.unit.runtime.parts import TENANT, FakeHosts, FakeSeat, GatedStore, NoSeats, create, failing, gated_store
+from tests.unit.runtime.parts import (
+    LIMIT_S,
+    TENANT,
+    FakeHosts,
+    FakeSeat,
+    GatedStore,
+    NoSeats,
+    create,
+    failing,
+    gated_store,
+)
 
 
 def residency(store: GatedStore, *seats: FakeSeat, term: int = 1, per_seat: int = 1, wait_s: float = 5.0) -> Residency:
@@ -199,3 +210,16 @@ async def test_a_session_that_only_waited_for_a_seat_is_not_taken_out_of_service
         assert (row.state, row.activity) == (SessionState.active, Activity.running)
         with pytest.raises(Overloaded):
             await made.resolve(TENANT, "a")
+
+
+async def test_one_look_is_enough_for_all_sessions_that_go_to_sleep_within_a_breath() -> None:
+    bell = Bell()
+    bell.ring_within(0.0)
+    bell.ring_within(3600.0)
+    assert not bell.is_set()
+    async with asyncio.timeout(LIMIT_S):
+        await bell.wait()
+    bell.clear()
+    bell.ring_within(0.0)
+    async with asyncio.timeout(LIMIT_S):
+        await bell.wait()
