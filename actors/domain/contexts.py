@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from actors.domain.blobs import refers
@@ -46,6 +47,10 @@ class Context:
         self.references: tuple[int, ...] = ()
         self._hash = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         self._marks: dict[int, bytes] = {}
+
+    def __reduce__(self) -> tuple[Callable[[tuple[bytes, ...]], Context], tuple[tuple[bytes, ...]]]:
+        """A running digest cannot be pickled; it follows from the messages."""
+        return Context.of, (self.messages,)
 
     @classmethod
     def of(cls, messages: tuple[bytes, ...]) -> Context:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +72,13 @@ def test_messages_that_refer_to_the_store_are_known_by_their_places() -> None:
     apart = Message(role=Role.user, content=(BlobTextBlock(digest="0" * 64, size=1),)).encode()
 
     assert Context.of((b"a", apart)).grown((b"a", apart, b"b", apart)).references == (1, 3)
+
+
+def test_a_context_can_be_pickled() -> None:
+    context = Context.of(MESSAGES[:3])
+    copy = pickle.loads(pickle.dumps(context))
+
+    assert (copy.messages, copy.whole, copy.size) == (context.messages, context.whole, context.size)
 
 
 def test_the_cache_keeps_to_its_bytes_and_the_newest_contexts() -> None:
