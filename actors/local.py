@@ -118,7 +118,8 @@ class LocalRuntime:
         self._hosts = LocalHosts(self._models, self._tools, registry)
         self._sessions = SessionHost(self._store, self._hosts, self._around(), on_end=self._ended)
         term = await self._store.next_term()
-        limits = ResidencyLimits(per_seat=PER_SEAT, idle_s=self._settings.idle_timeout_s)
+        settings = self._settings
+        limits = ResidencyLimits(PER_SEAT, settings.idle_timeout_s, retention=settings.retention)
         self._residency = Residency(self._store, _NoMoreSeats(), term, limits)
         self._residency.add_seat(_LocalSeat(self._sessions))
         self._supervisor = Supervisor(self._store, self._residency)

@@ -22,7 +22,7 @@ from actors.domain.llm import LlmConfig
 from actors.errors import GreenroomError
 from actors.llm.keys import is_credential, new_credential_id
 from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox, World
-from actors.residency.residency import Residency, ResidencyLimits
+from actors.residency.residency import Residency
 from actors.residency.supervisor import Supervisor
 from actors.storage.remote import RemoteStore
 
@@ -64,8 +64,7 @@ class RegistryActor:
             world=world,
             data_plane=launch.settings.data_plane,
         )
-        limits = ResidencyLimits(per_seat=launch.settings.sessions_per_actor, idle_s=launch.settings.idle_timeout_s)
-        self._residency = Residency(self._store, self._pool, term, limits)
+        self._residency = Residency(self._store, self._pool, term, launch.limits)
         self._info = await self._pool.open(self._info, self._keys, self._residency)
         self._supervisor = Supervisor(self._store, self._residency)
         self._supervisor.start()

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
+from actors.domain.retention import MAX_TTL_S, Retention
 
 LOCAL_MODEL = "local/smollm2-135m-instruct"
 """The embedded model: needs no key and no network."""
@@ -37,6 +38,8 @@ class Settings(BaseSettings):
         max_resident: Most session actors at a time.
         sessions_per_actor: Sessions that share one session actor.
         idle_timeout_s: A session that was not used for so long hibernates.
+        session_ttl_s: Seconds without use after which a session that names no ``ttl_s`` is destroyed; None keeps it.
+        tenant_ttl_s: The same for the sessions of single tenants, by tenant.
         tool_running: Tool calls that one tool host runs at the same time.
         data_plane: False carries everything over Ray calls, which is slower.
         permission_policy: Denials in it bind every session.
@@ -59,6 +62,8 @@ class Settings(BaseSettings):
     max_resident: int = Field(default=16, ge=1, le=4096)
     sessions_per_actor: int = Field(default=1, ge=1, le=1024)
     idle_timeout_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    session_ttl_s: float | None = Field(default=None, gt=0, le=MAX_TTL_S)
+    tenant_ttl_s: dict[str, Annotated[float, Field(gt=0, le=MAX_TTL_S)]] = Field(default={}, max_length=10_000)
     tool_running: int = Field(default=64, ge=1, le=1024)
     data_plane: bool = True
     permission_policy: PermissionPolicy | None = None
@@ -76,6 +81,11 @@ class Settings(BaseSettings):
         if value:
             LlmConfig.of(value)
         return value or None
+
+    @property
+    def retention(self) -> Retention:
+        """How long sessions are kept that name no time of their own."""
+        return Retention(self.session_ttl_s, self.tenant_ttl_s)
 
     def provider_key(self, provider: str) -> SecretStr | None:
         """The runtime's key of a provider, from settings or the usual environment variable."""

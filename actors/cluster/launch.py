@@ -13,6 +13,7 @@ from actors.domain.base import Frozen
 from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
 from actors.errors import GreenroomError, Overloaded
+from actors.residency.placement import ResidencyLimits
 from actors.settings import Settings
 
 START_S = 60.0
@@ -44,6 +45,12 @@ class Launch(Frozen):
     def registry_name(self) -> str:
         """Name of the registry."""
         return f"{self.settings.runtime}.registry"
+
+    @property
+    def limits(self) -> ResidencyLimits:
+        """Bounds of residency."""
+        settings = self.settings
+        return ResidencyLimits(settings.sessions_per_actor, settings.idle_timeout_s, retention=settings.retention)
 
     def name(self, kind: str) -> str:
         """A new name for an actor."""

@@ -15,6 +15,7 @@ from actors.domain.llm import MAX_TOKENS, LlmConfig
 from actors.domain.messages import Message, TextPart, TokenUsage, decode_messages
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnInDoubt
+from actors.domain.retention import MAX_TTL_S
 
 DEFAULT_CONTEXT_TOKENS = 200_000
 """Context window that is assumed when the configuration names none."""
@@ -76,6 +77,8 @@ class SessionConfig(Frozen):
         duplicate_call_threshold: How often the same call in a row is run before the model is told to stop.
         max_continuations: How often an answer that looks unfinished is asked to go on; 0 turns that off.
         on_in_doubt: What becomes of a call that may or may not have run.
+        ttl_s: Seconds without use after which the session is destroyed; None: as the runtime's settings say. It is
+            never destroyed with an open turn, a queued input, or an action that waits.
         metadata: Free text values of the caller's, at most 32: names of 128 and values of 4,096 characters.
     """
 
@@ -101,6 +104,7 @@ class SessionConfig(Frozen):
     duplicate_call_threshold: int = Field(default=3, ge=1, le=1000)
     max_continuations: int = Field(default=3, ge=0, le=1000)
     on_in_doubt: OnInDoubt = OnInDoubt.ask
+    ttl_s: float | None = Field(default=None, gt=0, le=MAX_TTL_S)
     metadata: dict[MetadataName, MetadataValue] = Field(default={}, max_length=32)
 
     if TYPE_CHECKING:
@@ -236,6 +240,7 @@ class SessionInfo(Frozen):
         activity: What it does now; ``requires_action`` waits for a person, ``waiting`` for children or a timer.
         task: The input whose answer it has yet to report to its parent; None when it owes none.
         wake_at: The next moment at which a timer is due.
+        expires_at: When it is destroyed unless it is used before; None when its configuration has no ``ttl_s``.
         cost_usd: Price so far as a decimal string.
     """
 
@@ -259,6 +264,7 @@ class SessionInfo(Frozen):
     cost_usd: str = "0"
     task: str | None = None
     wake_at: datetime | None = None
+    expires_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
 

@@ -9,6 +9,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+from actors.domain.retention import Retention
+
 
 class Seat(Protocol):
     """A process that hosts sessions."""
@@ -50,8 +52,16 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class ResidencyLimits:
-    """Bounds. ``per_seat``: sessions of one seat; ``idle_s``: unused for so long, a session hibernates."""
+    """Bounds.
+
+    Attributes:
+        per_seat: Sessions of one seat.
+        idle_s: Unused for so long, a session hibernates.
+        wait_s: Longest wait for a seat.
+        retention: Unused for so long, a session is destroyed.
+    """
 
     per_seat: int = 1
     idle_s: float = 60.0
     wait_s: float = 20.0
+    retention: Retention = Retention()

@@ -16,6 +16,7 @@ from typing import Any
 from actors.domain.ids import utc_now
 from actors.domain.session import SessionInfo
 from actors.errors import Fenced, GreenroomError, Overloaded, SessionNotFound, StoreUnavailable
+from actors.residency.housekeeping import Housekeeper
 from actors.residency.residency import Residency
 from actors.session.containment import contain
 from actors.session.ports import Store
@@ -68,6 +69,7 @@ class Supervisor:
         """Begin."""
         self._spawn(self._supervise())
         self._spawn(self._hibernate_idle())
+        self._spawn(Housekeeper(self._store, self._residency.limits.retention).go_round())
 
     def hint(self) -> None:
         """Some session may need an actor."""

@@ -28,6 +28,7 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, TurnEnd
 from actors.domain.tools import ToolDefinition
 
@@ -168,6 +169,14 @@ class Store(Protocol):
 
     async def next_wake(self) -> datetime | None:
         """The nearest timer of any session."""
+        ...
+
+    async def expire(self, now: datetime, retention: Retention, *, limit: int = 100) -> tuple[tuple[str, str], ...]:
+        """Destroy sessions whose time is over: (tenant, journal_id) of those that are gone now."""
+        ...
+
+    async def purge(self, now: datetime, *, limit: int = 1000) -> int:
+        """Forget what nothing refers to any more, at most ``limit`` of each kind; how many there were."""
         ...
 
     async def health(self) -> None:

@@ -57,6 +57,7 @@ def project(state: State) -> SessionInfo:
         cost_usd=str(state.cost),
         task=state.task,
         wake_at=state.wake_at,
+        expires_at=state.expires_at,
         created_at=state.created_at,
         updated_at=state.updated_at,
     )

@@ -136,6 +136,13 @@ class State(Frozen):
         turn = self.turn
         return () if turn is None or turn.ending else tuple(call for call in turn.calls if call.waits and call.wakes_at)
 
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it is destroyed unless it is used before, by its own configuration."""
+        if self.config.ttl_s is None or self.updated_at is None:
+            return None
+        return self.updated_at + timedelta(seconds=self.config.ttl_s)
+
     def timers_due(self, now: datetime) -> tuple[str, ...]:
         """Names of the timers that are over: ``turn``, ``action:<id>`` and ``call:<index>``."""
         names = [

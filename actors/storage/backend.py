@@ -25,6 +25,7 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo
 
 
@@ -76,7 +77,7 @@ class Backend(Protocol):
         ...
 
     def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
-        """Remove the session, its records, actions, snapshots, results and what others told it, in one transaction.
+        """Remove the session with its records, actions, snapshots, results, messages to it and blobs that only it held.
 
         What it told others is still delivered; a child that owes its parent an answer leaves a last message, which says
         that there will be none. Later appends of its epoch are refused with SessionNotFound. The command id is
@@ -203,8 +204,26 @@ class Backend(Protocol):
         """The nearest ``wake_at`` of all sessions that are active."""
         ...
 
-    def purge(self, now: datetime) -> int:
-        """Forget command ids older than 24 hours and blobs that nothing refers to; the number of rows dropped."""
+    def expired(self, now: datetime, retention: Retention, *, limit: int = 100) -> tuple[tuple[str, str], ...]:
+        """Over all tenants: (tenant, journal_id) of sessions that nobody has used for as long as they are kept.
+
+        A session with an open turn, a queued input, a pending action, or a message on its way to or from it is none.
+        """
+        ...
+
+    def expire(self, tenant: str, journal_id: str, now: datetime, retention: Retention) -> bool:
+        """Destroy a session if its time is over still, as ``destroy`` does but without a command; whether it was."""
+        ...
+
+    def purge(self, now: datetime, *, limit: int = 1000) -> int:
+        """Forget at most ``limit`` of each: old command ids, and outcomes that nobody can ask for any more.
+
+        Command ids are kept for 24 hours, and as long as a message of that id may be delivered again; outcomes for 24
+        hours after the last use of a session without an open turn.
+
+        Returns:
+            How many were forgotten.
+        """
         ...
 
     def health(self) -> None:

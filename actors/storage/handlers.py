@@ -57,10 +57,15 @@ def _writes(service: StoreService) -> dict[str, Handler]:
             read = [(tenant, journal_id, seq) for tenant, journal_id, seq in letters]
         await service.delivered(read)
 
-    async def purge(now: int) -> int:
+    async def expire(now: int, retention: Plain, limit: int) -> Plain:
+        with wellformed():
+            read, kept = moment(now), wire.retention_in(retention)
+        return each(list, await service.expire(read, kept, limit=limit))
+
+    async def purge(now: int, limit: int) -> int:
         with wellformed():
             read = moment(now)
-        return await service.purge(read)
+        return await service.purge(read, limit=limit)
 
     return {
         "append": append,
@@ -71,6 +76,7 @@ def _writes(service: StoreService) -> dict[str, Handler]:
         "put_snapshot": put_snapshot,
         "put_result": put_result,
         "delivered": delivered,
+        "expire": expire,
         "purge": purge,
         "health": service.health,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from actors.domain.ids import utc_now
+from actors.domain.ids import letter_id, utc_now
 from actors.domain.journal import (
     Acquired,
     Appended,
@@ -22,10 +22,20 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.retention import Retention
 from actors.errors import CommandConflict, Fenced, SessionNotFound, StoreLost, StoreUnavailable
 from actors.storage.memory_journal import Journal
 from actors.storage.memory_reads import LOCATION, Command, MemoryReads
-from actors.storage.rules import COMMAND_MEMORY, judge, last_message, names, occupied, session_key, unfit
+from actors.storage.rules import (
+    COMMAND_MEMORY,
+    RESULT_MEMORY,
+    judge,
+    last_message,
+    names,
+    occupied,
+    session_key,
+    unfit,
+)
 
 
 class MemoryBackend(MemoryReads):
@@ -81,11 +91,9 @@ class MemoryBackend(MemoryReads):
             first = self._first_answer(tenant, command_id, digest)
             if first is not None:
                 return first
-            journal = self._journals.pop((tenant, journal_id), None)
+            journal = self._journals.get((tenant, journal_id))
             if journal is not None:
-                del self._by_key[tenant, session_key(journal.row.session_id)]
-                self._letters.pop((tenant, journal_id), None)
-                self._post(tenant, journal_id, last_message(journal.row))
+                self._erase(journal)
             self._commands[tenant, command_id] = Command(digest, journal is not None, utc_now())
             return journal is not None
 
@@ -133,17 +141,38 @@ class MemoryBackend(MemoryReads):
                 if not left:
                     del self._letters[tenant, target]
 
-    def purge(self, now: datetime) -> int:
+    def expire(self, tenant: str, journal_id: str, now: datetime, retention: Retention) -> bool:
+        """See ``Backend.expire``."""
+        with self._access():
+            journal = self._journals.get((tenant, journal_id))
+            if journal is None or not self._is_expired(journal, now, retention):
+                return False
+            self._erase(journal)
+            return True
+
+    def purge(self, now: datetime, *, limit: int = 1000) -> int:
         """See ``Backend.purge``."""
         with self._access():
-            held = {(tenant, digest) for (tenant, _), journal in self._journals.items() for digest in journal.blobs}
-            unheld = self._blobs.keys() - held
-            old = [key for key, command in self._commands.items() if command.at < now - COMMAND_MEMORY]
-            for digest in unheld:
-                del self._blobs[digest]
+            letters = {letter_id(one.journal_id, one.seq) for some in self._letters.values() for one in some.values()}
+            old = [
+                key
+                for key, command in self._commands.items()
+                if command.at < now - COMMAND_MEMORY and key[1] not in letters
+            ][:limit]
             for key in old:
                 del self._commands[key]
-            return len(unheld) + len(old)
+            return len(old) + self._purge_results(now, limit)
+
+    def _purge_results(self, now: datetime, limit: int) -> int:
+        unused = [
+            (journal, key)
+            for journal in self._journals.values()
+            if journal.row.open_turn is None and journal.row.updated_at < now - RESULT_MEMORY
+            for key in journal.results
+        ][:limit]
+        for journal, key in unused:
+            del journal.results[key]
+        return len(unused)
 
     def health(self) -> None:
         """See ``Backend.health``."""
@@ -174,6 +203,16 @@ class MemoryBackend(MemoryReads):
         receiver = self._journals.get((tenant, row.target_journal_id))
         if receiver is not None:
             receiver.blobs.update(row.blobs)
+
+    def _erase(self, journal: Journal) -> None:
+        tenant, journal_id = journal.row.tenant, journal.row.journal_id
+        del self._journals[tenant, journal_id]
+        del self._by_key[tenant, session_key(journal.row.session_id)]
+        self._letters.pop((tenant, journal_id), None)
+        self._post(tenant, journal_id, last_message(journal.row))
+        held = {digest for (of, _), other in self._journals.items() if of == tenant for digest in other.blobs}
+        for digest in journal.blobs - held:
+            self._blobs.pop((tenant, digest), None)
 
     def _bear(self, new: NewSession) -> None:
         journal = Journal(new)

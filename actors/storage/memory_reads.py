@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 from actors.domain.actions import Action
 from actors.domain.ids import new_ulid
 from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult, StoreIdentity
+from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SessionState
 from actors.errors import SessionNotFound, StoreLost, StoreUnavailable
 from actors.storage.memory_journal import Journal
@@ -144,6 +146,24 @@ class MemoryReads:
             waiting = self._letters.get((tenant, target_journal_id), {})
             page = [waiting[key] for key in sorted(waiting)[:limit]]
             return tuple(within(page, lambda letter: len(letter.body)))
+
+    def expired(self, now: datetime, retention: Retention, *, limit: int = 100) -> tuple[tuple[str, str], ...]:
+        """See ``Backend.expired``."""
+        with self._access():
+            over = (key for key, journal in self._journals.items() if self._is_expired(journal, now, retention))
+            return tuple(islice(over, limit))
+
+    def _is_expired(self, journal: Journal, now: datetime, retention: Retention) -> bool:
+        row = journal.row
+        ttl = retention.ttl_of(row.tenant)
+        expires_at = row.expires_at or (row.updated_at + ttl if ttl is not None else None)
+        if expires_at is None or expires_at > now or row.open_turn is not None or row.queued:
+            return False
+        if any(action.pending for action in journal.actions.values()):
+            return False
+        mail = (letter for some in self._letters.values() for letter in some.values())
+        sent = any((letter.tenant, letter.journal_id) == (row.tenant, row.journal_id) for letter in mail)
+        return not sent and (row.tenant, row.journal_id) not in self._letters
 
     def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
         """See ``Backend.results``."""

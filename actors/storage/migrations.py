@@ -21,12 +21,17 @@ Step = Callable[[Connection], None]
 
 
 def _to_2(connection: Connection) -> None:
-    """Children owe their parents answers, and what sessions tell each other outlives them.
+    """Children owe their parents answers, what sessions tell each other outlives them, and sessions may expire.
 
-    No release of version 1 wrote to the outbox, so the table is made anew.
+    No release of version 1 wrote to the outbox, so the table is made anew. Blobs go with the last session that holds
+    them; those of sessions that version 1 destroyed were left to a purge that nobody called.
     """
     for statement in (
         "ALTER TABLE sessions ADD COLUMN task TEXT",
+        "ALTER TABLE sessions ADD COLUMN expires_at BIGINT",
+        "CREATE INDEX sessions_expires ON sessions (expires_at) WHERE expires_at IS NOT NULL",
+        "DELETE FROM blobs WHERE NOT EXISTS "
+        "(SELECT 1 FROM blob_refs r WHERE r.tenant = blobs.tenant AND r.digest = blobs.digest)",
         "DROP TABLE outbox",
         "CREATE TABLE outbox (tenant TEXT NOT NULL, journal_id TEXT NOT NULL, seq BIGINT NOT NULL, "
         "target_journal_id TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (tenant, journal_id, seq))",

@@ -28,6 +28,7 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo
 from actors.errors import StoreUnavailable, TransportLost
 from actors.session.ports import Loaded
@@ -111,9 +112,15 @@ class RemoteStore:
         """See ``Backend.delivered``."""
         await self._call("delivered", letters=each(list, letters))
 
-    async def purge(self, now: datetime) -> int:
+    async def expire(self, now: datetime, retention: Retention, *, limit: int = 100) -> tuple[tuple[str, str], ...]:
+        """See ``StoreService.expire``."""
+        kept = wire.retention_out(retention)
+        gone = await self._call("expire", now=micros(now), retention=kept, limit=limit)
+        return tuple((tenant, journal_id) for tenant, journal_id in gone)
+
+    async def purge(self, now: datetime, *, limit: int = 1000) -> int:
         """See ``Backend.purge``."""
-        return await self._call("purge", now=micros(now))
+        return await self._call("purge", now=micros(now), limit=limit)
 
     async def health(self) -> None:
         """Return when the store can read and write, else raise."""

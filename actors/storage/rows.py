@@ -27,9 +27,8 @@ _FIXED: Final = frozenset(
 _FENCE: Final = frozenset("head_seq epoch term assignment_no batch_id batch_from".split())
 
 _USAGE: Final = tuple(TokenUsage.model_fields)
-_PLAIN: Final = tuple(
-    name for name in SessionInfo.model_fields if name not in {"usage", "wake_at", "created_at", "updated_at"}
-)
+_MOMENTS: Final = ("wake_at", "expires_at", "created_at", "updated_at")
+_PLAIN: Final = tuple(name for name in SessionInfo.model_fields if name not in {"usage", *_MOMENTS})
 """The fields of a row that are columns of the same name."""
 
 PROJECTION: Final = tuple(column.name for column in SESSIONS.c if column.name not in _FIXED | _FENCE)
@@ -62,6 +61,7 @@ def projection_values(row: SessionInfo) -> Values:
         "task": row.task,
         "needs_actor": int(row.needs_actor),
         "wake_at": maybe_micros(row.wake_at),
+        "expires_at": maybe_micros(row.expires_at),
         "updated_at": micros(row.updated_at),
     }
 
@@ -95,7 +95,7 @@ def info_of(row: AnyRow) -> SessionInfo:
     got = cast("Mapping[str, Any]", row._mapping)  # pyright: ignore[reportPrivateUsage] - public in spite of its name
     values = {name: got[name] for name in _PLAIN}
     values["usage"] = {name: got[name] for name in _USAGE}
-    values |= {name: maybe_moment(got[name]) for name in ("wake_at", "created_at", "updated_at")}
+    values |= {name: maybe_moment(got[name]) for name in _MOMENTS}
     return SessionInfo.model_validate(values)
 
 

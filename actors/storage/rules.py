@@ -31,6 +31,9 @@ T = TypeVar("T")
 SCHEMA_VERSION: Final = 2
 """Raised with every change of what is stored (``schema``); ``migrations`` then leads from the version before to it."""
 
+RESULT_MEMORY: Final = timedelta(hours=24)
+"""How long outcomes that nobody fetched are kept when their session has no open turn, and so cannot ask for them."""
+
 COMMAND_MEMORY: Final = timedelta(hours=24)
 """How long the ids of create and destroy are kept: clients retry within minutes, a day covers a paused laptop."""
 

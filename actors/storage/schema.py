@@ -88,6 +88,7 @@ SESSIONS: Final = Table(
     _text("task", null=True),
     _small("needs_actor"),
     _big("wake_at", null=True),
+    _big("expires_at", null=True),
     _big("created_at"),
     _big("updated_at"),
 )
@@ -186,6 +187,7 @@ COMMANDS: Final = Table(
 
 NEEDS_ACTOR: Final[ColumnElement[bool]] = literal_column("needs_actor = 1")
 HAS_TIMER: Final[ColumnElement[bool]] = literal_column("wake_at IS NOT NULL")
+EXPIRES: Final[ColumnElement[bool]] = literal_column("expires_at IS NOT NULL")
 HAS_PARENT: Final[ColumnElement[bool]] = literal_column("parent_journal_id IS NOT NULL")
 CLAIMED: Final[ColumnElement[bool]] = literal_column("digest IS NOT NULL")
 PENDING: Final[ColumnElement[bool]] = literal_column("pending = 1")
@@ -201,6 +203,7 @@ Index("sessions_updated", _S.tenant, _S.updated_at, _S.journal_id)
 _partial("sessions_parent", HAS_PARENT, _S.tenant, _S.parent_journal_id)
 _partial("sessions_needs_actor", NEEDS_ACTOR, _S.updated_at)
 _partial("sessions_wake", HAS_TIMER, _S.wake_at)
+_partial("sessions_expires", EXPIRES, _S.expires_at)
 _partial("records_cause", CLAIMED, RECORDS.c.tenant, RECORDS.c.journal_id, RECORDS.c.cause, unique=True)
 _partial("actions_pending", PENDING, ACTIONS.c.tenant, ACTIONS.c.requested_at, ACTIONS.c.action_id)
 Index("outbox_receiver", OUTBOX.c.tenant, OUTBOX.c.target_journal_id, OUTBOX.c.journal_id, OUTBOX.c.seq)

@@ -7,7 +7,7 @@ handlers for all others (``remote``); below it is one ``Backend``, which nobody 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Self
 
@@ -21,10 +21,12 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo
 from actors.errors import StoreUnavailable
 from actors.storage.backend import Backend
 from actors.storage.folding import Fold
+from actors.storage.rules import bounded
 from actors.storage.service_reads import StoreReads
 from actors.storage.watch import MAX_READERS
 from actors.storage.writer import MAX_QUEUED, Writer
@@ -128,10 +130,14 @@ class StoreService(StoreReads):
 
     async def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
         """See ``Backend.destroy``. Readers that follow the journal get SessionNotFound."""
+        return await self._erase(
+            tenant, journal_id, lambda: self._backend.destroy(tenant, journal_id, command_id, digest)
+        )
 
+    async def _erase(self, tenant: str, journal_id: str, erase: Callable[[], bool]) -> bool:
         def work() -> tuple[bool, SessionInfo | None, bool]:
             row = self._backend.row(tenant, journal_id)
-            removed = self._backend.destroy(tenant, journal_id, command_id, digest)
+            removed = erase()
             # A command that is given again removes nothing, and its journal may be that of a newer session.
             return removed, row, self._backend.row(tenant, journal_id) is None
 
@@ -165,9 +171,23 @@ class StoreService(StoreReads):
         """See ``Backend.delivered``."""
         await self._write().call(lambda: self._backend.delivered(letters))
 
-    async def purge(self, now: datetime) -> int:
+    async def expire(self, now: datetime, retention: Retention, *, limit: int = 100) -> tuple[tuple[str, str], ...]:
+        """Destroy at most ``limit`` sessions whose time is over, each in a transaction of its own.
+
+        Readers that follow their journals get SessionNotFound.
+
+        Returns:
+            (tenant, journal_id) of those that were destroyed.
+        """
+        found = await self._read(lambda: self._backend.expired(now, retention, limit=bounded(limit)))
+        return tuple([key for key in found if await self._expire(key, now, retention)])
+
+    async def _expire(self, key: tuple[str, str], now: datetime, retention: Retention) -> bool:
+        return await self._erase(*key, lambda: self._backend.expire(*key, now, retention))
+
+    async def purge(self, now: datetime, *, limit: int = 1000) -> int:
         """See ``Backend.purge``."""
-        return await self._write().call(lambda: self._backend.purge(now))
+        return await self._write().call(lambda: self._backend.purge(now, limit=bounded(limit)))
 
     async def health(self) -> None:
         """Return when the store can read and write, else raise."""

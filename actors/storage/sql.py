@@ -26,18 +26,15 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.retention import Retention
 from actors.errors import CommandConflict, InvalidConfig, StoreUnavailable
-from actors.storage import sql_append
+from actors.storage import sql_append, sql_retention
 from actors.storage.migrations import establish
 from actors.storage.moments import micros
-from actors.storage.rules import COMMAND_MEMORY, SCHEMA_VERSION, last_message, occupied, unfit
+from actors.storage.rules import SCHEMA_VERSION, occupied, unfit
 from actors.storage.schema import (
-    BELONGINGS,
-    BLOB_REFS,
-    BLOBS,
     COMMANDS,
     META,
-    OUTBOX,
     SESSIONS,
     SNAPSHOTS,
 )
@@ -131,12 +128,8 @@ class SqlBackend(SqlReads):
             if first is not None:
                 return first
             row = session_row(connection, tenant, journal_id)
-            for table in (*BELONGINGS, SESSIONS):
-                connection.execute(delete(table).where(of_journal(table, tenant, journal_id)))
-            told_it = (OUTBOX.c.tenant == tenant) & (OUTBOX.c.target_journal_id == journal_id)
-            connection.execute(delete(OUTBOX).where(told_it))
-            last = last_message(row) if row is not None else None
-            sql_append.post(connection, [(tenant, journal_id, last)] if last is not None else [])
+            if row is not None:
+                sql_retention.erase(connection, row)
             removed = row is not None
             _remember(connection, tenant, command_id, digest, removed)
         return removed
@@ -178,15 +171,24 @@ class SqlBackend(SqlReads):
         with self._write() as connection:
             sql_append.forget_letters(connection, letters)
 
-    def purge(self, now: datetime) -> int:
-        """See ``Backend.purge``."""
-        held = select(BLOB_REFS.c.journal_id).where(
-            BLOB_REFS.c.tenant == BLOBS.c.tenant, BLOB_REFS.c.digest == BLOBS.c.digest
-        )
+    def expired(self, now: datetime, retention: Retention, *, limit: int = 100) -> tuple[tuple[str, str], ...]:
+        """See ``Backend.expired``."""
+        with self._read() as connection:
+            return tuple(sql_retention.expired(connection, now, retention, limit))
+
+    def expire(self, tenant: str, journal_id: str, now: datetime, retention: Retention) -> bool:
+        """See ``Backend.expire``."""
         with self._write() as connection:
-            old = connection.execute(delete(COMMANDS).where(COMMANDS.c.at < micros(now - COMMAND_MEMORY)))
-            unheld = connection.execute(delete(BLOBS).where(~held.exists()))
-            return old.rowcount + unheld.rowcount
+            row = session_row(connection, tenant, journal_id)
+            if row is None or not sql_retention.is_expired(connection, (tenant, journal_id), now, retention):
+                return False
+            sql_retention.erase(connection, row)
+            return True
+
+    def purge(self, now: datetime, *, limit: int = 1000) -> int:
+        """See ``Backend.purge``."""
+        with self._write() as connection:
+            return sql_retention.purge(connection, now, limit)
 
     def health(self) -> None:
         """See ``Backend.health``; writes one row's own value back."""

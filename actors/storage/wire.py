@@ -26,6 +26,7 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo
 from actors.errors import InternalError, InvalidRequest, from_wire, to_wire
 from actors.session.ports import Loaded
@@ -268,3 +269,14 @@ def hint_in(plain: Plain) -> Hint:
     """See ``hint_out``."""
     tenant, journal_id, needs_actor, wake_at, mail = plain
     return Hint(tenant, journal_id, needs_actor, maybe_moment(wake_at), tuple(mail))
+
+
+def retention_out(retention: Retention) -> Plain:
+    """``[ttl_s, {tenant: ttl_s}]``."""
+    return [retention.ttl_s, dict(retention.tenants)]
+
+
+def retention_in(plain: Plain) -> Retention:
+    """See ``retention_out``."""
+    ttl_s, tenants = plain
+    return Retention(None if ttl_s is None else float(ttl_s), {str(name): float(ttl) for name, ttl in tenants.items()})

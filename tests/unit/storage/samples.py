@@ -49,6 +49,7 @@ def full_info(session_id: str) -> SessionInfo:
         cost_usd="0.00000012345678901234567890",
         task="J-mother:4",
         wake_at=at(99.000001),
+        expires_at=at(100.5),
         updated_at=at(1),
     )
 

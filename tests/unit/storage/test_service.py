@@ -7,12 +7,15 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from actors.domain.ids import utc_now
 from actors.domain.journal import Appended, Filter, FirstOutcome, Snapshot, StoredRecord, StoredResult
+from actors.domain.retention import Retention
 from actors.errors import (
     CommandConflict,
     Fenced,
@@ -137,7 +140,8 @@ async def test_a_sessions_whole_life_goes_through_the_store(store: StoreService 
     assert (await store.identity()).store_id
     assert await store.destroy(TENANT, journal("s"), "end", "d")
     assert await store.find(TENANT, "s") is None
-    assert await store.purge(at(0)) >= 1
+    assert await store.expire(at(0), Retention(1.0, {TENANT: 2.0})) == ()
+    assert await store.purge(utc_now() + timedelta(hours=25), limit=1) == 1
 
 
 async def test_refusals_arrive_as_the_errors_they_are(store: StoreService | RemoteStore) -> None:

@@ -113,10 +113,13 @@ CREATE TABLE sessions (
 	task TEXT, 
 	needs_actor SMALLINT NOT NULL, 
 	wake_at BIGINT, 
+	expires_at BIGINT, 
 	created_at BIGINT NOT NULL, 
 	updated_at BIGINT NOT NULL, 
 	PRIMARY KEY (tenant, journal_id)
 );
+
+CREATE INDEX sessions_expires ON sessions (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE UNIQUE INDEX sessions_key ON sessions (tenant, session_key);
 

@@ -1,0 +1,139 @@
+"""What a SQL store forgets: a session with all its rows, and what nothing refers to any more, a little at a time.
+
+Above is ``sql``, which gives a connection in a transaction; below are the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Table, Text, cast, delete, exists, func, or_, select, tuple_
+
+from actors.domain.retention import Retention
+from actors.domain.session import SessionInfo
+from actors.storage import sql_append
+from actors.storage.moments import micros
+from actors.storage.rules import COMMAND_MEMORY, RESULT_MEMORY, last_message
+from actors.storage.schema import (
+    ACTIONS,
+    BELONGINGS,
+    BLOB_REFS,
+    BLOBS,
+    COMMANDS,
+    EXPIRES,
+    OUTBOX,
+    PENDING,
+    RESULTS,
+    SESSIONS,
+)
+from actors.storage.sql_reads import of_journal
+
+Key = tuple[str, str]
+"""Tenant and journal id."""
+
+_S: Final = SESSIONS.c
+
+
+def erase(connection: Connection, row: SessionInfo) -> None:
+    """Remove a session, and the blobs that only it held. What it told others is still delivered."""
+    tenant, journal_id = row.tenant, row.journal_id
+    mine = of_journal(BLOB_REFS, tenant, journal_id)
+    held = list(connection.execute(select(BLOB_REFS.c.digest).where(mine)).scalars())
+    for table in (*BELONGINGS, SESSIONS):
+        connection.execute(delete(table).where(of_journal(table, tenant, journal_id)))
+    told_it = (OUTBOX.c.tenant == tenant) & (OUTBOX.c.target_journal_id == journal_id)
+    connection.execute(delete(OUTBOX).where(told_it))
+    last = last_message(row)
+    sql_append.post(connection, [(tenant, journal_id, last)] if last is not None else [])
+    others = exists().where(BLOB_REFS.c.tenant == BLOBS.c.tenant, BLOB_REFS.c.digest == BLOBS.c.digest)
+    for digest in held:
+        connection.execute(delete(BLOBS).where(BLOBS.c.tenant == tenant, BLOBS.c.digest == digest, ~others))
+
+
+# --- sessions that nobody uses ---------------------------------------------------------------------------------------
+
+
+def expired(connection: Connection, now: datetime, retention: Retention, limit: int) -> list[Key]:
+    """Sessions whose time is over, at most ``limit``."""
+    found: list[Key] = []
+    for over in _conditions(connection, now, retention):
+        if len(found) < limit:
+            query = select(_S.tenant, _S.journal_id).where(over, _idle()).order_by(_S.updated_at)
+            found += [(row.tenant, row.journal_id) for row in connection.execute(query.limit(limit - len(found)))]
+    return found
+
+
+def is_expired(connection: Connection, key: Key, now: datetime, retention: Retention) -> bool:
+    """Whether a session's time is over."""
+    tenant, journal_id = key
+    over = [(_S.expires_at <= micros(now))]
+    ttl = retention.ttl_of(tenant)
+    if ttl is not None:
+        over.append(_S.expires_at.is_(None) & (_S.updated_at <= micros(now - ttl)))
+    query = select(_S.journal_id).where(of_journal(SESSIONS, tenant, journal_id), or_(*over), _idle())
+    return connection.execute(query).one_or_none() is not None
+
+
+def _conditions(connection: Connection, now: datetime, retention: Retention) -> Iterator[ColumnElement[bool]]:
+    """Each on an index of its own: sessions with a time of their own, then those of each tenant."""
+    yield EXPIRES & (_S.expires_at <= micros(now))
+    for tenant in _tenants(connection):
+        ttl = retention.ttl_of(tenant)
+        if ttl is not None:
+            yield (_S.tenant == tenant) & (_S.updated_at <= micros(now - ttl)) & _S.expires_at.is_(None)
+
+
+def _tenants(connection: Connection) -> Iterator[str]:
+    """Each once, by as many looks at the index."""
+    last = ""
+    while True:
+        found = connection.execute(select(func.min(_S.tenant)).where(_S.tenant > last)).scalar_one()
+        if found is None:
+            return
+        yield found
+        last = found
+
+
+def _idle() -> ColumnElement[bool]:
+    """It has no open turn, no input, no question to anybody, and no message is on its way from it or to it."""
+
+    def none_of(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+        return ~exists().where(table.c.tenant == _S.tenant, *conditions)
+
+    return (
+        _S.open_turn.is_(None)
+        & (_S.queued == 0)
+        & none_of(ACTIONS, ACTIONS.c.journal_id == _S.journal_id, PENDING)
+        & none_of(OUTBOX, OUTBOX.c.journal_id == _S.journal_id)
+        & none_of(OUTBOX, OUTBOX.c.target_journal_id == _S.journal_id)
+    )
+
+
+# --- what nothing refers to ------------------------------------------------------------------------------------------
+
+
+def purge(connection: Connection, now: datetime, limit: int) -> int:
+    """Remove at most ``limit`` rows of each kind; how many there were."""
+    return _purge_commands(connection, now, limit) + _purge_results(connection, now, limit)
+
+
+def _purge_commands(connection: Connection, now: datetime, limit: int) -> int:
+    of = COMMANDS.c
+    # A message may be delivered again for as long as it is there, and must meet what it led to.
+    name = OUTBOX.c.journal_id + ":" + cast(OUTBOX.c.seq, Text)
+    letter = exists().where(OUTBOX.c.tenant == of.tenant, of.command_id == name)
+    old = select(of.tenant, of.command_id).where(of.at < micros(now - COMMAND_MEMORY), ~letter).limit(limit)
+    return connection.execute(delete(COMMANDS).where(tuple_(of.tenant, of.command_id).in_(old))).rowcount
+
+
+def _purge_results(connection: Connection, now: datetime, limit: int) -> int:
+    """Outcomes of sessions that have no open turn, and so no call that could ask for one."""
+    of = RESULTS.c
+    unused = select(of.tenant, of.journal_id, of.call_id, of.attempt).join(
+        SESSIONS, (_S.tenant == of.tenant) & (_S.journal_id == of.journal_id)
+    )
+    unused = unused.where(_S.open_turn.is_(None), _S.updated_at < micros(now - RESULT_MEMORY)).limit(limit)
+    key = tuple_(of.tenant, of.journal_id, of.call_id, of.attempt)
+    return connection.execute(delete(RESULTS).where(key.in_(unused))).rowcount

@@ -1,0 +1,48 @@
+"""Sessions that nobody uses are destroyed when their time is over, and no others."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from actors import SessionConfig
+from actors.domain.records import ActionRequested
+from actors.errors import SessionNotFound
+from actors.residency import housekeeping
+from tests.unit.local.runtimes import LIMIT_S, asking, calls, record_of, runtime, says
+
+
+async def test_an_unused_session_goes_and_its_readers_and_handles_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "EVERY_S", 0.01)
+    async with runtime(llm="scripted/echo") as manager, asyncio.timeout(LIMIT_S):
+        brief = await manager.create_session("brief", SessionConfig(ttl_s=0.2))
+        waiting = await manager.create_session("waiting", asking(calls(("ls", {})), says("Done."), ttl_s=0.2))
+        receipt = await waiting.send("go")
+        await record_of(waiting, ActionRequested)
+        assert (await brief.generate("hello", timeout=LIMIT_S)).text == "hello"
+        assert (await brief.info()).expires_at is not None
+
+        with pytest.raises(SessionNotFound):
+            async for _ in brief.events(follow=True):
+                pass
+
+        with pytest.raises(SessionNotFound):
+            await brief.generate("hello?", timeout=LIMIT_S)
+        assert await manager.session_count() == 1
+        (action,) = await waiting.actions()
+        await waiting.resolve_action(action.action_id, "approve")
+        assert (await waiting.wait_turn(receipt)).text == "Done."
+
+
+async def test_the_settings_say_how_long_sessions_are_kept_that_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "EVERY_S", 0.01)
+    async with runtime(llm="scripted/echo", session_ttl_s=0.2) as manager, asyncio.timeout(LIMIT_S):
+        brief = await manager.create_session("brief")
+        await manager.create_session("kept", SessionConfig(ttl_s=3600))
+
+        with pytest.raises(SessionNotFound):
+            async for _ in brief.events(follow=True):
+                pass
+
+        assert [one.session_id for one in (await manager.list_sessions()).items] == ["kept"]

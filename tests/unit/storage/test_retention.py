@@ -1,0 +1,200 @@
+"""What a store forgets, and what it must not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from datetime import datetime, timedelta
+
+import pytest
+
+from actors.domain.ids import letter_id, utc_now
+from actors.domain.journal import StoredResult
+from actors.domain.retention import Retention
+from actors.errors import SessionNotFound
+from actors.storage.backend import Backend
+from actors.storage.memory import MemoryBackend
+from actors.storage.service import StoreService
+from tests.unit.storage.samples import TENANT, action, at, born, journal, new, outbox, part
+
+HOUR = 3600.0
+KEPT = Retention()
+AN_HOUR = Retention(HOUR)
+
+
+def of(*session_ids: str, tenant: str = TENANT) -> tuple[tuple[str, str], ...]:
+    return tuple((tenant, journal(one)) for one in session_ids)
+
+
+def use(backend: Backend, session_id: str, seconds: float, *, tenant: str = TENANT, **values: object) -> None:
+    """The session's first append: at this time, and with these values in its row."""
+    given = {"updated_at": at(seconds), "created_at": at(0), **values}
+    backend.append([part(session_id, 1, tenant=tenant, row=given)])
+
+
+# --- sessions whose time is over -----------------------------------------------------------------------------------
+
+
+def test_sessions_are_kept_for_ever_unless_somebody_says_otherwise(backend: Backend) -> None:
+    born(backend, "s")
+
+    assert backend.expired(at(10**9), KEPT) == ()
+    assert not backend.expire(TENANT, journal("s"), at(10**9), KEPT)
+
+
+def test_the_default_counts_from_the_last_use(backend: Backend) -> None:
+    born(backend, "old", "used")
+    use(backend, "used", 10)
+
+    assert backend.expired(at(HOUR - 1), AN_HOUR) == ()
+    assert backend.expired(at(HOUR), AN_HOUR) == of("old")
+    assert set(backend.expired(at(HOUR + 10), AN_HOUR)) == set(of("old", "used"))
+    assert len(backend.expired(at(HOUR + 10), AN_HOUR, limit=1)) == 1
+
+
+def test_a_tenant_may_keep_its_sessions_longer_or_shorter(backend: Backend) -> None:
+    born(backend, "s")
+    born(backend, "s", tenant="short")
+    born(backend, "s", tenant="long")
+    retention = Retention(HOUR, {"short": 60.0, "long": 10 * HOUR})
+
+    assert backend.expired(at(60), retention) == of("s", tenant="short")
+    assert set(backend.expired(at(HOUR), retention)) == {*of("s", tenant="short"), *of("s")}
+    assert len(backend.expired(at(10 * HOUR), retention)) == 3
+    assert backend.expired(at(10 * HOUR), Retention(None, {"short": 60.0})) == of("s", tenant="short")
+
+
+def test_a_sessions_own_time_goes_before_any_default(backend: Backend) -> None:
+    born(backend, "soon", "late", "none")
+    use(backend, "soon", 0, expires_at=at(60))
+    use(backend, "late", 0, expires_at=at(10 * HOUR))
+
+    assert backend.expired(at(59), KEPT) == ()
+    assert backend.expired(at(60), KEPT) == of("soon")
+    assert set(backend.expired(at(HOUR), AN_HOUR)) == set(of("soon", "none"))
+    assert backend.expire(TENANT, journal("soon"), at(60), KEPT)
+    assert not backend.expire(TENANT, journal("late"), at(HOUR), AN_HOUR)
+    assert backend.row(TENANT, journal("soon")) is None
+
+
+def open_turn(backend: Backend) -> None:
+    use(backend, "s", 0, open_turn="turn-1", activity="requires_action")
+
+
+def queued_input(backend: Backend) -> None:
+    use(backend, "s", 0, queued=1)
+
+
+def pending_action(backend: Backend) -> None:
+    backend.append([part("s", 1, actions=(action("a"),))])
+
+
+def sent_message(backend: Backend) -> None:
+    backend.append([part("s", 1, outbox=(outbox(2),))])
+
+
+def waiting_message(backend: Backend) -> None:
+    born(backend, "sender")
+    row = outbox(2)
+    backend.append([part("sender", 1, outbox=(type(row)(2, journal("s"), row.body),), row={"updated_at": at(10**6)})])
+
+
+@pytest.mark.parametrize("keep", [open_turn, queued_input, pending_action, sent_message, waiting_message])
+def test_a_session_with_something_to_do_is_kept_whatever_its_age(
+    backend: Backend, keep: Callable[[Backend], None]
+) -> None:
+    born(backend, "s")
+    assert backend.expired(at(HOUR), AN_HOUR) == of("s")
+
+    keep(backend)
+
+    assert not set(of("s")) & set(backend.expired(at(HOUR), AN_HOUR))
+    assert not backend.expire(TENANT, journal("s"), at(HOUR), AN_HOUR)
+    assert backend.row(TENANT, journal("s")) is not None
+
+
+def test_a_session_that_is_used_before_it_is_destroyed_is_kept(backend: Backend) -> None:
+    born(backend, "s")
+    assert backend.expired(at(HOUR), AN_HOUR) == of("s")
+    use(backend, "s", HOUR)
+
+    assert not backend.expire(TENANT, journal("s"), at(HOUR), AN_HOUR)
+
+
+def test_an_expired_session_leaves_nothing_and_its_id_is_free(backend: Backend) -> None:
+    born(backend, "s", "other")
+    blobs = {"aa": b"its own", "bb": b"shared"}
+    backend.append([part("s", 1, blobs=blobs), part("other", 1, blobs={"bb": b"shared"})])
+    backend.put_result(TENANT, journal("s"), StoredResult("call", 1, b"outcome"))
+
+    assert backend.expire(TENANT, journal("s"), at(HOUR + 10), AN_HOUR)
+    assert not backend.expire(TENANT, journal("s"), at(HOUR + 10), AN_HOUR)
+
+    with pytest.raises(SessionNotFound):
+        backend.records(TENANT, journal("s"))
+    assert backend.results(TENANT, journal("s")) == ()
+    assert backend.blobs(TENANT, ["aa", "bb"]) == {"bb": b"shared"}
+    assert backend.create(TENANT, "again", "d", [new("s")])
+
+
+async def test_readers_of_an_expired_session_are_told() -> None:
+    async with StoreService(MemoryBackend()) as service, asyncio.timeout(10):
+        await service.create(TENANT, "c", "d", [new("s"), new("kept", expires_at=at(10 * HOUR))])
+        async with aclosing(service.follow(TENANT, journal("s"))) as following:
+            assert [one.seq for one in await anext(following)] == [1]
+            told = asyncio.create_task(anext(following))
+            await asyncio.sleep(0)
+
+            assert await service.expire(at(HOUR), AN_HOUR) == of("s")
+            assert await service.expire(at(HOUR), AN_HOUR) == ()
+
+            with pytest.raises(SessionNotFound):
+                await told
+        assert await service.find(TENANT, "kept") is not None
+
+
+# --- what nothing refers to ----------------------------------------------------------------------------------------
+
+
+def later(**of: float) -> datetime:
+    return utc_now() + timedelta(**of)
+
+
+def test_command_ids_are_kept_for_a_day_and_forgotten_a_little_at_a_time(backend: Backend) -> None:
+    for number in range(5):
+        backend.create(TENANT, f"c{number}", "d", [new(f"s{number}")])
+
+    assert backend.purge(later(hours=23)) == 0
+    assert [backend.purge(later(hours=25), limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert backend.create(TENANT, "c0", "other", [new("another")])
+
+
+def test_a_command_that_came_with_a_message_is_known_for_as_long_as_the_message_may_come_again(
+    backend: Backend,
+) -> None:
+    born(backend, "sender")
+    backend.append([part("sender", 1, outbox=(outbox(2),))])
+    cause = letter_id(journal("sender"), 2)
+    backend.create(TENANT, cause, "d", [new("child")])
+
+    backend.purge(later(hours=25))
+    assert not backend.create(TENANT, cause, "d", [new("child")])
+
+    backend.delivered([(TENANT, journal("sender"), 2)])
+    assert backend.purge(later(hours=25)) == 1
+
+
+def test_outcomes_that_nobody_can_ask_for_are_forgotten_a_day_after_the_last_use(backend: Backend) -> None:
+    born(backend, "idle", "open")
+    use(backend, "idle", 0)
+    use(backend, "open", 0, open_turn="turn-1")
+    for name in ("idle", "open"):
+        backend.put_result(TENANT, journal(name), StoredResult("call", 1, b"outcome"))
+
+    backend.purge(at(24 * HOUR - 1))
+    assert len(backend.results(TENANT, journal("idle"))) == 1
+    backend.purge(at(24 * HOUR + 1))
+
+    assert backend.results(TENANT, journal("idle")) == ()
+    assert len(backend.results(TENANT, journal("open"))) == 1
