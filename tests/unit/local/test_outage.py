@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from actors import Receipt, SessionHandle, SessionManager, tool
-from actors.domain.journal import StoredRecord
+from actors.domain.journal import Appended, AppendPart, StoredRecord
 from actors.errors import StoreUnavailable
 from actors.storage.service import StoreService
 from tests.disks import files_no_larger_than
@@ -103,6 +103,37 @@ async def test_a_full_disk_acknowledges_nothing_begins_no_tool_and_heals(
         assert [kind for kind in seen if not kind.endswith(("delta", "_failed"))] == journal
         assert journal.count("user.message") == journal.count("turn.completed") == 2
         await dormant.wait_turn(await _sent(dormant, "x"))
+
+
+async def test_a_commit_whose_reply_is_lost_is_neither_lost_nor_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    append, lost, ran = StoreService.append, set[str](), list[str]()
+
+    async def losing(self: StoreService, part: AppendPart) -> Appended:
+        got = await append(self, part)
+        if part.batch_id not in lost:
+            lost.add(part.batch_id)
+            raise StoreUnavailable("its process was killed")
+        assert got.replayed
+        return got
+
+    @tool(effect="unsafe")
+    async def act() -> str:
+        """Do something."""
+        ran.append("act")
+        return "done"
+
+    monkeypatch.setattr(StoreService, "append", losing)
+    async with await SessionManager.local(None, tools=[act]) as manager, asyncio.timeout(LIMIT_S):
+        session = await manager.create_session("s", config(calls(("act", {})), says("Done.")))
+
+        assert (await session.generate("go", command_id="go")).text == "Done."
+        assert (await session.send("go", command_id="go")).seq == 2
+
+        records = await session.records()
+        assert [one.seq for one in records] == list(range(1, len(records) + 1))
+        assert [one.type for one in records].count("user.message") == 1
+        assert ran == ["act"]
+        assert len(lost) > 2, "every append had to be made again"
 
 
 async def _watch(session: SessionHandle, told: asyncio.Event) -> list[str]:
