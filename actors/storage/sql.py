@@ -193,6 +193,7 @@ class SqlBackend(SqlReads):
     def health(self) -> None:
         """See ``Backend.health``; writes one row's own value back."""
         self._files.check_present()
+        self._files.check_room()
         with self._write() as connection:
             connection.execute(update(META).values(term=META.c.term))
 

@@ -40,6 +40,9 @@ _MAGIC: Final = b"SQLite format 3\x00"
 _POOL_SIZE: Final = 8
 """Connections: the writer and the service's few readers, with room for tools; waiting for one means a defect."""
 
+_LEAST_ROOM: Final = 1024 * 1024
+"""Bytes: a few of the largest records. With less, some append or other is refused."""
+
 _PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
     # An acknowledged append survives the loss of power.
@@ -159,6 +162,12 @@ class SqliteFiles:
             raise StoreLost(self.location) from error
         if (status.st_dev, status.st_ino) != self._inode:
             raise StoreLost(self.location)
+
+    def check_room(self) -> None:
+        """Raise StoreUnavailable when the disk is full, although a page or two may still fit into what the log has."""
+        status = os.statvfs(self.path.parent)
+        if status.f_bavail * status.f_frsize < _LEAST_ROOM:
+            raise StoreUnavailable("the disk is full")
 
     def engine(self) -> Engine:
         """An engine whose transactions write only when they say so, and then hold the write lock from the start."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +19,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, Table, create_engine, event, exists, func, select
 from sqlalchemy.pool import StaticPool
 
-from actors.storage.copies import database_of, identity_of, read_only, reading
+from actors.storage.copies import back_up, database_of, identity_of, read_only, reading
 from actors.storage.failures import translated
+from actors.storage.open import open_backend
 from actors.storage.rules import SCHEMA_VERSION
 from actors.storage.schema import BELONGINGS, BLOBS, METADATA, SESSIONS
 from actors.storage.sql_reads import SqlReads
+from actors.storage.sqlite import FILE_NAME
 from actors.storage.verify_session import SessionCheck
 
 _SESSIONS_PAGE: Final = 200
@@ -69,16 +72,24 @@ class Verification:
         with reading(self.path) as connection:
             _, version = identity_of(connection, self.path)
             yield from _pages(connection)
-            if version < SCHEMA_VERSION:
-                yield Finding("database", f"it has the older schema {version}: a runtime brings it up to date")
-                return
+        if version == SCHEMA_VERSION:
+            yield from self._rows(self.path)
+            return
+        # As a runtime would see it: brought up to date, which changes only a copy here.
+        with tempfile.TemporaryDirectory() as directory:
+            copy = back_up(self.path, Path(directory) / FILE_NAME)
+            open_backend(directory).close()
+            yield from self._rows(copy.path)
+
+    def _rows(self, path: Path) -> Iterator[Finding]:
+        with reading(path) as connection:
             missing = list(_missing(connection))
         yield from missing
         if missing:
             return
-        engine = _engine(self.path)
+        engine = _engine(path)
         try:
-            with translated(str(self.path)):
+            with translated(str(path)):
                 yield from self._sessions(engine)
                 yield from self._blobs(engine)
                 for table in BELONGINGS:

@@ -46,6 +46,8 @@ def test_a_really_full_file_system_refuses_writes_answers_reads_and_heals(tmp_pa
             assert "full" in refused.value.message
             with pytest.raises(StoreUnavailable):
                 backend.create(TENANT, "c", "d", [new("t")])
+            with pytest.raises(StoreUnavailable):
+                backend.health()
             assert [one.seq for one in backend.records(TENANT, journal("s"))] == list(range(1, head + 1))
 
         disk.free()

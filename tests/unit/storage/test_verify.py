@@ -58,6 +58,37 @@ def test_a_store_is_verified_while_it_is_in_use_and_left_as_it_is(store: Path) -
         assert (store / "greenroom.db").read_bytes() == before
 
 
+def of_version_1(store: Path, directory: Path) -> Path:
+    """What of a store the first release would have written, in a database as it made them."""
+    directory.mkdir()
+    path = directory / "greenroom.db"
+    schema = (Path(__file__).parent / "golden" / "schema-1.sqlite.sql").read_text(encoding="utf-8")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(schema)
+        connection.execute("ATTACH ? AS newer", (str(store / "greenroom.db"),))
+        for (table,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+            old, new = (
+                {name for _, name, *_ in connection.execute(f"PRAGMA {schema}.table_info({table})")}
+                for schema in ("main", "newer")
+            )
+            if table != "outbox":
+                columns = ", ".join(sorted(old & new))
+                connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}")
+        connection.execute("UPDATE main.meta SET schema_version = 1")
+    return directory
+
+
+def test_a_backup_of_an_older_release_is_verified_as_a_runtime_would_see_it(store: Path, tmp_path: Path) -> None:
+    old = of_version_1(store, tmp_path / "old")
+    before = (old / "greenroom.db").read_bytes()
+
+    verification = Verification(old)
+
+    assert list(verification) == []
+    assert verification.sessions == 3
+    assert (old / "greenroom.db").read_bytes() == before
+
+
 TALKING = "(SELECT journal_id FROM sessions WHERE session_id = 'talking')"
 WAITING = "(SELECT journal_id FROM sessions WHERE session_id = 'waiting')"
 SMALL = "(SELECT journal_id FROM sessions WHERE session_id = 'child')"
