@@ -26,7 +26,10 @@ SNAPSHOT_AT_RELEASE = 100
 """Records since the last snapshot above which a session that is released writes one."""
 
 ACKNOWLEDGE_WITHIN_S = 2.0
-"""How long inputs wait for a store that does not answer before they get StoreUnavailable."""
+"""How long inputs wait for a store that refuses before they get StoreUnavailable."""
+
+ANSWER_WITHIN_S = 10.0
+"""The same for a store that says nothing, as when its disk hangs: on a machine that is busy, seconds mean nothing."""
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.05, 2.0
 """Bounds of the back-off between attempts of one append."""
@@ -53,22 +56,31 @@ class Committer:
         Raises:
             Fenced, CommandConflict, SessionNotFound, SessionExists: refused; nothing was written.
         """
+        hanging = asyncio.get_running_loop().call_later(ANSWER_WITHIN_S, self._is_late, made, "it does not answer")
+        try:
+            return await self._until_answered(made)
+        finally:
+            hanging.cancel()
+            self.down = False
+
+    async def _until_answered(self, made: Plan) -> Appended:
         part = _part(made, self._epoch)
         delay = RETRY_FIRST_S
         began = asyncio.get_running_loop().time()
         while True:
             try:
-                appended = await self._store.append(part)
+                return await self._store.append(part)
             except (StoreUnavailable, TransportLost) as exc:
-                if not self.down and asyncio.get_running_loop().time() - began > ACKNOWLEDGE_WITHIN_S:
-                    log.warning("session %s: the store does not take its records: %s", made.state.session_id, exc)
-                    self.down = True
-                    self._slow(made)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, RETRY_MAX_S)
-            else:
-                self.down = False
-                return appended
+                if asyncio.get_running_loop().time() - began > ACKNOWLEDGE_WITHIN_S:
+                    self._is_late(made, exc)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, RETRY_MAX_S)
+
+    def _is_late(self, made: Plan, why: object) -> None:
+        if not self.down:
+            log.warning("session %s: the store does not take its records: %s", made.state.session_id, why)
+            self.down = True
+            self._slow(made)
 
     def wants_snapshot(self, seq: int) -> bool:
         """Whether so many records follow the newest snapshot that one is due while the session is resident."""

@@ -34,6 +34,12 @@ MAX_BATCH: Final = 256
 MAX_BATCH_BYTES: Final = 16 * 1024 * 1024
 """Bytes of one commit, for the same reason; a single larger part is a commit of its own."""
 
+LATE_S: Final = 10.0
+"""A commit that takes longer hangs, and readers are told: as long as sessions wait before they tell their callers."""
+
+PATIENCE_S: Final = 20.0
+"""Longest wait for work between commits. The largest, ten thousand sessions born at once, takes a second or two."""
+
 _RETRY_AFTER_S: Final = 0.5
 """Seconds in which a full queue is worked off."""
 
@@ -63,7 +69,7 @@ class Writer:
     Args:
         backend: Where they go.
         committed: Called on the loop after a commit, before its callers go on, with the parts that are new.
-        failed: Called on the loop when a commit did not succeed, with its parts.
+        failed: Called on the loop when a commit did not succeed, or hangs, with its parts.
         max_queued: Writes that may wait.
     """
 
@@ -117,10 +123,17 @@ class Writer:
         Args:
             work: Runs in the writing thread.
             after: Called on the loop with what it returned, also when the caller is gone.
+
+        Raises:
+            StoreUnavailable: There was no answer for ``PATIENCE_S`` seconds; the work may be carried out still.
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(_retrieve)
         self._put(_Call(work, after, answer))
-        return await answer
+        done, _ = await asyncio.wait({answer}, timeout=PATIENCE_S)
+        if not done:
+            raise StoreUnavailable("its disk does not answer")
+        return answer.result()
 
     async def close(self) -> None:
         """Carry out what is queued, and end; later writes get StoreUnavailable."""
@@ -176,6 +189,8 @@ class Writer:
 
     async def _commit(self, batch: list[_Append]) -> None:
         parts = [job.part for job in batch]
+        hangs = StoreUnavailable("its disk does not answer")
+        late = asyncio.get_running_loop().call_later(LATE_S, self._failed, parts, hangs)
         try:
             answers = await self._threads.run(lambda: self._backend.append(parts))
         except Exception as error:
@@ -185,6 +200,8 @@ class Writer:
                 self._refuse_queued(error)
                 self._failed(parts, error)
             return
+        finally:
+            late.cancel()
         new: list[AppendPart] = []
         for job, got in zip(batch, answers, strict=True):
             _settle(job.answer, got)
@@ -226,7 +243,7 @@ async def _answered(answer: asyncio.Future[Appended]) -> Appended | Refused:
         return Refused(InternalError(type(error).__name__))
 
 
-def _retrieve(answer: asyncio.Future[Appended]) -> None:
+def _retrieve(answer: asyncio.Future[Any]) -> None:
     """Mark a failure as seen, in case whoever asked is gone."""
     if not answer.cancelled():
         answer.exception()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from actors import Receipt, SessionHandle, SessionManager, tool
-from actors.domain.journal import Appended, AppendPart, StoredRecord
+from actors.domain.journal import Appended, AppendPart, Refused, StoredRecord
 from actors.errors import StoreUnavailable
 from actors.storage.service import StoreService
+from actors.storage.sql import SqlBackend
 from tests.disks import files_no_larger_than
 from tests.unit.local.runtimes import LIMIT_S, calls, config, says
 
@@ -57,7 +59,7 @@ async def test_a_reader_is_told_of_an_outage_and_goes_on_where_it_stopped(monkey
 async def test_a_full_disk_acknowledges_nothing_begins_no_tool_and_heals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.session.committer.ACKNOWLEDGE_WITHIN_S", 0.0)
+    monkeypatch.setattr("actors.session.committer.ACKNOWLEDGE_WITHIN_S", 0.2)
     begun, go, ran = asyncio.Event(), asyncio.Event(), list[str]()
 
     @tool(effect="unsafe")
@@ -103,6 +105,38 @@ async def test_a_full_disk_acknowledges_nothing_begins_no_tool_and_heals(
         assert [kind for kind in seen if not kind.endswith(("delta", "_failed"))] == journal
         assert journal.count("user.message") == journal.count("turn.completed") == 2
         await dormant.wait_turn(await _sent(dormant, "x"))
+
+
+async def test_a_disk_that_hangs_acknowledges_nothing_and_goes_on_when_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.session.committer.ANSWER_WITHIN_S", 0.2)
+    monkeypatch.setattr("actors.storage.writer.LATE_S", 0.1)
+    monkeypatch.setattr("actors.storage.writer.PATIENCE_S", 0.2)
+    append, answers = SqlBackend.append, threading.Event()
+
+    def hanging(self: SqlBackend, parts: Sequence[AppendPart]) -> list[Appended | Refused]:
+        assert answers.wait(LIMIT_S)
+        return append(self, parts)
+
+    store = f"sqlite:///{tmp_path / 'greenroom.db'}"
+    async with await SessionManager.local("scripted/echo", store=store) as manager, asyncio.timeout(LIMIT_S):
+        session = await manager.create_session("s")
+        monkeypatch.setattr(SqlBackend, "append", hanging)
+        told = asyncio.Event()
+        watching = asyncio.create_task(_watch(session, told))
+
+        for refusing in (session.send("more", command_id="more"), session.pause(), manager.create_session("another")):
+            with pytest.raises(StoreUnavailable):
+                await refusing
+        await told.wait()
+        assert [one.type for one in await session.records()] == ["session.created"], "reads go on"
+        answers.set()
+
+        await session.wait_turn(await _sent(session, "more"))
+        await session.generate("and on")
+        await watching
+        assert [one.type for one in await session.records()].count("user.message") == 2
 
 
 async def test_a_commit_whose_reply_is_lost_is_neither_lost_nor_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
