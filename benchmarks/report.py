@@ -28,11 +28,14 @@ def show(console: Console, results: Sequence[Result]) -> None:
             result.layout.name,
             _shown(result.figure.value, result.figure.unit),
             _empty(result),
-            f"{result.ratio:.2f}",
+            f"{result.ratio:.2f}" if result.figure.unit in _COMPARED else "",
             _target(result),
             _verdict(result),
         )
     console.print(table)
+
+
+_COMPARED = (Unit.seconds, Unit.per_second, Unit.ratio)
 
 
 def _shown(value: float, unit: Unit) -> str:
@@ -43,6 +46,12 @@ def _shown(value: float, unit: Unit) -> str:
             return f"{value:,.0f}/s"
         case Unit.ratio:
             return f"{value:.2f}x"
+        case Unit.megabytes:
+            return f"{value:.1f} MB"
+        case Unit.bytes:
+            return f"{value:,.0f} B"
+        case Unit.number:
+            return f"{value:g}"
 
 
 def _empty(result: Result) -> str:
@@ -51,7 +60,7 @@ def _empty(result: Result) -> str:
             return _shown(result.calibration.call_s, Unit.seconds)
         case Unit.per_second:
             return _shown(result.calibration.per_s, Unit.per_second)
-        case Unit.ratio:
+        case _:
             return ""
 
 

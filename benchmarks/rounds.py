@@ -12,13 +12,14 @@ from typing import Any
 
 from actors import SessionManager, Settings
 from benchmarks.calibration import Calibration, calibrate
-from benchmarks.figures import RESIDENT, Figure, Measure, Unit
+from benchmarks.figures import Figure, Measure, Place, Unit
 
-DENSITY = 8
-"""Sessions of one actor on the dense runtime."""
+DENSE_ACTORS = 4
+DENSITY = 50
+"""Actors of the dense runtime, and sessions of each: 200 together. Fewer sessions spread evenly."""
 
-START_S = 180.0
-"""Longest start of a layout: 32 actors take about a minute on two busy cores."""
+START_S = 300.0
+"""Longest start of a layout: 64 actors take a minute on two quiet cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Result:
                 return self.figure.value / self.calibration.call_s
             case Unit.per_second:
                 return self.figure.value / self.calibration.per_s
-            case Unit.ratio:
+            case _:
                 return self.figure.value
 
     @property
@@ -62,16 +63,17 @@ class Result:
         )
 
 
-def layouts(*, one_each: bool) -> tuple[Layout, Layout]:
-    """The layout of measures of one session at a time, and that of the dense ones.
+def layouts(*, warm: int) -> dict[Place, Layout]:
+    """How sessions lie in actors.
 
     Args:
-        one_each: Give each of the 32 sessions an actor of its own, which takes some 2 GB of memory.
+        warm: Actors of the wide layout: each takes some 60 MB.
     """
-    alone = Layout("one per actor", 1, 4)
-    if one_each:
-        return alone, Layout(f"one per actor, {RESIDENT}", 1, RESIDENT)
-    return alone, Layout(f"{DENSITY} per actor", DENSITY, RESIDENT // DENSITY)
+    return {
+        Place.alone: Layout("one per actor", 1, 4),
+        Place.dense: Layout(f"{DENSITY} per actor", DENSITY, DENSE_ACTORS),
+        Place.wide: Layout(f"one per actor, {warm} warm", 1, warm),
+    }
 
 
 @asynccontextmanager
@@ -86,7 +88,7 @@ async def runtime(layout: Layout, directory: Path) -> AsyncGenerator[SessionMana
         workspace=str(directory),
     )
     store = directory / settings.runtime
-    tools = ("benchmarks.ticking:tick",)
+    tools = ("benchmarks.tools:nothing",)
     async with await SessionManager.with_persistence("scripted/echo", store, settings=settings, tools=tools) as manager:
         async with asyncio.timeout(START_S):
             await _all_started(manager, layout)
@@ -99,7 +101,7 @@ async def _all_started(manager: SessionManager, layout: Layout) -> None:
     while status["session_actors"] < layout.actors:
         await asyncio.sleep(0.2)
         status = await manager.runtime_status()
-    pioneers = await manager.create_sessions([f"pioneer-{n}" for n in range(layout.actors * layout.per_actor)])
+    pioneers = await manager.create_sessions([f"pioneer-{n}" for n in range(layout.actors)])
     await asyncio.gather(*(session.generate("hello") for session in pioneers))
     for session in pioneers:
         await manager.destroy_session(session.session_id)

@@ -14,10 +14,12 @@ examples, tests and benchmarks. Models:
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from actors.domain.calls import Emit, ModelCall, ModelOutcome, Outcome
 from actors.domain.messages import (
@@ -51,7 +53,7 @@ _BREATH = 64
 
 
 class ScriptedModel:
-    """A provider whose answer is a function of the history (and, for scripted failures, of the attempt)."""
+    """A provider whose answer is a function of the history, but for failures that count attempts and for clocks."""
 
     async def run(self, call: ModelCall, messages: tuple[Message, ...], emit: Emit) -> ModelOutcome:
         """Perform the step that the history has come to.
@@ -87,13 +89,22 @@ async def _perform(step: Step, call: ModelCall, messages: Sequence[Message], emi
         raise _failure(step.error or "unavailable")
     if step.thinking:
         emit("thinking", step.thinking)
-    for number, word in enumerate(_WORD.findall(step.text)):
-        if number and (step.token_delay_s or number % _BREATH == 0):
+    said: list[str] = []
+    for word in _words(step):
+        if said and (step.token_delay_s or len(said) % _BREATH == 0):
             await asyncio.sleep(step.token_delay_s)
-        emit("text", word)
+        said.append(word())
+        emit("text", said[-1])
+    text = "".join(said)
     answers = sum(1 for message in messages if message.role is Role.assistant)
     uses = [_use(one, f"call_{answers}_{place}", emit) for place, one in enumerate(step.calls)]
-    return Message.assistant(step.text, *uses).model_copy(update={"reasoning_content": step.thinking or None})
+    return Message.assistant(text, *uses).model_copy(update={"reasoning_content": step.thinking or None})
+
+
+def _words(step: Step) -> Iterator[Callable[[], str]]:
+    """The words of a step, as they will be when they leave."""
+    yield from (functools.partial(str, word) for word in _WORD.findall(step.text))
+    yield from itertools.repeat(lambda: f"{time.monotonic():.6f} ", step.clock)
 
 
 def _use(call: StepCall, identity: str, emit: Emit) -> ToolUseBlock:

@@ -42,6 +42,7 @@ class Step(Frozen):
         tools: Several calls: ``{"tool": ..., "args": ...}`` each; they follow ``tool``.
         delay_s: Wait before the answer begins, in seconds.
         token_delay_s: Wait between two words, in seconds.
+        clock: So many further words, each of which is the machine's monotonic clock when it leaves: for measuring.
         error: Fail with this kind of error instead of answering.
         fail_times: Fail on the attempts up to this number only; with ``error`` alone every attempt fails.
         stop_reason: As given; else ``tool_use`` with calls and ``end_turn`` without.
@@ -56,6 +57,7 @@ class Step(Frozen):
     tools: tuple[StepCall, ...] = ()
     delay_s: float = Field(default=0.0, ge=0, le=3600)
     token_delay_s: float = Field(default=0.0, ge=0, le=60)
+    clock: int = Field(default=0, ge=0, le=100_000)
     error: Failure | None = None
     fail_times: int | None = Field(default=None, ge=0)
     stop_reason: StopReason | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -277,3 +278,16 @@ async def test_the_same_history_gets_the_same_answer() -> None:
     second, _ = await _run(call, Message.user("go"))
 
     assert first.model_copy(update={"duration_ms": 0}) == second.model_copy(update={"duration_ms": 0})
+
+
+async def test_a_clock_says_when_each_of_its_words_left() -> None:
+    before = time.monotonic()
+    call = _call("script", steps=[{"text": "at ", "clock": 3}])
+    outcome, heard = await _run(call, Message.user("when?"))
+    after = time.monotonic()
+
+    assert outcome.message is not None
+    word, *times = outcome.message.text.split()
+    assert word == "at"
+    assert before <= float(times[0]) <= float(times[1]) <= float(times[2]) <= after + 0.001
+    assert "".join(heard.texts("text")) == outcome.message.text
