@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actors import errors
+    from actors.domain.children import ChildResult, ChildSpec
     from actors.domain.events import Event
     from actors.domain.llm import LlmConfig
     from actors.domain.messages import ContentBlock, Message, TokenUsage
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AgentResult": "actors.domain.session",
+    "ChildResult": "actors.domain.children",
+    "ChildSpec": "actors.domain.children",
     "ConfirmationPolicy": "actors.domain.policies",
     "ContentBlock": "actors.domain.messages",
     "ContextUsage": "actors.domain.session",
@@ -51,6 +54,8 @@ _HOMES = {
 
 __all__ = [
     "AgentResult",
+    "ChildResult",
+    "ChildSpec",
     "ConfirmationPolicy",
     "ContentBlock",
     "ContextUsage",

@@ -15,6 +15,7 @@
     |-- ActionSettled             somebody else's resolution was committed first
     |-- CommandConflict           a command id was used before with other arguments
     |-- TurnPending               not an outcome yet: carries the receipt to wait with
+    |-- ChildrenPending           not all answers yet: ask for what there is, or wait on
     |-- TurnFailed                the turn ended without an answer
     |-- ModelError
     |   |-- NoModel
@@ -307,6 +308,26 @@ class TurnPending(GreenroomError):
                 f"The turn of session {self.session_id!r} waits for a decision. Resolve its actions, then wait again."
             )
         return f"The turn of session {self.session_id!r} goes on. Wait for it with wait_turn(receipt)."
+
+
+class ChildrenPending(GreenroomError):
+    """Fewer children than were waited for have answered in time: ``answered`` of ``wanted``."""
+
+    status = 202
+    retryable = True
+
+    def __init__(self, session_id: str, answered: int, wanted: int) -> None:
+        super().__init__(session_id, answered, wanted)
+        self.session_id = session_id
+        self.answered = answered
+        self.wanted = wanted
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.answered} of {self.wanted} children of session {self.session_id!r} have answered. "
+            "Wait on with wait_children, or look at child_results."
+        )
 
 
 class TurnFailed(GreenroomError):

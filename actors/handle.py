@@ -12,20 +12,17 @@ from typing import Any
 from actors.checks import checked_choice, checked_command, checked_message, checked_prompt, checked_timeout
 from actors.domain import commands as c
 from actors.domain.actions import Resolution
-from actors.domain.children import NewChild
-from actors.domain.ids import check_command_id, new_ulid
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy
-from actors.domain.session import AgentResult, Receipt, SessionConfig, SessionInfo
+from actors.domain.session import AgentResult, Receipt, SessionInfo
 from actors.errors import (
     ActionNotFound,
     ActionSettled,
     GreenroomError,
-    SessionNotFound,
 )
-from actors.handle_reads import SessionReads
+from actors.handle_children import SessionChildren
 from actors.handle_stream import TurnStream
 from actors.model_choice import known_model
 from actors.reading.turns import result_of
@@ -35,7 +32,7 @@ WAIT_SLICE_S = 30.0
 """Longest wait of one call for a turn's end; after that the wait goes on at the store."""
 
 
-class SessionHandle(SessionReads):
+class SessionHandle(SessionChildren):
     """One session. Made by a ``SessionManager``; every method raises SessionNotFound when the session is gone."""
 
     def __init__(self, runtime: Runtime, info: SessionInfo) -> None:
@@ -99,11 +96,6 @@ class SessionHandle(SessionReads):
         busy = checked_choice("on_busy", OnBusy, on_busy)
         return c.Send(**self._identity(command_id), message=checked_prompt(prompt), on_busy=busy)
 
-    def _identity(self, command_id: str | None) -> dict[str, Any]:
-        if command_id is not None:
-            return {"command_id": check_command_id(command_id)}
-        return {"command_id": new_ulid(), "fresh": True}
-
     def _receipt(self, command: c.Command, reply: c.Reply) -> Receipt:
         return Receipt(
             session_id=self.session_id,
@@ -111,9 +103,6 @@ class SessionHandle(SessionReads):
             input_id=command.command_id,
             seq=reply.seq or 0,
         )
-
-    async def _do(self, command: c.Command) -> c.Reply:
-        return (await self._runtime.submit(self._tenant, self.journal_id, command)).reply
 
     async def add_message(self, message: Message | str, *, command_id: str | None = None) -> int:
         """Put a message into the conversation without starting a turn; returns its place in the journal."""
@@ -261,18 +250,7 @@ class SessionHandle(SessionReads):
             return False
         return True
 
-    # --- children and place ----------------------------------------------------------------------------------------
-
-    async def create_child(self, child_id: str, config: SessionConfig) -> SessionInfo:
-        """Create a child session; what its configuration leaves open it takes from this session."""
-        journal_id = new_ulid()
-        child = NewChild(child_id=child_id, child_journal_id=journal_id, config=config)
-        command = c.SpawnChildren(**self._identity(None), children=(child,))
-        await self._do(command)
-        row = await self._runtime.store.row(self._tenant, journal_id)
-        if row is None:
-            raise SessionNotFound(child_id)
-        return row
+    # --- place ---------------------------------------------------------------------------------------------------
 
     async def resolve(self) -> SessionHandle:
         """Look up where the session is resident now; ``actor`` and ``residency`` say it afterwards."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,15 @@ from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import EffectHost
-from actors.errors import NotHere, SessionNotFound
+from actors.errors import GreenroomError, NotHere, SessionNotFound
 from actors.llm.catalogue import ProviderPool, check_provider
 from actors.llm.executor import ModelExecutor
 from actors.llm.keys import credentials, is_credential, new_credential_id
 from actors.llm.models import known_models
 from actors.local_hosts import LocalHosts
 from actors.residency.residency import Residency, ResidencyLimits
-from actors.residency.supervisor import Supervisor
+from actors.residency.upkeep import Upkeep
+from actors.session.own_tools import all_definitions
 from actors.session.ports import Submitted
 from actors.session.runtime import ModelInfo
 from actors.session.surroundings import Surroundings
@@ -64,6 +64,11 @@ class _LocalSeat:
 
     async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
         return await self._host.release(journal_id, assignment_no, idle_s=idle_s)
+
+    async def deliver(
+        self, journal_id: str, assignment_no: int, letters: Sequence[bytes]
+    ) -> Sequence[GreenroomError | None]:
+        return await self._host.deliver(journal_id, assignment_no, letters)
 
 
 class _NoMoreSeats:
@@ -122,13 +127,8 @@ class LocalRuntime:
         limits = ResidencyLimits(PER_SEAT, settings.idle_timeout_s, retention=settings.retention)
         self._residency = Residency(self._store, _NoMoreSeats(), term, limits)
         self._residency.add_seat(_LocalSeat(self._sessions))
-        self._supervisor = Supervisor(self._store, self._residency)
-        self._supervisor.start()
-        self._listening = asyncio.get_running_loop().create_task(self._listen())
-
-    async def _listen(self) -> None:
-        async for hints in self._store.hints():
-            self._supervisor.hear(hints)
+        self._upkeep = Upkeep(self._store, self._residency)
+        self._upkeep.start()
 
     def _around(self) -> Surroundings:
         return Surroundings(
@@ -138,7 +138,7 @@ class LocalRuntime:
     def _ended(self, journal_id: str, assignment_no: int, reason: Exception) -> None:
         del reason
         self._residency.forget(journal_id, assignment_no)
-        self._supervisor.hint()
+        self._upkeep.hint()
 
     async def _key(self, name: str) -> SecretStr | None:
         return self._keys.get(name) or self._settings.provider_key(name)
@@ -196,7 +196,7 @@ class LocalRuntime:
 
     async def tools(self) -> tuple[ToolDefinition, ...]:
         """See ``Runtime.tools``."""
-        return self._registry.definitions()
+        return all_definitions(self._registry.definitions())
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """See ``Runtime.models``."""
@@ -239,10 +239,7 @@ class LocalRuntime:
 
     async def close(self) -> None:
         """End the runtime: running calls are cancelled, the journals are complete as they are."""
-        self._listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._listening
-        await self._supervisor.close()
+        await self._upkeep.close()
         await self._residency.close()
         await self._sessions.close()
         await self._models.close()

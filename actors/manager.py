@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from actors.checks import checked_choice, checked_config, checked_limit
+from actors.checks import checked_choice, checked_limit
 from actors.domain.commands import digest_of_json
 from actors.domain.ids import DEFAULT_TENANT, check_command_id, check_session_id, new_ulid, utc_now
 from actors.domain.journal import Filter
@@ -21,7 +21,7 @@ from actors.domain.tools import ToolDefinition
 from actors.errors import GreenroomError, InvalidConfig, InvalidRequest
 from actors.handle import SessionHandle
 from actors.manager_operations import Page, SessionOperations, StoreHealth, ToolExecutorInfo
-from actors.model_choice import as_model, known_model
+from actors.model_choice import as_model, known_config
 from actors.session.projection import new_session
 from actors.session.runtime import ModelInfo, Runtime
 from actors.settings import Settings
@@ -160,7 +160,7 @@ class SessionManager(SessionOperations):
             check_session_id(session_id)
         if len({session_id.lower() for session_id in session_ids}) < len(session_ids):
             raise InvalidRequest("The same session id stands in the list twice (case does not count).")
-        wanted = await self._checked(config or SessionConfig())
+        wanted = await known_config(self._runtime, config or SessionConfig())
         if wanted.parent_id is not None:
             raise InvalidConfig("parent_id is set by create_child_session.")
         # Of what was asked for: the id under which the runtime keeps a key is a new one each time.
@@ -173,13 +173,6 @@ class SessionManager(SessionOperations):
         if await self._runtime.store.create(self.tenant, cause, digest, sessions):
             return [SessionHandle(self._runtime, session.row) for session in sessions]
         return [await self.get_session(session_id) for session_id in session_ids]
-
-    async def _checked(self, config: SessionConfig) -> SessionConfig:
-        """The configuration as it may be journaled: it can be written down, and its model is known."""
-        checked_config(config)
-        if config.model is None:
-            return config
-        return config.model_copy(update={"model": await known_model(self._runtime, config.model)})
 
     async def destroy_session(self, session_id: str, *, command_id: str | None = None) -> bool:
         """Remove a session and all that belongs to it; False when there was none. Its children stay."""
@@ -249,19 +242,6 @@ class SessionManager(SessionOperations):
     async def load_all_sessions(self) -> int:
         """How many sessions the store holds; none of them is read before it is used."""
         return await self.session_count()
-
-    async def create_child_session(
-        self, parent_id: str, child_id: str, config: SessionConfig | None = None
-    ) -> SessionHandle:
-        """Create a child; its model, workspace and policies are the parent's where it names none.
-
-        Raises:
-            SessionNotFound: no such parent. InvalidSessionId, SessionExists.
-        """
-        check_session_id(child_id)
-        parent = await self._session(parent_id)
-        row = await parent.create_child(child_id, await self._checked(config or SessionConfig()))
-        return SessionHandle(self._runtime, row)
 
     # --- the runtime -----------------------------------------------------------------------------------------------
 

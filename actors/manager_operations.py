@@ -10,21 +10,17 @@ from actors.checks import checked_limit
 from actors.domain.actions import Action, Resolution
 from actors.domain.base import Frozen
 from actors.domain.events import Event
-from actors.domain.ids import check_tenant
-from actors.domain.journal import Filter
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.permissions import PermissionDecision, PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.records import Record
-from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionInfo
-from actors.errors import SessionNotFound
-from actors.handle import SessionHandle
+from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig
 from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
+from actors.manager_children import ChildOperations
 from actors.model_choice import as_model, known_model
 from actors.reading.turns import TurnInfo
-from actors.session.runtime import Runtime
 
 T = TypeVar("T")
 
@@ -51,44 +47,8 @@ class ToolExecutorInfo(Frozen):
     tools: tuple[str, ...]
 
 
-class SessionOperations:
+class SessionOperations(ChildOperations):
     """What ``SessionManager`` does with a session once it exists."""
-
-    def __init__(self, runtime: Runtime, tenant: str) -> None:
-        self._runtime = runtime
-        self.tenant = check_tenant(tenant)
-
-    async def get_info(self, session_id: str) -> SessionInfo:
-        """One session's row.
-
-        Raises:
-            SessionNotFound: no session of this id.
-        """
-        row = await self._runtime.store.find(self.tenant, session_id)
-        if row is None:
-            raise SessionNotFound(session_id)
-        return row
-
-    async def _session(self, session_id: str) -> SessionHandle:
-        return SessionHandle(self._runtime, await self.get_info(session_id))
-
-    async def get_child_sessions(self, parent_id: str) -> list[str]:
-        """Ids of a session's children, oldest first; none for an unknown parent."""
-        parent = await self._runtime.store.find(self.tenant, parent_id)
-        if parent is None:
-            return []
-        found: list[SessionInfo] = []
-        cursor: str | None = None
-        while True:
-            wanted = Filter(parent_journal_id=parent.journal_id)
-            rows, cursor = await self._runtime.store.rows(self.tenant, wanted, after=cursor, limit=1000)
-            found += rows
-            if cursor is None:
-                return [row.session_id for row in sorted(found, key=lambda row: row.created_at)]
-
-    async def is_child_session(self, session_id: str) -> bool:
-        """Whether the session has a parent."""
-        return (await self.get_info(session_id)).parent_id is not None
 
     # --- turns -----------------------------------------------------------------------------------------------------
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from actors.checks import checked_config
 from actors.domain.llm import LlmConfig
+from actors.domain.session import SessionConfig
 from actors.session.runtime import Runtime
 
 
 def as_model(llm: LlmConfig | str | None) -> LlmConfig | None:
     """A model by its name, or as it is given."""
     return LlmConfig.of(llm) if isinstance(llm, str) else llm
+
+
+async def known_config(runtime: Runtime, config: SessionConfig) -> SessionConfig:
+    """A configuration that can be journaled: it can be written down, and its model is known.
+
+    Raises:
+        InvalidConfig, UnknownProvider.
+    """
+    checked_config(config)
+    if config.model is None:
+        return config
+    return config.model_copy(update={"model": await known_model(runtime, config.model)})
 
 
 async def known_model(runtime: Runtime, model: LlmConfig | str) -> LlmConfig:

@@ -19,11 +19,10 @@ from actors.cluster.links import until_done
 from actors.cluster.pool import ActorPool
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
-from actors.errors import GreenroomError
 from actors.llm.keys import is_credential, new_credential_id
 from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox, World
 from actors.residency.residency import Residency
-from actors.residency.supervisor import Supervisor
+from actors.residency.upkeep import Upkeep
 from actors.storage.remote import RemoteStore
 
 log = logging.getLogger(__name__)
@@ -66,20 +65,8 @@ class RegistryActor:
         )
         self._residency = Residency(self._store, self._pool, term, launch.limits)
         self._info = await self._pool.open(self._info, self._keys, self._residency)
-        self._supervisor = Supervisor(self._store, self._residency)
-        self._supervisor.start()
-        self._listening = asyncio.get_running_loop().create_task(self._listen())
-
-    async def _listen(self) -> None:
-        """Ring the supervisor's bell for commits that may need an actor."""
-        while True:
-            try:
-                async for hints in self._store.hints():
-                    self._supervisor.hear(hints)
-            except GreenroomError as exc:
-                log.info("hints of the store stopped: %s", exc)
-            await asyncio.sleep(1.0)
-            self._supervisor.hint()
+        self._upkeep = Upkeep(self._store, self._residency)
+        self._upkeep.start()
 
     def _lost(self, name: str) -> None:
         self._residency.lose_seat(name)
@@ -115,7 +102,7 @@ class RegistryActor:
         """A session stopped by itself in its actor."""
         log.info("session %s stopped: %s", journal_id, code)
         self._residency.forget(journal_id, assignment_no)
-        self._supervisor.hint()
+        self._upkeep.hint()
 
     # --- hosts -----------------------------------------------------------------------------------------------------
 
@@ -193,7 +180,6 @@ class RegistryActor:
         """End every actor of the runtime but this one."""
         if self._ready is None or not self._ready.done() or self._ready.exception() is not None:
             return
-        self._listening.cancel()
-        await self._supervisor.close()
+        await self._upkeep.close()
         await self._residency.close()
         await self._pool.close()

@@ -14,7 +14,7 @@ from actors.cluster.hosts import ClusterHosts
 from actors.cluster.links import Links, actor_named
 from actors.domain.commands import COMMAND, Command
 from actors.domain.contexts import Beginning
-from actors.errors import GreenroomError, SessionNotFound
+from actors.errors import GreenroomError, SessionNotFound, to_wire
 from actors.peers import Peer, RuntimeInfo, World
 from actors.served import Served
 from actors.session.ports import Submitted
@@ -30,7 +30,8 @@ class SessionActor:
         self._name = name
         self._host: SessionHost | None = None
         self._term = 0
-        self._served = Served({"submit": self._submit_plain, "assign": self.assign, "release": self.release})
+        methods = {"assign": self.assign, "release": self.release, "deliver": self.deliver}
+        self._served = Served({"submit": self._submit_plain, **methods})
 
     async def open(self, info: RuntimeInfo) -> Peer:
         """Take part in a runtime; given again after a restart of the registry, it only takes over the new term."""
@@ -66,6 +67,11 @@ class SessionActor:
     async def release(self, journal_id: str, assignment_no: int, idle_s: float = 0.0) -> bool:
         """See ``SessionHost.release``."""
         return await self._sessions().release(journal_id, assignment_no, idle_s=idle_s)
+
+    async def deliver(self, journal_id: str, assignment_no: int, letters: list[bytes]) -> list[dict[str, Any] | None]:
+        """See ``SessionHost.deliver``; errors as plain values."""
+        outcomes = await self._sessions().deliver(journal_id, assignment_no, letters)
+        return [to_wire(outcome) if outcome is not None else None for outcome in outcomes]
 
     async def drop(self, journal_id: str) -> None:
         """The session was destroyed."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from actors.domain.commands import Command
+from actors.domain.commands import COMMAND, Command
 from actors.domain.session import Activity
 from actors.errors import GreenroomError, NotHere
 from actors.session.loading import load_state
+from actors.session.own_tools import with_own
 from actors.session.ports import Hosts, Store, Submitted
 from actors.session.runner import SessionRunner
 from actors.session.surroundings import Surroundings
@@ -111,7 +112,7 @@ class SessionHost:
 
     async def _surroundings(self) -> Surroundings:
         if not self._around.tools:
-            tools = await self._hosts.tools()
+            tools = with_own(await self._hosts.tools())
             self._around = replace(self._around, tools=tools)
         return self._around
 
@@ -135,6 +136,26 @@ class SessionHost:
         """
         runner = self._runner(journal_id, assignment_no)
         return await runner.submit(command, wait_s=wait_s, until_action=until_action)
+
+    async def deliver(
+        self, journal_id: str, assignment_no: int, letters: Sequence[bytes]
+    ) -> list[GreenroomError | None]:
+        """Give a resident session what others tell it, all at once: it takes them in one append.
+
+        Returns:
+            For each letter None when it is committed, now or before, else why it is not.
+
+        Raises:
+            NotHere: this assignment is not here.
+        """
+        runner = self._runner(journal_id, assignment_no)
+        # Nearly all are new; the store knows the others.
+        commands = [COMMAND.validate_json(letter).model_copy(update={"fresh": True}) for letter in letters]
+        outcomes = await asyncio.gather(*map(runner.submit, commands), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, GreenroomError):
+                raise outcome
+        return [outcome if isinstance(outcome, GreenroomError) else None for outcome in outcomes]
 
     def _runner(self, journal_id: str, assignment_no: int) -> SessionRunner:
         runner = self._runners.get(journal_id)
@@ -164,7 +185,7 @@ class SessionHost:
     async def surround(self, around: Surroundings) -> None:
         """The world has changed, for all sessions here and those to come; the tools are asked for again."""
         self._around = replace(around, tools=self._around.tools)
-        tools = await self._hosts.tools()
+        tools = with_own(await self._hosts.tools())
         self._around = replace(self._around, tools=tools)
         for runner in self._runners.values():
             runner.surround(self._around)

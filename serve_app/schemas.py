@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from actors.checks import MAX_PROMPT
 from actors.domain.actions import Action, Resolution
+from actors.domain.children import MAX_CHILDREN
 from actors.domain.ids import MAX_SESSION_ID
 from actors.domain.llm import MAX_TOKENS, LlmConfig
 from actors.domain.messages import Message
@@ -102,6 +103,31 @@ class CreateChild(Body):
 
     session_id: SessionIdText
     config: GivenConfig = SessionConfig()
+
+
+class ChildTask(Body):
+    """A child to be started with a task. Without ``session_id`` the service makes one up."""
+
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT, json_schema_extra={"pattern": r"\S"})
+    session_id: SessionIdText | None = None
+    config: GivenConfig = SessionConfig()
+
+
+class SpawnChildren(Body):
+    """Many new children of the session in the path, each with a task: all of them or none."""
+
+    children: tuple[ChildTask, ...] = Field(min_length=1, max_length=MAX_CHILDREN)
+
+
+def _one_or_many(value: Any) -> str:
+    has_many = "children" in value if isinstance(value, dict) else isinstance(value, SpawnChildren)
+    return "many" if has_many else "one"
+
+
+AnyChildren = Annotated[
+    Annotated[CreateChild, Tag("one")] | Annotated[SpawnChildren, Tag("many")], Discriminator(_one_or_many)
+]
+"""Either form; which one was meant is told by its members."""
 
 
 class ConfigureSession(Body):

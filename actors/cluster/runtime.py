@@ -22,6 +22,7 @@ from actors.errors import InternalError, NotHere, TransportLost
 from actors.llm.catalogue import check_provider
 from actors.llm.models import known_models
 from actors.peers import Peer, RuntimeInfo
+from actors.session.own_tools import all_definitions
 from actors.session.ports import Submitted
 from actors.session.runtime import ModelInfo
 from actors.storage.remote import RemoteStore
@@ -152,7 +153,7 @@ class ClusterRuntime:
 
     async def tools(self) -> tuple[ToolDefinition, ...]:
         """See ``Runtime.tools``."""
-        return (await self._ask("toolbox")).definitions
+        return all_definitions((await self._ask("toolbox")).definitions)
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """See ``Runtime.models``."""

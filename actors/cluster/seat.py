@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from actors.caller import Caller
+from actors.errors import GreenroomError, from_wire
 from actors.peers import Peer
 
 
@@ -29,3 +31,11 @@ class ActorSeat:
         """See ``SessionHost.release``."""
         args = {"journal_id": journal_id, "assignment_no": assignment_no, "idle_s": idle_s}
         return await self._caller.call("release", **args)
+
+    async def deliver(
+        self, journal_id: str, assignment_no: int, letters: Sequence[bytes]
+    ) -> Sequence[GreenroomError | None]:
+        """See ``SessionHost.deliver``."""
+        args = {"journal_id": journal_id, "assignment_no": assignment_no, "letters": list(letters)}
+        outcomes = await self._caller.call("deliver", **args)
+        return [from_wire(outcome) if outcome is not None else None for outcome in outcomes]

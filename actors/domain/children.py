@@ -29,6 +29,20 @@ class NewChild(Birth):
     child_journal_id: str
 
 
+class ChildSpec(Frozen):
+    """A child to be started with a task.
+
+    Attributes:
+        prompt: The task: a text, or a message of role user.
+        session_id: Its id; made up when None.
+        config: What it leaves open is taken from the parent.
+    """
+
+    prompt: str | Message
+    session_id: str | None = None
+    config: SessionConfig = SessionConfig()
+
+
 class ChildOutcome(StrEnum):
     """How a child's task ended."""
 
@@ -62,3 +76,22 @@ class ChildReport(Frozen):
     def blobs(self) -> tuple[str, ...]:
         """The digests of what the store keeps of the text."""
         return tuple(part.digest for part in self.parts if isinstance(part, BlobTextBlock))
+
+
+class ChildResult(Frozen):
+    """How a child with a task stands, for whoever waits for it.
+
+    Attributes:
+        outcome: None while it works on its task.
+        text: Its answer, however long.
+        code: Why there is no answer: the turn's own code, or ``withdrawn``, ``crash_loop``, ``destroyed``.
+        error: The same as a sentence.
+    """
+
+    child_id: str
+    outcome: ChildOutcome | None = None
+    text: str = ""
+    code: str = ""
+    error: str = ""
+    usage: TokenUsage = TokenUsage()
+    cost_usd: str = "0"

@@ -6,10 +6,12 @@ Between ``actors.residency.residency``, which decides, and whoever starts and re
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from actors.domain.retention import Retention
+from actors.errors import GreenroomError
 
 
 class Seat(Protocol):
@@ -26,6 +28,12 @@ class Seat(Protocol):
 
     async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
         """See ``SessionHost.release``."""
+        ...
+
+    async def deliver(
+        self, journal_id: str, assignment_no: int, letters: Sequence[bytes]
+    ) -> Sequence[GreenroomError | None]:
+        """See ``SessionHost.deliver``."""
         ...
 
 

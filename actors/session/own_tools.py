@@ -7,7 +7,7 @@ one, and to everything else (permissions, approvals, limits, events) it is a too
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
@@ -18,7 +18,7 @@ from actors.domain.calls import HostRef, Outcome
 from actors.domain.children import Birth, ChildOutcome, ChildReport
 from actors.domain.ids import derived_id, derived_journal_ids
 from actors.domain.messages import Message, TextBlock, TextPart
-from actors.domain.records import Draft, Wait
+from actors.domain.records import Draft, ResultContent, Wait
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.session.ports import ToolSpec
 from actors.session.state import State
@@ -104,6 +104,11 @@ def with_own(tools: Mapping[str, ToolSpec]) -> dict[str, ToolSpec]:
     return {**tools, **OWN_TOOLS}
 
 
+def all_definitions(definitions: Iterable[ToolDefinition]) -> tuple[ToolDefinition, ...]:
+    """The same for their definitions alone, by name."""
+    return tuple(sorted((*definitions, *(spec.definition for spec in OWN_TOOLS.values())), key=lambda one: one.name))
+
+
 def begun(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Iterator[Draft]:
     """The records with which the call begins; only a refusal when its arguments do not fit."""
     try:
@@ -158,7 +163,7 @@ def ended(turn: Turn, call: ToolCallState) -> Draft:
     )
 
 
-def _answers(call: ToolCallState) -> tuple[TextPart, ...]:
+def _answers(call: ToolCallState) -> ResultContent:
     """The answers in the order of the tasks. Text that the store keeps stays there."""
     told = {report.child_journal_id: report for report in call.reports}
     parts: list[TextPart] = []
@@ -173,6 +178,8 @@ def _answers(call: ToolCallState) -> tuple[TextPart, ...]:
                 parts += [TextBlock(text=text), part]
                 text = ""
         text += "\n\n" if number < len(call.children) else ""
+    if not parts:
+        return text
     return (*parts, TextBlock(text=text)) if text else tuple(parts)
 
 

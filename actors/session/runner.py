@@ -38,6 +38,7 @@ from actors.session.effects import model_of
 from actors.session.inbox import Inbox
 from actors.session.mailbox import Mailbox
 from actors.session.model_host import find_model_host
+from actors.session.own_tools import with_own
 from actors.session.plan import (
     CommandGiven,
     Happening,
@@ -258,7 +259,7 @@ class SessionRunner:
 
     async def _renew(self) -> None:
         """A host is gone: ask for the tools and the model's host again."""
-        tools = await self._hosts.tools()
+        tools = with_own(await self._hosts.tools())
         self._around = replace(self._around, tools=tools, model_host=None, model_error=None)
 
     def _tell_unavailable(self, made: Plan) -> None:

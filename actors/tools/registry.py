@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from actors.domain.tools import ToolDefinition
 from actors.errors import InvalidConfig
+from actors.session.own_tools import OWN_TOOLS
 from actors.tools.base import Tool
 from actors.tools.bash import BashTool
 from actors.tools.change import EditTool, WriteTool
@@ -43,7 +44,7 @@ class ToolRegistry:
             InvalidConfig: The name is taken, or there are ``MAX_TOOLS`` already.
         """
         name = tool.definition.name
-        if name in self._tools:
+        if name in self._tools or name in OWN_TOOLS:
             raise InvalidConfig(f"There is a tool {name!r} already. Unregister it first, or choose another name.")
         if len(self._tools) >= MAX_TOOLS:
             raise InvalidConfig(f"A host takes at most {MAX_TOOLS} tools.")

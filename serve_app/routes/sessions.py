@@ -1,4 +1,4 @@
-"""Sessions: create, list, look, configure, destroy; and children."""
+"""Sessions: create, list, look, configure, destroy."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from serve_app.dependencies import After, CommandId, Limit, Manager, SessionId, 
 from serve_app.schemas import (
     Changed,
     ConfigureSession,
-    CreateChild,
     CreatedSessions,
     CreateSession,
     CreateSessions,
-    Items,
     Page,
 )
 
@@ -103,16 +101,3 @@ def _changes(body: ConfigureSession) -> dict[str, Any]:
 async def destroy_session(session_id: SessionId, manager: Manager, command_id: CommandId) -> Response:
     """Destroy a session and its journal. One that does not exist is no error."""
     return answer(Changed(changed=await act(manager.destroy_session(session_id, command_id=command_id))))
-
-
-@router.post("/v1/sessions/{session_id}/children", status_code=201, response_model=SessionInfo)
-async def create_child(session_id: SessionId, body: CreateChild, manager: Manager) -> Response:
-    """Create a child of this session."""
-    child = await act(manager.create_child_session(session_id, body.session_id, body.config))
-    return answer(await child.info(), 201, {"Location": f"/v1/sessions/{child.session_id}"})
-
-
-@router.get("/v1/sessions/{session_id}/children", response_model=Items[str])
-async def list_children(session_id: SessionId, manager: Manager) -> Response:
-    """The ids of the children of this session."""
-    return answer(Items[str](items=tuple(await manager.get_child_sessions(session_id))))

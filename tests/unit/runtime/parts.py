@@ -124,6 +124,8 @@ class FakeSeat:
     seat_id: str
     assigning: Callable[[str, int], Any] | None = None
     releasing: Callable[[str, int], Any] | None = None
+    delivering: Callable[[str, Sequence[bytes]], Any] | None = None
+    delivered: list[tuple[str, tuple[bytes, ...]]] = field(default_factory=list[tuple[str, tuple[bytes, ...]]])
     assigned: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     released: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
@@ -137,6 +139,14 @@ class FakeSeat:
         if self.releasing is not None:
             return await self.releasing(journal_id, assignment_no)
         return True
+
+    async def deliver(
+        self, journal_id: str, assignment_no: int, letters: Sequence[bytes]
+    ) -> Sequence[GreenroomError | None]:
+        self.delivered.append((journal_id, tuple(letters)))
+        if self.delivering is not None:
+            return await self.delivering(journal_id, letters)
+        return [None] * len(letters)
 
 
 class NoSeats:

@@ -1,0 +1,21 @@
+"""How a handle gives its session a command: what every part of ``SessionHandle`` that changes something needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors.domain import commands as c
+from actors.domain.ids import check_command_id, new_ulid
+from actors.handle_reads import SessionReads
+
+
+class SessionCommands(SessionReads):
+    """A reading handle that can also carry commands."""
+
+    def _identity(self, command_id: str | None) -> dict[str, Any]:
+        if command_id is not None:
+            return {"command_id": check_command_id(command_id)}
+        return {"command_id": new_ulid(), "fresh": True}
+
+    async def _do(self, command: c.Command) -> c.Reply:
+        return (await self._runtime.submit(self._tenant, self.journal_id, command)).reply

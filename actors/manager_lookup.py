@@ -1,0 +1,31 @@
+"""From a session's id to its handle: what every group of the manager's operations begins with."""
+
+from __future__ import annotations
+
+from actors.domain.ids import check_tenant
+from actors.domain.session import SessionInfo
+from actors.errors import SessionNotFound
+from actors.handle import SessionHandle
+from actors.session.runtime import Runtime
+
+
+class SessionLookup:
+    """The sessions of one tenant in one runtime."""
+
+    def __init__(self, runtime: Runtime, tenant: str) -> None:
+        self._runtime = runtime
+        self.tenant = check_tenant(tenant)
+
+    async def get_info(self, session_id: str) -> SessionInfo:
+        """One session's row.
+
+        Raises:
+            SessionNotFound: no session of this id.
+        """
+        row = await self._runtime.store.find(self.tenant, session_id)
+        if row is None:
+            raise SessionNotFound(session_id)
+        return row
+
+    async def _session(self, session_id: str) -> SessionHandle:
+        return SessionHandle(self._runtime, await self.get_info(session_id))
