@@ -70,7 +70,7 @@ class SessionConfig(Frozen):
         confirmation_policy: None is the enabled policy: 30 s, then reject.
         thinking_enabled: Ask the model to think first, within ``thinking_budget`` tokens (at least 1,024).
         max_rounds: Model calls that one turn may take.
-        max_turn_s: Longest wall time of a turn in seconds, waits for people not counted.
+        max_turn_s: Longest wall time of a turn in seconds; waits for people, children and timers do not count.
         tool_timeout_s: Longest run of one tool call in seconds, unless the tool says otherwise.
         max_parse_retries: Tool calls with unreadable arguments in a row that are tolerated.
         circuit_breaker_threshold: Failed attempts of one model call after which the turn fails.
