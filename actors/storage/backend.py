@@ -79,6 +79,7 @@ class Backend(Protocol):
     def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
         """Remove the session with its records, actions, snapshots, results, messages to it and blobs that only it held.
 
+        From here on none of that is found, although the records of a long journal are removed by ``purge``.
         What it told others is still delivered; a child that owes its parent an answer leaves a last message, which says
         that there will be none. Later appends of its epoch are refused with SessionNotFound. The command id is
         remembered for 24 hours.
@@ -216,10 +217,11 @@ class Backend(Protocol):
         ...
 
     def purge(self, now: datetime, *, limit: int = 1000) -> int:
-        """Forget at most ``limit`` of each: old command ids, and outcomes that nobody can ask for any more.
+        """Forget what nothing refers to any more, at most ``limit`` rows of each kind.
 
-        Command ids are kept for 24 hours, and as long as a message of that id may be delivered again; outcomes for 24
-        hours after the last use of a session without an open turn.
+        Those are ids of commands (kept for 24 hours, and as long as a message of that id may be delivered again),
+        outcomes (kept for 24 hours after the last use of a session without an open turn), and the records and blobs
+        that were too many to be removed with their session.
 
         Returns:
             How many were forgotten.

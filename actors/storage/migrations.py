@@ -30,6 +30,7 @@ def _to_2(connection: Connection) -> None:
         "ALTER TABLE sessions ADD COLUMN task TEXT",
         "ALTER TABLE sessions ADD COLUMN expires_at BIGINT",
         "CREATE INDEX sessions_expires ON sessions (expires_at) WHERE expires_at IS NOT NULL",
+        "CREATE TABLE erased (tenant TEXT NOT NULL, journal_id TEXT NOT NULL, PRIMARY KEY (tenant, journal_id))",
         "DELETE FROM blobs WHERE NOT EXISTS "
         "(SELECT 1 FROM blob_refs r WHERE r.tenant = blobs.tenant AND r.digest = blobs.digest)",
         "DROP TABLE outbox",

@@ -185,6 +185,14 @@ COMMANDS: Final = Table(
 )
 """What create and destroy were told, and answered, in the last day."""
 
+ERASED: Final = Table(
+    "erased",
+    METADATA,
+    _text("tenant", key=True),
+    _text("journal_id", key=True),
+)
+"""Journals of destroyed sessions whose records are so many that they are removed a little at a time."""
+
 NEEDS_ACTOR: Final[ColumnElement[bool]] = literal_column("needs_actor = 1")
 HAS_TIMER: Final[ColumnElement[bool]] = literal_column("wake_at IS NOT NULL")
 EXPIRES: Final[ColumnElement[bool]] = literal_column("expires_at IS NOT NULL")

@@ -40,13 +40,14 @@ _S: Final = SESSIONS.c
 _R: Final = RECORDS.c
 
 _ROW: Final = select(SESSIONS).where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
+_HEAD: Final = select(_S.head_seq).where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
 _RECORDS: Final = (
     select(*RECORD_COLUMNS)
     .where(_R.tenant == bindparam("of_tenant"), _R.journal_id == bindparam("of_journal"), _R.seq > bindparam("after"))
     .order_by(_R.seq)
     .limit(bindparam("most"))
 )
-"""The two reads that are asked all day are built once."""
+"""The reads that are asked all day are built once."""
 
 _FETCH: Final = 64
 """Rows taken from the database at a time, so that a page of large records stops near its limit of bytes."""
@@ -150,7 +151,8 @@ class SqlReads:
         wanted = {"of_tenant": tenant, "of_journal": journal_id, "after": after, "most": limit}
         with self._read() as connection:
             page = _page(connection, wanted)
-            if not page and session_row(connection, tenant, journal_id) is None:
+            # Afterwards: what is left of a journal that is being removed is not shown.
+            if connection.execute(_HEAD, {"of_tenant": tenant, "of_journal": journal_id}).one_or_none() is None:
                 raise SessionNotFound(journal_id)
         return tuple(page)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,9 @@ from actors.domain.retention import Retention
 from actors.errors import SessionNotFound
 from actors.storage.backend import Backend
 from actors.storage.memory import MemoryBackend
+from actors.storage.open import open_backend
 from actors.storage.service import StoreService
+from actors.storage.verify import Verification
 from tests.unit.storage.samples import TENANT, action, at, born, journal, new, outbox, part
 
 HOUR = 3600.0
@@ -136,6 +140,42 @@ def test_an_expired_session_leaves_nothing_and_its_id_is_free(backend: Backend) 
     assert backend.results(TENANT, journal("s")) == ()
     assert backend.blobs(TENANT, ["aa", "bb"]) == {"bb": b"shared"}
     assert backend.create(TENANT, "again", "d", [new("s")])
+
+
+def test_a_long_session_is_gone_at_once_and_its_rows_a_little_at_a_time(tmp_path: Path) -> None:
+    with closing(open_backend(str(tmp_path))) as backend:
+        born(backend, "long", "other")
+        shared = {f"{number:02x}": b"content" for number in range(150)}
+        for head in range(1, 3001, 100):
+            backend.append([part("long", head, 100, blobs=shared if head == 1 else {}, command=f"c{head}")])
+        backend.append([part("other", 1, blobs={"00": b"content"})])
+
+        assert backend.destroy(TENANT, journal("long"), "d", "d")
+
+        with pytest.raises(SessionNotFound):
+            backend.records(TENANT, journal("long"))
+        with pytest.raises(SessionNotFound):
+            backend.acquire(TENANT, journal("long"), 0, 2)
+        assert backend.find(TENANT, "long") is None
+        assert backend.blobs(TENANT, ["00"]) != {}
+        left = rows_of(tmp_path, journal("long"))
+        assert 1000 < left < 3000, "some went with the session"
+        while backend.purge(utc_now(), limit=100):
+            assert left - 200 < (now_left := rows_of(tmp_path, journal("long"))) <= left
+            left = now_left
+
+        assert left == 0
+        assert backend.blobs(TENANT, list(shared)) == {"00": b"content"}
+        assert not [one for one in map(str, Verification(tmp_path)) if "belong to no session" in one]
+
+
+def rows_of(directory: Path, journal_id: str) -> int:
+    """Rows in which a journal is named."""
+    with closing(sqlite3.connect(directory / "greenroom.db")) as connection:
+        tables = ("records", "blob_refs", "sessions", "actions", "effect_results", "snapshots")
+        counts = [f"(SELECT count(*) FROM {table} WHERE journal_id = ?)" for table in tables]
+        (total,) = connection.execute(f"SELECT {' + '.join(counts)}", [journal_id] * len(tables)).fetchone()
+        return total
 
 
 async def test_readers_of_an_expired_session_are_told() -> None:

@@ -46,6 +46,12 @@ CREATE TABLE effect_results (
 	PRIMARY KEY (tenant, journal_id, call_id, attempt)
 );
 
+CREATE TABLE erased (
+	tenant TEXT NOT NULL, 
+	journal_id TEXT NOT NULL, 
+	PRIMARY KEY (tenant, journal_id)
+);
+
 CREATE TABLE meta (
 	id INTEGER NOT NULL, 
 	store_id TEXT NOT NULL, 
