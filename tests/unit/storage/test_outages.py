@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import aclosing, closing
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +126,40 @@ def _make_read_only(engine: Engine) -> None:
 
 
 # --- a lock that another program holds -----------------------------------------------------------------------------
+
+
+LOCKER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def locked_by_another_process(path: Path) -> Generator[None]:
+    command = [sys.executable, "-c", LOCKER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        yield
+        process.kill()
+
+
+def test_a_lock_of_another_process_passes_with_it_even_when_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.storage.sqlite._PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA busy_timeout=1"))
+    with closing(open_backend(str(tmp_path))) as backend:
+        born(backend, "s")
+        with locked_by_another_process(tmp_path / "greenroom.db"):
+            with pytest.raises(StoreUnavailable) as refused:
+                backend.append([part("s", 1)])
+            assert "lock" in refused.value.message
+            assert len(backend.records(TENANT, journal("s"))) == 1
+
+        assert backend.append([part("s", 1)]) == [Appended(3)]
 
 
 async def test_what_waits_behind_a_write_that_met_a_lock_is_refused_with_it(
