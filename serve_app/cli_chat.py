@@ -135,6 +135,8 @@ class _TurnView:
                 self._line(f"- {data['name']}", "dim")
             case "tool.call.denied":
                 self._line(f"- {data['name']}: {data['reason']}", "dim")
+            case "session.persistence_failed":
+                self._line(event.data["error"], "yellow")
             case "action.requested":
                 self._end_line()
                 self._status.stop()

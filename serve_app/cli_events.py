@@ -55,6 +55,8 @@ def _show(event: dict[str, Any], as_json: bool) -> None:
 
 def summary(event: dict[str, Any]) -> str:
     """What an event says, in one line."""
+    if event["type"] == "session.persistence_failed":
+        return str(event["error"])
     data = event.get("data", {})
     message = data.get("message")
     if isinstance(message, dict):

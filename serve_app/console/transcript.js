@@ -55,6 +55,7 @@ export class Transcript {
   apply(event) {
     const stick = this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight < 80;
     if (event.type === "message.delta" || event.type === "tool.output.delta") this.delta(event);
+    else if (event.type === "session.persistence_failed") this.note("failed", event.error);
     else if (event.seq > this.seq) {
       this.seq = event.seq;
       this.record(event);
