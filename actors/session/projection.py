@@ -134,6 +134,8 @@ def blobs_of(record: r.Record) -> frozenset[str]:
         messages.append(Message.tool_result("", data.content))
     elif isinstance(data, r.TurnCompleted.Data | ChildReport):
         messages.append(Message(role=Role.assistant, content=data.parts))
+    elif isinstance(record, r.ChildCompleted):
+        return frozenset(record.data.blobs)
     return blobs_in(messages)
 
 

@@ -37,8 +37,8 @@ def test_a_backup_is_made_verified_and_restored_elsewhere(tmp_path: Path) -> Non
         made = _ok(_run("backup", copy, GREENROOM_DATA_DIR=str(tmp_path / "store")))
         assert "in use" in _refused(_run("restore", copy, "--data-dir", str(tmp_path / "store"), "--force"))
         assert "nothing wrong" in _ok(_run("verify", "--data-dir", str(tmp_path / "store")))
-    assert "3 sessions" in made and copy in made
-    assert "3 sessions" in _ok(_run("verify", copy))
+    assert "5 sessions" in made and copy in made
+    assert "5 sessions" in _ok(_run("verify", copy))
 
     assert new in _ok(_run("restore", copy, "--data-dir", new))
 
@@ -57,9 +57,9 @@ def test_what_is_wrong_is_said_line_by_line_and_is_no_success(tmp_path: Path) ->
 
     assert result.exit_code == 1
     *findings, total = result.stdout.strip().splitlines()
-    assert len(findings) == 3
+    assert len(findings) == 5
     assert any("session talking of default" in one and "turns" in one for one in findings)
-    assert total.endswith("3 wrong.")
+    assert total.endswith("5 wrong.")
 
 
 def test_what_is_not_there_is_said_in_one_sentence(tmp_path: Path) -> None:

@@ -34,6 +34,9 @@ async def fill(directory: Path) -> None:
             await waiting.hibernate()
         child = await manager.create_child_session("talking", "child", SessionConfig())
         await child.generate("hello", timeout=LIMIT_S)
+        asking_children = await manager.create_session("parent")
+        await asking_children.spawn_many([LARGE])
+        await asking_children.wait_children()
         overflowing = talking.journal_id
     # No call of theirs overflows by itself.
     with closing(open_backend(str(directory))) as backend:
