@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from actors import local
 from actors.domain import records as r
 from actors.domain.calls import Outcome
 from actors.domain.children import ChildOutcome, ChildSpec
@@ -425,3 +426,57 @@ async def test_large_answers_reach_the_parents_model_by_reference() -> None:
         text = str(block.content)
         assert text.count("y" * 35_000) == 2
         assert "small" in text
+
+
+# --- with less room than sessions ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runtime with room for one session at a time."""
+    monkeypatch.setattr(local, "PER_SEAT", 1)
+
+
+@pytest.mark.usefixtures("one_place")
+async def test_children_cannot_starve_their_parent_of_the_only_place_nor_it_them() -> None:
+    async with runtime(llm=MODEL) as manager:
+        parent = await manager.create_session("p", config())
+        result = await parent.generate(lines(spawn("/say one", "/say two", "/say three"), "/say Done."))
+        assert result.text == "Done."
+        assert [one.text for one in await manager.wait_children("p")] == ["one", "two", "three"]
+
+
+@pytest.mark.usefixtures("one_place")
+async def test_nor_do_grandchildren() -> None:
+    async with runtime(llm=MODEL) as manager:
+        parent = await manager.create_session("p", config())
+        inner = lines(spawn("/say deep", "/say deeper"), "/say middle")
+        result = await parent.generate(lines(spawn(inner, inner, "/say flat"), "/say Done."))
+        assert result.text == "Done."
+        assert result_texts(result.messages)[0].count("middle") == 2
+
+
+@pytest.mark.usefixtures("one_place")
+async def test_nor_do_parents_that_wait_for_each_others_children() -> None:
+    async with runtime(llm=MODEL) as manager:
+        parents = [await manager.create_session(f"p{number}", config()) for number in range(6)]
+        asked = (parent.generate(lines(spawn("/say one", "/say two"), "/say Done.")) for parent in parents)
+        assert [result.text for result in await asyncio.gather(*asked)] == ["Done."] * 6
+
+
+async def test_many_children_cost_their_parent_few_appends() -> None:
+    async with runtime(llm=MODEL) as manager:
+        parent = await manager.create_session("p", config())
+        children = await manager.spawn_many("p", [f"/say {number}" for number in range(64)])
+        answers = await manager.wait_children("p")
+        assert [one.text for one in answers] == [str(number) for number in range(64)]
+        info = await parent.info()
+        assert info.head_seq == 1 + 64 + 64
+        assert [one.type for one in await children[7].records()] == [
+            "session.created",
+            "user.message",
+            "turn.started",
+            "model.call.started",
+            "model.call.completed",
+            "turn.completed",
+        ]

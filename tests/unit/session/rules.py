@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from actors.domain import records as r
+from actors.domain.children import ChildOutcome
+from actors.domain.commands import COMMAND, ReportChild
 from actors.domain.messages import Message
 from actors.domain.policies import OnInDoubt
+from actors.domain.session import Activity
 from actors.domain.tools import EffectClass
 from actors.session.effects import next_effects
+from actors.session.projection import project
 from actors.session.state import State
 from actors.session.tool_steps import MAX_TOOL_ATTEMPTS
 from tests.unit.session.world import World
@@ -92,6 +97,60 @@ def check_unsafe(records: list[r.Record]) -> None:
             if record.data.call_id in started:
                 assert retries.pop(record.data.index, 0), f"{record.data.call_id} runs twice"
             started.add(record.data.call_id)
+
+
+def check_waits(world: World) -> None:
+    """A session that waits for children or a timer has nothing to do, and something will come."""
+    state = world.state
+    if state.activity is not Activity.waiting:
+        return
+    assert not world.running
+    row = project(state)
+    assert not row.needs_actor
+    assert state.turn is not None
+    expected = {record.data.child_journal_id for record in world.silent}
+    for call in state.turn.calls:
+        if call.waits and call.wakes_at is None:
+            told = {report.child_journal_id for report in call.reports}
+            assert expected >= set(call.children) - told
+            assert call.wait is not None
+            assert len(told) < (call.wait.answers or 0) <= len(call.children)
+        elif call.waits:
+            assert row.wake_at is not None
+            assert call.wakes_at is not None
+            assert row.wake_at <= call.wakes_at
+
+
+def check_children(world: World) -> None:
+    """Each child is born in the append that says so, once, and a call ends after the answers that it waits for."""
+    started: set[str] = set()
+    for made in world.plans:
+        said = [record.data.child_journal_id for record in made.records if isinstance(record, r.ChildStarted)]
+        assert said == [new.row.journal_id for new in made.creations]
+        assert all((len(new.records) == 2) == (new.row.task is not None) for new in made.creations)
+    for record in world.records:
+        if isinstance(record, r.ChildStarted):
+            assert record.data.child_journal_id not in started
+            started.add(record.data.child_journal_id)
+
+
+def check_told(world: World, *, ended: bool = False) -> None:
+    """A child tells its parent what became of its task, once, with the record that says it."""
+    letters = [letter for batch in world.letters for letter in batch]
+    assert len(letters) == (0 if world.state.task else 1)
+    assert letters or not ended
+    for letter in letters:
+        told = COMMAND.validate_json(letter.body)
+        assert isinstance(told, ReportChild)
+        assert (letter.target_journal_id, told.command_id) == ("P", f"J:{letter.seq}")
+        record = world.records[letter.seq - 1]
+        expected: dict[type[Any], ChildOutcome] = {
+            r.TurnCompleted: ChildOutcome.completed,
+            r.TurnFailed: ChildOutcome.failed,
+            r.TurnCancelled: ChildOutcome.cancelled,
+            r.InputWithdrawn: ChildOutcome.cancelled,
+        }
+        assert told.report.outcome is expected[type(record)]
 
 
 def check_limits(world: World) -> None:

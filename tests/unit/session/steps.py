@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from actors.domain import commands as c
 from actors.domain.actions import CHOICES, Resolution
 from actors.domain.calls import Attached, CallStatus, ModelCall, ModelOutcome, Outcome, ToolOutcome
-from actors.domain.children import NewChild
+from actors.domain.children import ChildOutcome, NewChild
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import PARSE_ERROR, Base64Source, ImageBlock, Message, StopReason, ToolUseBlock
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy, OnInDoubt, TimeoutAction
 from actors.domain.session import SessionConfig
+from actors.session.own_tools import with_own
 from actors.session.plan import CallAnswered, CallLost, CommandGiven, Happening, TimersDue, WorldChanged
-from tests.unit.session.world import ALL_TOOLS, MODEL, MODELS, World, answered, model_fails, model_says
+from tests.unit.session.world import MODEL, MODELS, WITH_OWN, World, answered, model_fails, model_says, reported
 
 LONGEST = 40
 """Steps of the longest journey: some turns, with everything that a turn can hold."""
@@ -31,20 +32,45 @@ _LARGE = "x" * 40_000
 _PNG = ImageBlock(source=Base64Source(media_type="image/png", data="aGk="))
 _TEXTS = ("Done.", "Let me look:", "", "ünï 🎭", _LARGE)
 _ARGS: tuple[dict[str, Any], ...] = ({}, {"path": "a"}, {"path": "b"}, {"n": 1}, {PARSE_ERROR: "broken", "raw": "{"})
-_TOOL_SETS = (("look",), ("act", "put", "look"), ("act", "put", "look"), ("nosuch", "look"))
+_TOOL_SETS = (
+    ("look",),
+    ("act", "put", "look"),
+    ("act", "put", "look"),
+    ("nosuch", "look"),
+    ("spawn_children", "sleep", "look"),
+    ("sleep", "look"),
+)
+_OWN_ARGS: dict[str, tuple[dict[str, Any], ...]] = {
+    "spawn_children": (
+        {"tasks": ["a"]},
+        {"tasks": ["a", "b", _LARGE]},
+        {"tasks": ["a", "b", "c"], "wait": "first"},
+        {"tasks": ["a", "b", "c"], "wait": 2},
+        {"tasks": ["a"], "wait": 7},
+        {"tasks": []},
+    ),
+    "sleep": ({"seconds": 5}, {"seconds": 100}, {"seconds": -1}),
+}
 
 
 @st.composite
-def worlds(draw: st.DrawFn, *, rough: bool = False) -> World:
-    """A session that has been through anything; ``rough``: its hosts die often, and it asks before it repeats."""
+def worlds(draw: st.DrawFn, *, rough: bool = False, child: bool = False) -> World:
+    """A session that has been through anything.
+
+    Args:
+        rough: Its hosts die often, and it asks before it repeats.
+        child: It was born with a task.
+    """
     seed, length = draw(st.integers(0, 2**32)), draw(st.integers(0, LONGEST))
-    return journey(Random(seed), length, rough=rough)
+    return journey(Random(seed), length, rough=rough, child=child)
 
 
-def journey(rng: Random, length: int, *, rough: bool = False) -> World:
+def journey(rng: Random, length: int, *, rough: bool = False, child: bool = False) -> World:
     """The world after so many steps."""
-    world = World(_trusting_config(rng) if rough else _config(rng))
-    world.send()
+    config = _trusting_config(rng) if rough else _config(rng)
+    world = World(config, task=Message.user("do it") if child else None)
+    if not child:
+        world.send()
     pending: list[Happening] = []
     for _ in range(length):
         pending.append(_step(world, rng, rough=rough))
@@ -74,6 +100,8 @@ def _trusting_config(rng: Random) -> SessionConfig:
 def _step(world: World, rng: Random, *, rough: bool) -> Happening:
     kinds = {"call": 12, "command": 5, "time": 1, "world": 1, "crash": 1}
     kind = rng.choices(list(kinds), list(kinds.values()))[0]
+    if kind == "call" and world.silent and rng.random() < 0.3:
+        return CommandGiven(_report(world, rng))
     if kind == "call":
         return _call_step(world, rng, rough=rough)
     if kind == "command":
@@ -117,8 +145,8 @@ def _model_outcome(rng: Random) -> ModelOutcome:
         return ModelOutcome(outcome=rng.choice([Outcome.cancelled, Outcome.unknown, Outcome.timeout]))
     names = rng.choice(_TOOL_SETS)
     calls = [
-        ToolUseBlock(id=rng.choice("abc"), name=rng.choice(names), input=rng.choice(_ARGS))
-        for _ in range(rng.choice([0, 0, 1, 1, 2, 3]))
+        ToolUseBlock(id=rng.choice("abc"), name=name, input=rng.choice(_OWN_ARGS.get(name, _ARGS)))
+        for name in rng.choices(names, k=rng.choice([0, 0, 1, 1, 2, 3]))
     ]
     message = Message.assistant(rng.choice(_TEXTS), *calls)
     message = message.model_copy(update={"reasoning_content": rng.choice([None, "hm"])})
@@ -186,6 +214,11 @@ def _configure(world: World, rng: Random) -> c.Command:
     return c.Configure(**world.identity(), **changes, set_fields=tuple(changes))
 
 
+def _report(world: World, rng: Random) -> c.Command:
+    outcome = rng.choice(list(ChildOutcome))
+    return reported(rng.choice(world.silent), outcome=outcome, text=rng.choice(["", "an answer", "y" * 20_000]))
+
+
 def _child(world: World, rng: Random) -> c.Command:
     name = f"child{rng.random()}"
     child = NewChild(child_id=name, child_journal_id=name.upper(), task=rng.choice([None, Message.user(_LARGE)]))
@@ -208,13 +241,13 @@ _COMMANDS: dict[str, Callable[[World, Random], c.Command]] = {
 _COMMAND_KINDS = (*_COMMANDS, *("send", "resolve", "resume") * 6, "withdraw", "configure")
 
 _SURROUNDINGS: tuple[dict[str, Any], ...] = (
-    {"tools": {}},
-    {"tools": ALL_TOOLS},
+    {"tools": with_own({})},
+    {"tools": WITH_OWN},
     {"model_host": None},
     {"model_host": None, "model_error": ("ModelUnavailable", "no host")},
     {"default_model": None},
     {"default_model": MODEL, "model_host": MODELS, "model_error": None},
-    {"default_model": MODEL, "model_host": MODELS, "model_error": None, "tools": ALL_TOOLS},
+    {"default_model": MODEL, "model_host": MODELS, "model_error": None, "tools": WITH_OWN},
     {"global_policy": PermissionPolicy(deny=["put"])},
     {"global_policy": None},
 )

@@ -20,12 +20,15 @@ from actors.session.state import from_snapshot, initial, to_snapshot
 from tests.unit.llm.validators import check_anthropic, check_openai
 from tests.unit.session.rules import (
     at_rest,
+    check_children,
     check_journal,
     check_limits,
     check_queue,
     check_rounds,
+    check_told,
     check_turns,
     check_unsafe,
+    check_waits,
     context_of,
 )
 from tests.unit.session.steps import worlds
@@ -143,3 +146,20 @@ def test_limits_of_rounds_and_attempts_hold(world: World) -> None:
 def test_turns_take_inputs_in_the_order_of_the_queue(world: World) -> None:
     check_queue(world.records)
     check_turns(world.records)
+
+
+@many
+@given(worlds())
+def test_a_session_that_waits_needs_no_process_and_will_be_woken(world: World) -> None:
+    check_waits(world)
+    check_children(world)
+
+
+@many
+@given(worlds(child=True), st.data())
+def test_a_child_tells_its_parent_once_what_became_of_its_task(world: World, data: st.DataObject) -> None:
+    check_told(world)
+    world.crash(upto=data.draw(st.integers(1, len(world.batches))))
+    check_told(world)
+    world.settle(lose=data.draw(st.booleans()))
+    check_told(world, ended=True)

@@ -22,6 +22,8 @@ from actors.domain.calls import (
     ToolCall,
     ToolOutcome,
 )
+from actors.domain.children import ChildOutcome, ChildReport
+from actors.domain.journal import OutboxRow
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message, StopReason, TokenUsage
 from actors.domain.session import SessionConfig
@@ -29,6 +31,7 @@ from actors.domain.tools import EffectClass, ToolDefinition
 from actors.errors import GreenroomError
 from actors.session.effects import Effects
 from actors.session.fold import fold
+from actors.session.own_tools import with_own
 from actors.session.plan import CallAnswered, CallLost, CommandGiven, Happening, Plan, TimersDue, WorldChanged, plan
 from actors.session.ports import ToolSpec
 from actors.session.projection import new_session
@@ -52,6 +55,7 @@ ALL_TOOLS = {
     "put": spec("put", EffectClass.idempotent),
     "act": spec("act", EffectClass.unsafe),
 }
+WITH_OWN = with_own(ALL_TOOLS)
 
 
 @dataclass
@@ -60,18 +64,22 @@ class World:
 
     Attributes:
         batches: The appends, each as the records it carried.
+        letters: For each append, what it told the parent.
+        task: What a child was born to do; None makes a session without a parent.
         seen: Every call that ever had to be under way, oldest first.
         refused: What commands were refused with.
     """
 
     config: SessionConfig = field(default_factory=SessionConfig)
     around: Surroundings = field(
-        default_factory=lambda: Surroundings(tools=ALL_TOOLS, default_model=MODEL, model_host=MODELS)
+        default_factory=lambda: Surroundings(tools=WITH_OWN, default_model=MODEL, model_host=MODELS)
     )
     now: datetime = START
     epoch: int = 1
+    task: Message | None = None
     state: State = field(init=False)
     batches: list[tuple[r.Record, ...]] = field(init=False)
+    letters: list[tuple[OutboxRow, ...]] = field(init=False)
     effects: Effects = field(default_factory=Effects)
     plans: list[Plan] = field(default_factory=list[Plan])
     seen: dict[CallKey, Call] = field(default_factory=dict[CallKey, Call])
@@ -79,10 +87,11 @@ class World:
     commands: int = 0
 
     def __post_init__(self) -> None:
-        born = new_session("default", "s", "J", self.config, now=self.now, cause="born")
-        first = r.decode_record(born.records[0].body)
-        self.state = fold(initial(), [first])
-        self.batches = [(first,)]
+        parent = State(tenant="default", session_id="p", journal_id="P") if self.task is not None else None
+        born = new_session("default", "s", "J", self.config, now=self.now, cause="P:2", parent=parent, task=self.task)
+        first = tuple(r.decode_record(record.body) for record in born.records)
+        self.state = fold(initial(), first)
+        self.batches, self.letters = [first], [()]
 
     @property
     def records(self) -> list[r.Record]:
@@ -101,6 +110,7 @@ class World:
         self.plans.append(made)
         if made.records:
             self.batches.append(tuple(made.records))
+            self.letters.append(tuple(made.outbox))
         self.seen |= {call.key: call for call in self.running}
         self.refused += [reply for _, reply in made.replies if isinstance(reply, GreenroomError)]
         return made
@@ -136,6 +146,17 @@ class World:
         """The host of a running call is gone."""
         return self.happen(CallLost(answered(call, None), "the host died"))
 
+    @property
+    def silent(self) -> list[r.ChildStarted]:
+        """The children that have a task and have not reported."""
+        told = {record.data.child_journal_id for record in self.records if isinstance(record, r.ChildCompleted)}
+        started = [record for record in self.records if isinstance(record, r.ChildStarted) and record.data.task]
+        return [record for record in started if record.data.child_journal_id not in told]
+
+    def report(self, child: r.ChildStarted, **values: Any) -> Plan:
+        """A child's answer comes."""
+        return self.happen(CommandGiven(reported(child, **values)))
+
     def pass_time(self, seconds: float) -> Plan:
         """Time passes, and timers fire."""
         self.now += timedelta(seconds=seconds)
@@ -144,6 +165,7 @@ class World:
     def crash(self, *, upto: int | None = None) -> Plan:
         """Lose everything but the first ``upto`` appends, and activate the session again."""
         self.batches = self.batches[: upto if upto is not None else len(self.batches)]
+        self.letters = self.letters[: len(self.batches)]
         self.state = fold(initial(), [r.decode_record(r.encode_record(record)) for record in self.records])
         self.epoch += 1
         self.state = self.state.model_copy(update={"epoch": self.epoch})
@@ -181,9 +203,18 @@ class World:
             action = self.state.actions[0]
             how = "reject" if action.kind == "approval" else "skip"
             self.tell(c.ResolveAction(**self.identity(), action_id=action.action_id, resolution=how))  # pyright: ignore[reportArgumentType] - pydantic makes the enum
+        elif self.state.waits_for_others:
+            self._end_wait()
         else:
             return False
         return True
+
+    def _end_wait(self) -> None:
+        if self.state.wake_at is not None:
+            self.pass_time((self.state.wake_at - self.now).total_seconds())
+        else:
+            waiting = {one for call in self.state.turn.calls for one in call.children} if self.state.turn else set()
+            self.report(next(child for child in self.silent if child.data.child_journal_id in waiting))
 
 
 def answered(call: Call, outcome: ModelOutcome | ToolOutcome | None) -> Attached:
@@ -191,6 +222,13 @@ def answered(call: Call, outcome: ModelOutcome | ToolOutcome | None) -> Attached
     if outcome is not None and outcome.outcome is Outcome.cancelled:
         status = CallStatus.cancelled
     return Attached(key=call.key, status=status, outcome=outcome)
+
+
+def reported(child: r.ChildStarted, **values: Any) -> c.ReportChild:
+    """What a child tells when its turn has ended."""
+    base: dict[str, Any] = {"outcome": ChildOutcome.completed, "text": f"answer of {child.data.child_id}"}
+    report = ChildReport(child_id=child.data.child_id, child_journal_id=child.data.child_journal_id, **(base | values))
+    return c.ReportChild(command_id=f"{child.data.child_journal_id}:6", fresh=True, report=report)
 
 
 def model_says(message: Message | str, **values: Any) -> ModelOutcome:
