@@ -30,6 +30,9 @@ def _to_2(connection: Connection) -> None:
         "ALTER TABLE sessions ADD COLUMN task TEXT",
         "ALTER TABLE sessions ADD COLUMN expires_at BIGINT",
         "CREATE INDEX sessions_expires ON sessions (expires_at) WHERE expires_at IS NOT NULL",
+        # Without the digest, SQLite preferred to look through all references of the tenant.
+        "DROP INDEX blob_refs_journal",
+        "CREATE INDEX blob_refs_journal ON blob_refs (tenant, journal_id, digest)",
         "CREATE TABLE erased (tenant TEXT NOT NULL, journal_id TEXT NOT NULL, PRIMARY KEY (tenant, journal_id))",
         "DELETE FROM blobs WHERE NOT EXISTS "
         "(SELECT 1 FROM blob_refs r WHERE r.tenant = blobs.tenant AND r.digest = blobs.digest)",

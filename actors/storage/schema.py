@@ -215,7 +215,7 @@ _partial("sessions_expires", EXPIRES, _S.expires_at)
 _partial("records_cause", CLAIMED, RECORDS.c.tenant, RECORDS.c.journal_id, RECORDS.c.cause, unique=True)
 _partial("actions_pending", PENDING, ACTIONS.c.tenant, ACTIONS.c.requested_at, ACTIONS.c.action_id)
 Index("outbox_receiver", OUTBOX.c.tenant, OUTBOX.c.target_journal_id, OUTBOX.c.journal_id, OUTBOX.c.seq)
-Index("blob_refs_journal", BLOB_REFS.c.tenant, BLOB_REFS.c.journal_id)
+Index("blob_refs_journal", BLOB_REFS.c.tenant, BLOB_REFS.c.journal_id, BLOB_REFS.c.digest)
 Index("commands_at", COMMANDS.c.at)
 
 BELONGINGS: Final[tuple[Table, ...]] = (RECORDS, ACTIONS, BLOB_REFS, RESULTS, SNAPSHOTS)

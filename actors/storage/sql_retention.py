@@ -89,8 +89,8 @@ def expired(connection: Connection, now: datetime, retention: Retention, limit: 
     found: list[Key] = []
     for over in _conditions(connection, now, retention):
         if len(found) < limit:
-            query = select(_S.tenant, _S.journal_id).where(over, _idle()).order_by(_S.updated_at)
-            found += [(row.tenant, row.journal_id) for row in connection.execute(query.limit(limit - len(found)))]
+            query = select(_S.tenant, _S.journal_id).where(over, _idle()).limit(limit - len(found))
+            found += [(row.tenant, row.journal_id) for row in connection.execute(query)]
     return found
 
 
@@ -108,7 +108,7 @@ def is_expired(connection: Connection, key: Key, now: datetime, retention: Reten
 def _conditions(connection: Connection, now: datetime, retention: Retention) -> Iterator[ColumnElement[bool]]:
     """Each on an index of its own: sessions with a time of their own, then those of each tenant."""
     yield EXPIRES & (_S.expires_at <= micros(now))
-    for tenant in _tenants(connection):
+    for tenant in _tenants(connection) if retention.ttl_s is not None else retention.tenants:
         ttl = retention.ttl_of(tenant)
         if ttl is not None:
             yield (_S.tenant == tenant) & (_S.updated_at <= micros(now - ttl)) & _S.expires_at.is_(None)
@@ -155,7 +155,9 @@ def _purge_commands(connection: Connection, now: datetime, limit: int) -> int:
     # A message may be delivered again for as long as it is there, and must meet what it led to.
     name = OUTBOX.c.journal_id + ":" + cast(OUTBOX.c.seq, Text)
     letter = exists().where(OUTBOX.c.tenant == of.tenant, of.command_id == name)
-    old = select(of.tenant, of.command_id).where(of.at < micros(now - COMMAND_MEMORY), ~letter).limit(limit)
+    # Most ids have no colon, and are not looked for among the messages.
+    kept = of.command_id.contains(":") & letter
+    old = select(of.tenant, of.command_id).where(of.at < micros(now - COMMAND_MEMORY), ~kept).limit(limit)
     return connection.execute(delete(COMMANDS).where(tuple_(of.tenant, of.command_id).in_(old))).rowcount
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from contextlib import aclosing, closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from actors.domain.ids import letter_id, utc_now
 from actors.domain.journal import StoredResult
@@ -19,6 +21,8 @@ from actors.storage.backend import Backend
 from actors.storage.memory import MemoryBackend
 from actors.storage.open import open_backend
 from actors.storage.service import StoreService
+from actors.storage.sql import SqlBackend
+from actors.storage.sqlite import sqlite_url
 from actors.storage.verify import Verification
 from tests.unit.storage.samples import TENANT, action, at, born, journal, new, outbox, part
 
@@ -238,3 +242,29 @@ def test_outcomes_that_nobody_can_ask_for_are_forgotten_a_day_after_the_last_use
 
     assert backend.results(TENANT, journal("idle")) == ()
     assert len(backend.results(TENANT, journal("open"))) == 1
+
+
+# --- without looking at everything ---------------------------------------------------------------------------------
+
+
+def test_no_question_about_what_is_over_looks_at_every_session_or_blob(tmp_path: Path) -> None:
+    backend = SqlBackend(sqlite_url(tmp_path))
+    backend.open()
+    with closing(backend):
+        born(backend, "s")
+        engine = backend._engine  # pyright: ignore[reportPrivateUsage] - the plans are the database's business
+        assert engine is not None
+        asked: list[tuple[str, Any]] = []
+        event.listen(engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
+
+        assert backend.expired(at(HOUR), AN_HOUR) == of("s")
+        assert backend.expire(TENANT, journal("s"), at(HOUR), AN_HOUR)
+        backend.purge(later(hours=25))
+
+        with engine.connect() as connection:
+            for statement, values in [one for one in asked if one[0].startswith(("SELECT", "DELETE", "UPDATE"))]:
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+                for step in [str(row[3]) for row in plan]:
+                    assert "TEMP B-TREE" not in step, statement
+                    assert not step.startswith("SCAN") or step.split()[1] in {"erased", "effect_results", "meta"}, step
+                    assert "blob_refs" not in step or "journal_id=?" in step or "digest=?" in step, step

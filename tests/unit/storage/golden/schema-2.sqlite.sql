@@ -17,7 +17,7 @@ CREATE TABLE blob_refs (
 	PRIMARY KEY (tenant, digest, journal_id)
 );
 
-CREATE INDEX blob_refs_journal ON blob_refs (tenant, journal_id);
+CREATE INDEX blob_refs_journal ON blob_refs (tenant, journal_id, digest);
 
 CREATE TABLE blobs (
 	tenant TEXT NOT NULL, 
