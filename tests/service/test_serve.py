@@ -14,7 +14,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner, Result
 
+from serve_app.cli import app
 from tests.integration.processes import descendants, none_left
 from tests.service.ports import listening
 
@@ -30,10 +32,11 @@ BRIEF = {"max_continuations": 0, "model": {"provider": "local", "model": "smollm
 
 
 class Service:
-    """A running service and its log."""
+    """A running service, its database and its log."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], url: str, data: Path, log: Path) -> None:
         self.process = process
+        self.data = data
         self.log = log
         self.http = httpx.Client(base_url=url, timeout=ANSWER_S)
 
@@ -81,7 +84,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     log.touch()
     try:
         _wait_until_ready(process, url, log)
-        running = Service(process, url, log)
+        running = Service(process, url, directory / "data", log)
         yield running
         running.http.close()
     finally:
@@ -131,6 +134,27 @@ def test_the_conversation_is_all_there_after_the_process_that_hosts_it_was_kille
     assert events[-1]["type"] == "turn.completed"
     messages = service.http.get("/v1/sessions/second/messages").json()
     assert [message["role"] for message in messages["items"]] == ["user", "assistant", "user", "assistant"]
+
+
+def _command(*arguments: object) -> Result:
+    environment = {"COLUMNS": "1000", "NO_COLOR": "1"}
+    return CliRunner().invoke(app, list(map(str, arguments)), env=environment)
+
+
+def test_a_running_service_is_backed_up_and_verified_and_not_restored_over(service: Service, tmp_path: Path) -> None:
+    config = {"model": "scripted/echo"}
+    service.http.post("/v1/sessions", json={"session_id": "kept", "config": config}).raise_for_status()
+    service.http.post("/v1/sessions/kept/events?wait=turn", json={"prompt": "Keep this."}).raise_for_status()
+    copy = tmp_path / "copy.db"
+
+    made = _command("backup", copy, "--data-dir", service.data)
+    live, kept = _command("verify", service.data), _command("verify", copy)
+    refused = _command("restore", copy, "--data-dir", service.data, "--force")
+
+    assert made.exit_code == live.exit_code == kept.exit_code == 0, made.output + live.output + kept.output
+    assert refused.exit_code == 1
+    assert "in use" in refused.stderr
+    assert service.http.post("/v1/sessions/kept/events?wait=turn", json={"prompt": "Go on."}).status_code == 200
 
 
 def _title(pid: int) -> bytes:
