@@ -62,6 +62,7 @@ class Supervisor:
         self._residency = residency
         self._bell = residency.freed
         self._reviving: set[str] = set()
+        self._crowded = False
         self._attempts: dict[str, _Attempts] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -102,6 +103,7 @@ class Supervisor:
             # Those that are resident come first in the answer when they have run for long.
             for row in await self._store.due(utc_now(), limit=DUE_AT_ONCE + len(self._residency.placed)):
                 if len(self._reviving) >= REVIVE_AT_ONCE:
+                    self._crowded = True
                     return RETRY_S
                 self._revive(row)
             wake_at = await self._store.next_wake()
@@ -151,6 +153,10 @@ class Supervisor:
             self._spawn(self._ring_later())
         finally:
             self._reviving.discard(row.journal_id)
+            if self._crowded and len(self._reviving) <= REVIVE_AT_ONCE // 2:
+                # Half of them at a time: each look reads all that is due.
+                self._crowded = False
+                self._bell.set()
 
     async def _contain(self, row: SessionInfo) -> None:
         message = f"{MAX_ACTIVATIONS} activations in a row ended without progress; resume the session to try again"

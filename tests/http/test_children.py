@@ -1,0 +1,102 @@
+"""Children over HTTP: started with tasks, waited for, listed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.http.serving import Running
+
+PATH = "/v1/sessions/s/children"
+
+
+def spawn(service: Running, *children: dict[str, Any], **options: Any) -> Any:
+    return service.http.post(PATH, json={"children": children}, **options)
+
+
+def results(service: Running, **params: Any) -> Any:
+    return service.http.get(f"{PATH}/results", params=params)
+
+
+def test_children_are_started_with_tasks_and_waited_for(service: Running) -> None:
+    service.create()
+
+    made = spawn(service, {"prompt": "/say one"}, {"prompt": "/say two", "session_id": "second"})
+
+    assert made.status_code == 201
+    first, second = made.json()["session_ids"]
+    assert second == "second"
+    waited = results(service, wait="all")
+    assert waited.status_code == 200
+    assert [(one["child_id"], one["outcome"], one["text"]) for one in waited.json()["items"]] == [
+        (first, "completed", "one"),
+        ("second", "completed", "two"),
+    ]
+    assert results(service, wait="1").json()["items"][0]["outcome"] == "completed"
+    assert service.http.get(PATH).json() == {"items": [first, "second"]}
+
+
+def test_a_wait_that_runs_out_answers_how_the_children_stand(service: Running) -> None:
+    service.create()
+    spawn(service, {"prompt": "/sleep 30"}, {"prompt": "/say quick"})
+    assert results(service, wait="first").json()["items"][0]["text"] == "quick"
+
+    late = results(service, wait="all", timeout=0.01)
+
+    assert late.status_code == 202
+    assert [one["outcome"] for one in late.json()["items"]] == [None, "completed"]
+    assert results(service).json() == late.json()
+
+
+def test_the_same_key_starts_children_once(service: Running) -> None:
+    service.create()
+    key = {"Idempotency-Key": "order-1"}
+
+    first = spawn(service, {"prompt": "/say one"}, headers=key)
+    again = spawn(service, {"prompt": "/say one"}, headers=key)
+    other = spawn(service, {"prompt": "/say other"}, headers=key)
+
+    assert first.json() == again.json()
+    assert (other.status_code, other.json()["code"]) == (409, "CommandConflict")
+    assert len(service.http.get(PATH).json()["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("children", "status", "code"),
+    [
+        ([], 422, "InvalidRequest"),
+        ([{"prompt": " "}], 422, "InvalidRequest"),
+        ([{"prompt": "x", "session_id": "a/b"}], 422, "InvalidSessionId"),
+        ([{"prompt": "x", "more": 1}], 422, "InvalidRequest"),
+        ([{"prompt": "x"}, {"prompt": "x", "session_id": "s"}], 409, "SessionExists"),
+        ([{"prompt": "x", "config": {"model": "nobody/x"}}], 422, "UnknownProvider"),
+    ],
+)
+def test_children_that_cannot_be_started_are_refused(
+    service: Running, children: list[dict[str, Any]], status: int, code: str
+) -> None:
+    service.create()
+
+    refused = spawn(service, *children)
+
+    assert (refused.status_code, refused.json()["code"]) == (status, code)
+    assert service.http.get(PATH).json() == {"items": []}
+
+
+@pytest.mark.parametrize("wait", ["some", "0", "-1", "7"])
+def test_waiting_for_what_cannot_come_is_refused(service: Running, wait: str) -> None:
+    service.create()
+    assert results(service, wait=wait).status_code == 422
+
+
+def test_children_of_nobody_are_not_found(service: Running) -> None:
+    assert spawn(service, {"prompt": "x"}).status_code == 404
+    assert results(service, wait="all").status_code == 404
+
+
+def test_a_reserved_form_of_key_is_refused(service: Running) -> None:
+    service.create()
+    key = {"Idempotency-Key": "01M8BW37T84E3HHW7MRD9AB2ET:7"}
+    refused = service.http.post("/v1/sessions/s/events", json={"prompt": "x"}, headers=key)
+    assert (refused.status_code, refused.json()["code"]) == (422, "InvalidRequest")
