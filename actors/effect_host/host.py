@@ -12,7 +12,7 @@ import functools
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from actors.domain.calls import Attached, CallKey, CallStatus, HostRef, Outcome
 from actors.effect_host.entry import Channel, Entry
@@ -139,13 +139,12 @@ class EffectHost:
         """
         return await self._readers.poll(cursors, wait_s)
 
-    async def watch(self, key: CallKey, cursor: int = 0) -> AsyncIterator[DeltaPage]:
+    def watch(self, key: CallKey, cursor: int = 0) -> AsyncGenerator[DeltaPage]:
         """Pages as pieces come; ends after the page that says the call has settled.
 
         Ends also, with a page ``never_seen``, when the call did not appear within 30 s.
         """
-        async for page in self._readers.watch(key, cursor):
-            yield page
+        return self._readers.watch(key, cursor)
 
     async def stats(self) -> HostStats:
         """Sizes and counts."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import contextmanager
 
 from actors.domain.calls import CallKey, CallStatus
@@ -16,6 +16,16 @@ MAX_PAGE_CHARS = MAX_DELTA_CHARS
 """Characters of one answer over all its calls; the rest comes with the next poll. No single piece is longer."""
 
 Cursor = tuple[CallKey, int]
+
+
+async def _rung(event: asyncio.Event, within_s: float | None) -> bool:
+    """Whether it was set in time."""
+    try:
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 class Readers:
@@ -60,16 +70,25 @@ class Readers:
                 pages = self._pages(cursors)
         return pages
 
-    async def watch(self, key: CallKey, cursor: int) -> AsyncIterator[DeltaPage]:
-        """Pages of one call until it has ended, or did not appear in time."""
-        while True:
-            (page,) = await self.poll([(key, cursor)], MAX_WAIT_S)
-            last = page.ended or self._closed or page.status is CallStatus.never_seen
-            if page.news or last:
-                yield page
-            if last:
-                return
-            cursor = page.cursor
+    async def watch(self, key: CallKey, cursor: int) -> AsyncGenerator[DeltaPage]:
+        """Pages of one call until it has ended, or did not appear in time.
+
+        It waits at the call for as long as it is read: registering anew for each piece would cost more than the piece.
+        """
+        with self._watching({(key.call_id, key.attempt)}) as event:
+            late = False
+            while True:
+                event.clear()
+                page = self._page(key, max(cursor, 0), MAX_PAGE_CHARS)
+                unseen = page.status is CallStatus.never_seen
+                last = page.ended or self._closed or (unseen and late)
+                if page.news or last:
+                    yield page
+                if last:
+                    return
+                cursor = page.cursor
+                if not page.news:
+                    late = not await _rung(event, MAX_WAIT_S if unseen else None)
 
     @contextmanager
     def _watching(self, calls: set[CallId]) -> Generator[asyncio.Event, None, None]:

@@ -7,6 +7,7 @@ and of it only what the host was not sent with an earlier call.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -84,8 +85,9 @@ def host_handlers(host: EffectHost) -> dict[str, Handler]:
         return _PAGES.dump_json(await host.poll_many(wanted, wait_s))
 
     async def watch(keys: list[list[Any]], cursor: int) -> AsyncIterator[bytes]:
-        async for page in host.watch(_unpack_keys(keys)[0], cursor):
-            yield page.model_dump_json().encode()
+        async with aclosing(host.watch(_unpack_keys(keys)[0], cursor)) as pages:
+            async for page in pages:
+                yield page.model_dump_json().encode()
 
     return {"run": run, "attach": attach, "cancel": cancel, "ack": ack, "poll_many": poll_many, "watch": watch}
 

@@ -121,9 +121,7 @@ def _rows(service: StoreService) -> dict[str, Handler]:
 
 def _records(service: StoreService) -> dict[str, Handler]:
     async def load(tenant: str, journal_id: str) -> Plain:
-        snapshot = await service.snapshot(tenant, journal_id)
-        after = 0 if snapshot is None else snapshot.seq
-        page = await service.records(tenant, journal_id, after=after, limit=MAX_PAGE)
+        snapshot, page = await service.beginning(tenant, journal_id)
         return [wire.loaded_out(Loaded(snapshot, page)), is_last(page, MAX_PAGE)]
 
     async def state(tenant: str, journal_id: str, upto: int | None) -> Plain:

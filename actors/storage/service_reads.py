@@ -84,14 +84,22 @@ class StoreReads:
 
     async def load(self, tenant: str, journal_id: str) -> Loaded:
         """The newest snapshot, and every record after it."""
-        snapshot = await self.snapshot(tenant, journal_id)
-        after = 0 if snapshot is None else snapshot.seq
-        page = await self.records(tenant, journal_id, after=after, limit=MAX_PAGE)
+        snapshot, page = await self.beginning(tenant, journal_id)
         records = list(page)
         while not is_last(page, MAX_PAGE):
             page = await self.records(tenant, journal_id, after=records[-1].seq, limit=MAX_PAGE)
             records += page
         return Loaded(snapshot, tuple(records))
+
+    async def beginning(self, tenant: str, journal_id: str) -> tuple[Snapshot | None, tuple[StoredRecord, ...]]:
+        """The newest snapshot, and the first page of the records after it."""
+
+        def read() -> tuple[Snapshot | None, tuple[StoredRecord, ...]]:
+            snapshot = self._backend.snapshot(tenant, journal_id)
+            after = 0 if snapshot is None else snapshot.seq
+            return snapshot, self._backend.records(tenant, journal_id, after=after, limit=MAX_PAGE)
+
+        return await self._read(read)
 
     async def state(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot:
         """The fold at a seq (the head when None, or when there is no such seq yet), without activating anything.
