@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.figures import Measure, Place
-from benchmarks.measures import crowds, sessions, sizes, streams, turns
+from benchmarks.measures import crowds, families, sessions, sizes, streams, turns
 
 
 def measures(dormant: int) -> tuple[Measure, ...]:
@@ -23,6 +23,7 @@ def measures(dormant: int) -> tuple[Measure, ...]:
         Measure("dormant", lambda manager: sizes.dormant(manager, dormant)),
         Measure("rate", turns.rate, Place.dense),
         Measure("deltas", streams.deltas, Place.dense),
+        Measure("children", families.children, Place.dense),
         Measure("crowd", crowds.resident, Place.dense),
         Measure("wake", crowds.from_dormant, Place.wide),
     )
