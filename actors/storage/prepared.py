@@ -1,4 +1,4 @@
-"""The boundary between statements and the database's driver, for the few that every append runs.
+"""The boundary between statements and the database's driver, for the few that run all day.
 
 A statement is written with SQLAlchemy, compiled once for each database, and then given to the driver as text: building
 the same statement again, and its parameters through as many layers, would cost more than SQLite takes to carry it out.
@@ -7,7 +7,7 @@ Transactions, connections and the meaning of errors stay with ``sql`` and ``fail
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ClauseElement, Connection, Dialect
@@ -25,20 +25,40 @@ class Prepared:
 
     def __init__(self, build: Callable[[str], ClauseElement]) -> None:
         self._build = build
-        self._texts: dict[str, str] = {}
+        self._compiled: dict[str, tuple[str, Values]] = {}
 
-    def _text(self, dialect: Dialect) -> str:
-        found = self._texts.get(dialect.name)
+    @classmethod
+    def always(cls, statement: ClauseElement) -> Prepared:
+        """One that is the same for every database."""
+        return cls(lambda _: statement)
+
+    def _text(self, dialect: Dialect) -> tuple[str, Values]:
+        """The statement, and the parameters that SQLAlchemy made of its literals."""
+        found = self._compiled.get(dialect.name)
         if found is None:
-            found = self._texts[dialect.name] = str(self._build(dialect.name).compile(dialect=dialect))
+            compiled = self._build(dialect.name).compile(dialect=dialect)
+            literals = {name: value for name, value in (compiled.params or {}).items() if value is not None}
+            found = self._compiled[dialect.name] = (str(compiled), literals)
         return found
 
     def rows(self, connection: Connection, values: Values) -> list[tuple[Any, ...]]:
         """What a query finds."""
+        text, literals = self._text(connection.dialect)
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(self._text(connection.dialect), values)
+            cursor.execute(text, {**literals, **values})
             return list(cursor.fetchall())
+        finally:
+            cursor.close()
+
+    def each(self, connection: Connection, values: Values) -> Generator[tuple[Any, ...]]:
+        """What a query finds, row by row: whoever has enough can stop."""
+        text, literals = self._text(connection.dialect)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(text, {**literals, **values})
+            while (row := cursor.fetchone()) is not None:
+                yield tuple(row)
         finally:
             cursor.close()
 
@@ -46,8 +66,9 @@ class Prepared:
         """Carry it out once for each of the rows."""
         if not rows:
             return
+        text, literals = self._text(connection.dialect)
         cursor = connection.connection.cursor()
         try:
-            cursor.executemany(self._text(connection.dialect), rows)
+            cursor.executemany(text, [{**literals, **row} for row in rows] if literals else rows)
         finally:
             cursor.close()

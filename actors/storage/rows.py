@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import Column, Row
@@ -114,7 +114,7 @@ def record_values(tenant: str, journal_id: str, record: StoredRecord) -> Values:
     }
 
 
-def record_of(row: AnyRow) -> StoredRecord:
+def record_of(row: Sequence[Any]) -> StoredRecord:
     """The record in a row of ``RECORD_COLUMNS``."""
     seq, kind, at, epoch, body, cause, digest = row
     return StoredRecord(seq, kind, moment(at), epoch, bytes(body), cause, digest)

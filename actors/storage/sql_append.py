@@ -35,12 +35,8 @@ _S: Final = SESSIONS.c
 _R: Final = RECORDS.c
 
 
-def _always(statement: ClauseElement) -> Prepared:
-    return Prepared(lambda _: statement)
-
-
 def _insert(table: Table) -> Prepared:
-    return _always(insert(table).values({column.name: bindparam(column.name) for column in table.c}))
+    return Prepared.always(insert(table).values({column.name: bindparam(column.name) for column in table.c}))
 
 
 def _upsert(table: Table, *, replace: bool) -> Prepared:
@@ -58,12 +54,12 @@ def _upsert(table: Table, *, replace: bool) -> Prepared:
     return Prepared(build)
 
 
-_HEAD: Final = _always(
+_HEAD: Final = Prepared.always(
     select(_S.epoch, _S.head_seq, _S.batch_id, _S.batch_from).where(
         _S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal")
     )
 )
-_IS_CLAIMED: Final = _always(
+_IS_CLAIMED: Final = Prepared.always(
     select(_R.seq).where(
         _R.tenant == bindparam("of_tenant"),
         _R.journal_id == bindparam("of_journal"),
@@ -71,24 +67,24 @@ _IS_CLAIMED: Final = _always(
         CLAIMED,
     )
 )
-_TAKEN: Final = _always(
+_TAKEN: Final = Prepared.always(
     select(_S.session_id, _S.journal_id).where(
         _S.tenant == bindparam("of_tenant"),
         or_(_S.session_key == bindparam("key"), _S.journal_id == bindparam("of_journal")),
     )
 )
-_PROJECT: Final = _always(
+_PROJECT: Final = Prepared.always(
     update(SESSIONS)
     .where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
     .values({name: bindparam(name) for name in (*PROJECTION, "head_seq", "batch_id", "batch_from")})
 )
-_TERM: Final = _always(select(META.c.term))
-_FENCE: Final = _always(
+_TERM: Final = Prepared.always(select(META.c.term))
+_FENCE: Final = Prepared.always(
     select(_S.epoch, _S.head_seq, _S.term, _S.assignment_no).where(
         _S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal")
     )
 )
-_TAKE_EPOCH: Final = _always(
+_TAKE_EPOCH: Final = Prepared.always(
     update(SESSIONS)
     .where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
     .values({name: bindparam(name) for name in ("epoch", "term", "assignment_no")})
@@ -96,7 +92,7 @@ _TAKE_EPOCH: Final = _always(
 _INSERT_SESSION: Final = _insert(SESSIONS)
 _INSERT_RECORD: Final = _insert(RECORDS)
 _INSERT_OUTBOX: Final = _insert(OUTBOX)
-_FORGET_LETTER: Final = _always(
+_FORGET_LETTER: Final = Prepared.always(
     delete(OUTBOX).where(
         OUTBOX.c.tenant == bindparam("of_tenant"),
         OUTBOX.c.journal_id == bindparam("of_journal"),

@@ -6,12 +6,12 @@ Above is ``sql``, which adds the writes; below are ``rows`` and the tables.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Integer, Table, bindparam, func, select, tuple_
 
 from actors.domain.actions import Action
 from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult
@@ -19,6 +19,7 @@ from actors.domain.session import SessionInfo, SessionState
 from actors.errors import SessionNotFound, StoreCorrupt, StoreUnavailable
 from actors.storage.failures import is_stale, translated
 from actors.storage.moments import maybe_moment, micros
+from actors.storage.prepared import Prepared
 from actors.storage.rows import RECORD_COLUMNS, info_of, record_of
 from actors.storage.rules import PAGE_BYTES, cursor, read_cursor, session_key, within
 from actors.storage.schema import (
@@ -38,19 +39,29 @@ from actors.storage.schema import (
 
 _S: Final = SESSIONS.c
 _R: Final = RECORDS.c
+_N: Final = SNAPSHOTS.c
 
 _ROW: Final = select(SESSIONS).where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
 _HEAD: Final = select(_S.head_seq).where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
-_RECORDS: Final = (
+_RECORDS: Final = Prepared.always(
     select(*RECORD_COLUMNS)
     .where(_R.tenant == bindparam("of_tenant"), _R.journal_id == bindparam("of_journal"), _R.seq > bindparam("after"))
     .order_by(_R.seq)
-    .limit(bindparam("most"))
+    .limit(bindparam("most", type_=Integer))
+)
+_SNAPSHOT: Final = Prepared.always(
+    select(_N.seq, _N.version, _N.epoch, _N.body)
+    .where(_N.tenant == bindparam("of_tenant"), _N.journal_id == bindparam("of_journal"), _N.seq <= bindparam("upto"))
+    .order_by(_N.seq.desc())
+    .limit(1)
 )
 """The reads that are asked all day are built once."""
 
 _FETCH: Final = 64
-"""Rows taken from the database at a time, so that a page of large records stops near its limit of bytes."""
+"""Rows taken from the database at a time, so that a page of large messages stops near its limit of bytes."""
+
+_END: Final = 2**63 - 1
+"""A place that no journal reaches."""
 
 
 def of_journal(table: Table, tenant: str, journal_id: str) -> ColumnElement[bool]:
@@ -166,13 +177,11 @@ class SqlReads:
 
     def snapshot(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot | None:
         """See ``Backend.snapshot``."""
-        of = SNAPSHOTS.c
-        query = select(of.seq, of.version, of.epoch, of.body).where(of_journal(SNAPSHOTS, tenant, journal_id))
-        if upto is not None:
-            query = query.where(of.seq <= upto)
+        wanted = {"of_tenant": tenant, "of_journal": journal_id, "upto": _END if upto is None else upto}
         with self._read() as connection:
-            found = connection.execute(query.order_by(of.seq.desc()).limit(1)).one_or_none()
-            return None if found is None else Snapshot(found.seq, found.version, found.epoch, bytes(found.body))
+            for seq, version, epoch, body in _SNAPSHOT.rows(connection, wanted):
+                return Snapshot(seq, version, epoch, bytes(body))
+        return None
 
     def blobs(self, tenant: str, digests: Sequence[str]) -> dict[str, bytes]:
         """See ``Backend.blobs``."""
@@ -255,9 +264,9 @@ class SqlReads:
 def _page(connection: Connection, wanted: Mapping[str, Any]) -> list[StoredRecord]:
     page: list[StoredRecord] = []
     size = 0
-    with connection.execute(_RECORDS, wanted) as result:
-        for found in result.yield_per(_FETCH):
-            page.append(record_of(found))
+    with closing(_RECORDS.each(connection, wanted)) as rows:
+        for row in rows:
+            page.append(record_of(row))
             size += len(page[-1].body)
             if size >= PAGE_BYTES:
                 break
