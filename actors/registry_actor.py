@@ -6,7 +6,6 @@ rebuilt from the live actors and the store whenever it starts.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from typing import Any
@@ -15,13 +14,13 @@ import ray
 from pydantic import SecretStr
 
 from actors.cluster.launch import Launch
-from actors.cluster.links import until_done
 from actors.cluster.pool import ActorPool
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
 from actors.llm.keys import is_credential, new_credential_id
 from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox, World
 from actors.residency.residency import Residency
+from actors.residency.takeover import Takeover
 from actors.residency.upkeep import Upkeep
 from actors.storage.remote import RemoteStore
 
@@ -33,16 +32,14 @@ class RegistryActor:
 
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
-        self._ready: asyncio.Task[None] | None = None
+        self._takeover = Takeover(self._open)
         self._keys: dict[str, SecretStr] = {}
         if ray.get_runtime_context().was_current_actor_reconstructed:
-            self._ready = asyncio.get_event_loop().create_task(until_done(self._open))
+            self._takeover.persist()
 
     async def open(self) -> RuntimeInfo:
         """Bring the runtime up, or take over what is there; returns what clients need."""
-        if self._ready is None or (self._ready.done() and self._ready.exception() is not None):
-            self._ready = asyncio.get_running_loop().create_task(self._open())
-        await asyncio.shield(self._ready)
+        await self._takeover.wait()
         return self._info
 
     async def _open(self) -> None:
@@ -178,7 +175,7 @@ class RegistryActor:
 
     async def shutdown(self) -> None:
         """End every actor of the runtime but this one."""
-        if self._ready is None or not self._ready.done() or self._ready.exception() is not None:
+        if not self._takeover.succeeded:
             return
         await self._upkeep.close()
         await self._residency.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Protocol, TypeVar, cast
 
 import ray
@@ -154,18 +154,6 @@ class Links:
         callers, self._callers = list(self._callers.values()), {}
         for caller in callers:
             await caller.close()
-
-
-async def until_done(work: Callable[[], Awaitable[None]]) -> None:
-    """Work that nobody may ever ask for again, tried every second for as long as trying again can help."""
-    while True:
-        try:
-            return await work()
-        except GreenroomError as exc:
-            if not exc.retryable:
-                raise
-            log.warning("it is tried again: %s", exc)
-        await asyncio.sleep(1.0)
 
 
 ASK_S = 60.0
