@@ -42,7 +42,9 @@ _R: Final = RECORDS.c
 _N: Final = SNAPSHOTS.c
 
 _ROW: Final = select(SESSIONS).where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
-_HEAD: Final = select(_S.head_seq).where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
+_HEAD: Final = Prepared.always(
+    select(_S.head_seq).where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
+)
 _RECORDS: Final = Prepared.always(
     select(*RECORD_COLUMNS)
     .where(_R.tenant == bindparam("of_tenant"), _R.journal_id == bindparam("of_journal"), _R.seq > bindparam("after"))
@@ -163,7 +165,7 @@ class SqlReads:
         with self._read() as connection:
             page = _page(connection, wanted)
             # Afterwards: what is left of a journal that is being removed is not shown.
-            if connection.execute(_HEAD, {"of_tenant": tenant, "of_journal": journal_id}).one_or_none() is None:
+            if not _HEAD.rows(connection, {"of_tenant": tenant, "of_journal": journal_id}):
                 raise SessionNotFound(journal_id)
         return tuple(page)
 
