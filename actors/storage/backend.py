@@ -208,7 +208,8 @@ class Backend(Protocol):
     def expired(self, now: datetime, retention: Retention, *, limit: int = 100) -> tuple[tuple[str, str], ...]:
         """Over all tenants: (tenant, journal_id) of sessions that nobody has used for as long as they are kept.
 
-        A session with an open turn, a queued input, a pending action, or a message on its way to or from it is none.
+        A session with an open turn, a queued input, a pending action, a message on its way to or from it, or a child
+        that owes it an answer is none.
         """
         ...
 

@@ -161,6 +161,9 @@ class MemoryReads:
             return False
         if any(action.pending for action in journal.actions.values()):
             return False
+        children = (one.row for one in self._journals.values() if one.row.parent_journal_id == row.journal_id)
+        if any(child.task is not None and child.tenant == row.tenant for child in children):
+            return False
         mail = (letter for some in self._letters.values() for letter in some.values())
         sent = any((letter.tenant, letter.journal_id) == (row.tenant, row.journal_id) for letter in mail)
         return not sent and (row.tenant, row.journal_id) not in self._letters

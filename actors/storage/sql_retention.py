@@ -126,7 +126,11 @@ def _tenants(connection: Connection) -> Iterator[str]:
 
 
 def _idle() -> ColumnElement[bool]:
-    """It has no open turn, no input, no question to anybody, and no message is on its way from it or to it."""
+    """It has no open turn, no input, no question to anybody, no message on its way, and no child owes it an answer."""
+    child = SESSIONS.alias("child")
+    owing = exists().where(
+        child.c.tenant == _S.tenant, child.c.parent_journal_id == _S.journal_id, child.c.task.is_not(None)
+    )
 
     def none_of(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
         return ~exists().where(table.c.tenant == _S.tenant, *conditions)
@@ -137,6 +141,7 @@ def _idle() -> ColumnElement[bool]:
         & none_of(ACTIONS, ACTIONS.c.journal_id == _S.journal_id, PENDING)
         & none_of(OUTBOX, OUTBOX.c.journal_id == _S.journal_id)
         & none_of(OUTBOX, OUTBOX.c.target_journal_id == _S.journal_id)
+        & ~owing
     )
 
 

@@ -108,7 +108,12 @@ def waiting_message(backend: Backend) -> None:
     backend.append([part("sender", 1, outbox=(type(row)(2, journal("s"), row.body),), row={"updated_at": at(10**6)})])
 
 
-@pytest.mark.parametrize("keep", [open_turn, queued_input, pending_action, sent_message, waiting_message])
+def owing_child(backend: Backend) -> None:
+    child = new("child", parent_id="s", parent_journal_id=journal("s"), task="t", updated_at=at(10**6))
+    backend.append([part("s", 1, creations=(child,))])
+
+
+@pytest.mark.parametrize("keep", [open_turn, queued_input, pending_action, sent_message, waiting_message, owing_child])
 def test_a_session_with_something_to_do_is_kept_whatever_its_age(
     backend: Backend, keep: Callable[[Backend], None]
 ) -> None:
@@ -267,4 +272,5 @@ def test_no_question_about_what_is_over_looks_at_every_session_or_blob(tmp_path:
                 for step in [str(row[3]) for row in plan]:
                     assert "TEMP B-TREE" not in step, statement
                     assert not step.startswith("SCAN") or step.split()[1] in {"erased", "effect_results", "meta"}, step
+                    assert "SEARCH child" not in step or "parent_journal_id=?" in step, step
                     assert "blob_refs" not in step or "journal_id=?" in step or "digest=?" in step, step
