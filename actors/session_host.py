@@ -12,9 +12,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from pydantic import ValidationError
+
 from actors.domain.commands import COMMAND, Command
 from actors.domain.session import Activity
-from actors.errors import GreenroomError, NotHere
+from actors.errors import GreenroomError, InvalidRequest, NotHere
 from actors.session.loading import load_state
 from actors.session.own_tools import with_own
 from actors.session.ports import Hosts, Store, Submitted
@@ -149,13 +151,7 @@ class SessionHost:
             NotHere: this assignment is not here.
         """
         runner = self._runner(journal_id, assignment_no)
-        # Nearly all are new; the store knows the others.
-        commands = [COMMAND.validate_json(letter).model_copy(update={"fresh": True}) for letter in letters]
-        outcomes = await asyncio.gather(*map(runner.submit, commands), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, GreenroomError):
-                raise outcome
-        return [outcome if isinstance(outcome, GreenroomError) else None for outcome in outcomes]
+        return await asyncio.gather(*(_given(runner, letter) for letter in letters))
 
     def _runner(self, journal_id: str, assignment_no: int) -> SessionRunner:
         runner = self._runners.get(journal_id)
@@ -216,3 +212,15 @@ class SessionHost:
         for runner in list(self._runners.values()):
             await runner.stop()
         self._runners.clear()
+
+
+async def _given(runner: SessionRunner, letter: bytes) -> GreenroomError | None:
+    """What became of one letter; nearly all are new, and the store knows the others."""
+    try:
+        command = COMMAND.validate_json(letter).model_copy(update={"fresh": True})
+        await runner.submit(command)
+    except GreenroomError as exc:
+        return exc
+    except ValidationError:
+        return InvalidRequest("The message is none that this release knows.")
+    return None

@@ -43,8 +43,9 @@ class _Family:
             elif isinstance(record, r.ChildCompleted):
                 self.reports[record.data.child_journal_id] = record.data
 
-    def answered(self, chosen: Sequence[str]) -> list[str]:
-        return [journal_id for journal_id in self.reports if journal_id in chosen]
+    def answered(self, chosen: Iterable[str]) -> list[str]:
+        wanted = frozenset(chosen)
+        return [journal_id for journal_id in self.reports if journal_id in wanted]
 
 
 async def results_of(store: Store, tenant: str, session_id: str, journal_id: str) -> tuple[ChildResult, ...]:
@@ -84,7 +85,7 @@ async def wait_children(
             await _until(store, tenant, journal_id, family, chosen, need)
     except TimeoutError:
         raise ChildrenPending(session_id, len(family.answered(chosen)), need) from None
-    first = family.answered(chosen)[:need]
+    first = frozenset(family.answered(chosen)[:need])
     return await _results(store, tenant, family, [one for one in chosen if one in first])
 
 

@@ -22,7 +22,8 @@ from actors.storage.watch import Hint
 log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
-"""Pause before the store is listened to again: it was restarted, or its connection was lost."""
+"""Pause before the store is listened to again, which was restarted or whose connection was lost; and so long after
+listening began everything is looked at once more, for what was committed just before."""
 
 
 class TellingStore(Store, Protocol):
@@ -61,12 +62,18 @@ class Upkeep:
 
     async def _listen(self) -> None:
         while True:
+            looking = asyncio.get_running_loop().call_later(RETRY_S, self._look)
             try:
                 async for hints in self._store.hints():
                     self._supervisor.hear(hints)
                     self._delivery.hear(hints)
             except GreenroomError as exc:
                 log.info("hints of the store stopped: %s", exc)
+            finally:
+                looking.cancel()
             await asyncio.sleep(RETRY_S)
-            self._supervisor.hint()
-            self._delivery.look()
+            self._look()
+
+    def _look(self) -> None:
+        self._supervisor.hint()
+        self._delivery.look()

@@ -241,6 +241,17 @@ async def test_a_message_is_applied_once_beside_new_ones_of_the_same_delivery() 
         assert causes == ["c:3", "d:9"]
 
 
+async def test_a_message_that_nobody_understands_does_not_stand_in_the_way_of_the_others() -> None:
+    async with post_office() as store:
+        body = await _born(store)
+        host = SessionHost(store, FakeHosts(), Surroundings())
+        await host.assign(TENANT, "p", 0, 1)
+        poison, good = await host.deliver("p", 1, [b'{"kind": "from the future"}', body])
+        assert isinstance(poison, InvalidRequest)
+        assert good is None
+        await host.close()
+
+
 async def test_a_session_in_error_that_failed_is_left_alone_until_it_is_put_back() -> None:
     async with post_office() as store:
         await create(store, "a", "r")
