@@ -55,13 +55,14 @@ class Bare:
 async def memory(manager: SessionManager) -> list[Figure]:
     """A session actor with a session that has had turns, beside a plain Ray actor."""
     bare: Any = ray.remote(Bare).options(num_cpus=0, max_concurrency=MAX_CONCURRENCY).remote()
-    # Ray keeps something of each call, and the session actors have just been through a calibration.
+    # Ray keeps something of each call: both get the same number of them.
     await calibrate(bare)
     plain = private_bytes(await bare.pid.remote())
     session = await manager.create_session(new_id("resident"))
     for _ in range(20):
         await session.generate("hello")
     actor: Any = (await session.resolve()).actor
+    await calibrate(actor)
     more = private_bytes(await actor.pid.remote()) - plain
     ray.kill(bare)
     await gone(manager, [session])
