@@ -11,8 +11,9 @@ from actors.domain.session import SessionConfig
 MAX_CHILDREN = 1000
 """Children that are born at once: one append, which holds the store's writer for some tens of milliseconds."""
 
-MAX_PROMPTS_CHARS = 4 * 1024 * 1024
-"""Characters of the tasks of one spawn, all together: what a single message may have."""
+MAX_SPAWN_BYTES = 16 * 1024 * 1024
+"""Tasks and configurations of one spawn, with what the children inherit: all of it is one append, which has to fit into
+one frame of the data plane."""
 
 
 class Birth(Frozen):

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.actions import Resolution
-from actors.domain.children import MAX_PROMPTS_CHARS, Birth, NewChild
+from actors.domain.children import MAX_SPAWN_BYTES, Birth, NewChild
 from actors.domain.messages import Message, Role
 from actors.domain.policies import OnBusy
 from actors.domain.records import Draft
@@ -178,8 +178,11 @@ def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
 def _spawn(state: State, command: c.SpawnChildren) -> list[Draft]:
     if state.lifecycle.ended:
         raise SessionEnded(state.session_id, state.lifecycle.value)
-    if sum(len(child.task.text) for child in command.children if child.task is not None) > MAX_PROMPTS_CHARS:
-        raise InvalidRequest(f"The tasks of one spawn have at most {MAX_PROMPTS_CHARS} characters together.")
+    inherited = len(state.config.model_dump_json()) * len(command.children)
+    if len(command.model_dump_json().encode()) + inherited > MAX_SPAWN_BYTES:
+        raise InvalidRequest(
+            f"The tasks and configurations of one spawn have at most {MAX_SPAWN_BYTES // 2**20} MiB together."
+        )
     return [_child(child) for child in command.children]
 
 
