@@ -135,6 +135,17 @@ def checked_seq(after: int) -> int:
     return after
 
 
+def checked_at(at: int | None, head: int) -> int | None:
+    """A place in a journal to look at; None for its head.
+
+    Raises:
+        InvalidRequest: the journal has no record of that number.
+    """
+    if at is not None and at not in range(1, head + 1):
+        raise InvalidRequest(f"at is the seq of a record, 1 to {head}; None is the last one.")
+    return at
+
+
 def checked_choice(name: str, kind: type[E], value: str) -> E:
     """A member of an enumeration.
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from actors.checks import MAX_PAGE, checked_limit, checked_seq, checked_timeout
+from actors.checks import MAX_PAGE, checked_at, checked_limit, checked_seq, checked_timeout
 from actors.domain.actions import Action
 from actors.domain.base import Frozen
 from actors.domain.events import Event
@@ -101,18 +101,22 @@ class SessionReads:
         """One turn."""
         return next((one for one in await self.turns() if one.turn_id == turn_id), None)
 
-    async def history(self) -> tuple[Message, ...]:
-        """The conversation as the model sees it."""
-        state = await self._state()
+    async def history(self, *, at: int | None = None) -> tuple[Message, ...]:
+        """The conversation as the model sees it, or as it saw it after the record with seq ``at``.
+
+        Raises:
+            InvalidRequest: the journal has no record ``at``.
+        """
+        state = await self._state(at)
         return await self._whole(decode_messages([entry.message for entry in state.context]))
 
-    async def context_usage(self) -> ContextUsage:
-        """How full the context is."""
-        return (await self._state()).context_usage
+    async def context_usage(self, *, at: int | None = None) -> ContextUsage:
+        """How full the context is, or was after the record with seq ``at``; errors as ``history``."""
+        return (await self._state(at)).context_usage
 
-    async def config(self) -> SessionConfig:
-        """The configuration in force."""
-        return (await self._state()).config
+    async def config(self, *, at: int | None = None) -> SessionConfig:
+        """The configuration in force, or that was in force after the record with seq ``at``; errors as ``history``."""
+        return (await self._state(at)).config
 
     async def permission_policy(self) -> PermissionPolicy:
         """The permission policy in force."""
@@ -136,8 +140,10 @@ class SessionReads:
         )
         return page
 
-    async def _state(self) -> State:
-        snapshot = await self._runtime.store.state(self._tenant, self.journal_id)
+    async def _state(self, at: int | None = None) -> State:
+        if at is not None:
+            checked_at(at, (await self.info()).head_seq)
+        snapshot = await self._runtime.store.state(self._tenant, self.journal_id, upto=at)
         return from_snapshot(snapshot.body)
 
     async def _whole(self, messages: Sequence[Message]) -> tuple[Message, ...]:

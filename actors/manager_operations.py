@@ -128,13 +128,13 @@ class SessionOperations(ChildOperations):
         """See ``SessionHandle.turn``."""
         return await (await self._session(session_id)).turn(turn_id)
 
-    async def history(self, session_id: str) -> tuple[Message, ...]:
+    async def history(self, session_id: str, *, at: int | None = None) -> tuple[Message, ...]:
         """See ``SessionHandle.history``."""
-        return await (await self._session(session_id)).history()
+        return await (await self._session(session_id)).history(at=at)
 
-    async def context_usage(self, session_id: str) -> ContextUsage:
+    async def context_usage(self, session_id: str, *, at: int | None = None) -> ContextUsage:
         """See ``SessionHandle.context_usage``."""
-        return await (await self._session(session_id)).context_usage()
+        return await (await self._session(session_id)).context_usage(at=at)
 
     async def clear(self, session_id: str) -> None:
         """See ``SessionHandle.clear``."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from actors.domain.messages import Message
@@ -14,6 +16,11 @@ from serve_app.problems import TurnNotFound
 from serve_app.schemas import AddedMessage, Changed, Items
 
 router = APIRouter(tags=["turns"])
+
+At = Annotated[
+    int | None, Query(ge=1, le=2**53, description="As it was after the record with this seq; the last one when absent.")
+]
+"""A place in the journal to look at."""
 
 
 @router.get("/v1/sessions/{session_id}/turns", response_model=Items[TurnInfo])
@@ -47,9 +54,9 @@ async def withdraw_input(session_id: SessionId, input_id: str, manager: Manager)
 
 
 @router.get("/v1/sessions/{session_id}/messages", response_model=Items[Message])
-async def list_messages(session_id: SessionId, manager: Manager) -> Response:
-    """The conversation as the model sees it."""
-    return answer(Items[Message](items=await manager.history(session_id)))
+async def list_messages(session_id: SessionId, manager: Manager, at: At = None) -> Response:
+    """The conversation as the model sees it, or saw it then."""
+    return answer(Items[Message](items=await manager.history(session_id, at=at)))
 
 
 @router.post("/v1/sessions/{session_id}/messages", status_code=201, response_model=AddedMessage)
@@ -60,6 +67,6 @@ async def add_message(session_id: SessionId, body: Message, manager: Manager, co
 
 
 @router.get("/v1/sessions/{session_id}/context", response_model=ContextUsage)
-async def get_context(session_id: SessionId, manager: Manager) -> Response:
-    """How full the context is."""
-    return answer(await manager.context_usage(session_id))
+async def get_context(session_id: SessionId, manager: Manager, at: At = None) -> Response:
+    """How full the context is, or was then."""
+    return answer(await manager.context_usage(session_id, at=at))

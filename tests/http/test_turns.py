@@ -202,8 +202,12 @@ def test_history_context_and_clear(service: Running) -> None:
 
     assert [message["role"] for message in _items(service, "messages")] == ["user", "assistant"]
     assert service.http.get("/v1/sessions/s/context").json()["turns"] == 2
+    head = service.http.get("/v1/sessions/s").json()["head_seq"]
     assert service.http.post("/v1/sessions/s/clear").status_code == 200
     assert _items(service, "messages") == []
+    assert len(_items(service, f"messages?at={head}")) == 2
+    assert service.http.get(f"/v1/sessions/s/context?at={head}").json()["turns"] == 2
+    assert service.http.get("/v1/sessions/s/messages?at=100").status_code == 422
 
 
 def test_a_message_can_be_added_without_a_turn(service: Running) -> None:
