@@ -12,11 +12,12 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Coroutine, Sequence
+from enum import Enum, auto
 from typing import Any
 
 from actors.domain.journal import Letter
 from actors.domain.session import SessionState
-from actors.errors import GreenroomError, NotHere, SessionNotFound
+from actors.errors import GreenroomError, NotHere, Overloaded, SessionNotFound
 from actors.residency.residency import Residency
 from actors.session.ports import Store
 from actors.storage.watch import Hint
@@ -43,6 +44,20 @@ MAX_ASKED = 10_000
 
 Receiver = tuple[str, str]
 """Tenant and journal id."""
+
+
+class _Then(Enum):
+    """What follows an attempt."""
+
+    done = auto()
+    more = auto()
+    """More may wait."""
+
+    later = auto()
+    """It failed; the next attempt waits longer."""
+
+    in_line = auto()
+    """There was no room for the receiver, which stands in line again at once: it is not what failed."""
 
 
 class Delivery:
@@ -108,38 +123,42 @@ class Delivery:
             while True:
                 self._again.discard(receiver)
                 async with self._slots:
-                    more = await self._tried(receiver, doubtful=delay > 0)
-                if more is None:
+                    then = await self._tried(receiver, doubtful=delay > 0)
+                if then is _Then.later:
                     delay = min(max(delay * 2, RETRY_FIRST_S), RETRY_MAX_S)
                     await asyncio.sleep(delay)
-                elif more or receiver in self._again:
+                elif then is _Then.in_line:
+                    await asyncio.sleep(RETRY_FIRST_S)
+                elif then is _Then.more or receiver in self._again:
                     delay = 0.0
                 else:
                     return
         finally:
             self._serving.discard(receiver)
 
-    async def _tried(self, receiver: Receiver, *, doubtful: bool) -> bool | None:
-        """Whether more may wait; None when the receiver has to be tried again."""
+    async def _tried(self, receiver: Receiver, *, doubtful: bool) -> _Then:
         try:
             if doubtful and await self._out_of_service(receiver):
-                return None
+                return _Then.later
             return await self._hand_over(receiver)
+        except Overloaded as exc:
+            log.info("session %s gets its messages once there is room: %s", receiver[1], exc)
+            return _Then.in_line
         except GreenroomError as exc:
             log.info("session %s gets its messages later: %s", receiver[1], exc)
         except Exception:
             log.exception("session %s gets its messages later", receiver[1])
-        return None
+        return _Then.later
 
     async def _out_of_service(self, receiver: Receiver) -> bool:
         """Whether a receiver that failed is one that supervision has given up: activating it may kill its actor."""
         row = await self._store.row(*receiver)
         return row is not None and row.state is SessionState.error
 
-    async def _hand_over(self, receiver: Receiver) -> bool | None:
+    async def _hand_over(self, receiver: Receiver) -> _Then:
         letters = await self._store.letters(*receiver, limit=PAGE)
         if not letters:
-            return False
+            return _Then.done
         outcomes = await self._given(receiver, letters)
         done: list[tuple[str, str, int]] = []
         for letter, outcome in zip(letters, outcomes, strict=True):
@@ -150,7 +169,9 @@ class Delivery:
             done.append((letter.tenant, letter.journal_id, letter.seq))
         if done:
             await self._store.delivered(done)
-        return len(letters) == PAGE if len(done) == len(letters) else None
+        if len(done) < len(letters):
+            return _Then.later
+        return _Then.more if len(letters) == PAGE else _Then.done
 
     async def _given(self, receiver: Receiver, letters: Sequence[Letter]) -> Sequence[GreenroomError | None]:
         """What came of each message: None when the receiver has committed it, now or before."""

@@ -16,7 +16,7 @@ from actors.domain.journal import AppendPart, OutboxRow, StoredRecord
 from actors.domain.messages import Message
 from actors.domain.records import ChildCompleted, decode_record
 from actors.domain.session import SessionState
-from actors.errors import GreenroomError, InvalidRequest, NotHere, StoreUnavailable, TransportLost
+from actors.errors import GreenroomError, InvalidRequest, NotHere, Overloaded, StoreUnavailable, TransportLost
 from actors.residency import delivery as module
 from actors.residency.delivery import Delivery
 from actors.residency.residency import Residency, ResidencyLimits
@@ -138,6 +138,32 @@ async def test_a_receiver_that_cannot_take_its_messages_gets_them_again(error: E
         async with delivering(store, seat):
             await store.until_empty()
         assert len(seat.delivered) == 3
+
+
+async def test_a_receiver_for_which_there_is_no_room_stands_in_line_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with post_office() as store:
+        await create(store, "a", "r")
+        await send(store, "a", "r")
+        seat = FakeSeat("seat")
+        pauses: list[float] = []
+        sleep = asyncio.sleep
+
+        async def paused(delay: float) -> None:
+            pauses.append(delay)
+            await sleep(0)
+
+        async def crowded(journal_id: str, letters: Sequence[bytes]) -> Any:
+            if len(seat.delivered) < 6:
+                raise Overloaded("all session actors are busy", 5.0)
+            return [None] * len(letters)
+
+        seat.delivering = crowded
+        monkeypatch.setattr(module.asyncio, "sleep", paused)
+        async with delivering(store, seat):
+            await store.until_empty()
+        assert pauses == [module.RETRY_FIRST_S] * 5
 
 
 async def test_one_receiver_that_never_takes_its_messages_holds_nobody_up() -> None:
