@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from actors.errors import (
 )
 from actors.handle import SessionHandle
 from actors.manager import SessionManager
+from actors.session_host import SessionHost
 from actors.tools.base import ToolContext
 from actors.tools.function import tool
 from tests.unit.local.runtimes import asking, config, record_of, records, result_texts, results, runtime, types
@@ -494,3 +496,26 @@ async def test_many_children_cost_their_parent_few_appends() -> None:
             "model.call.completed",
             "turn.completed",
         ]
+
+
+async def test_a_turn_that_waits_is_released_when_its_session_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    released: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+    release = SessionHost.release
+
+    async def watched(host: SessionHost, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
+        done = await release(host, journal_id, assignment_no, idle_s=idle_s)
+        if done and idle_s:
+            released[journal_id].set()
+        return done
+
+    monkeypatch.setattr(SessionHost, "release", watched)
+    held = Held()
+    async with runtime(held.tool, llm=MODEL, idle_timeout_s=0.02) as manager:
+        parent = await manager.create_session("p", config())
+        asked = asyncio.create_task(parent.generate(lines(spawn(HOLD), "/say Done.")))
+        await held.begun.wait()
+        await released[parent.journal_id].wait()
+        assert (await parent.info()).activity is Activity.waiting
+        held.go.release()
+        assert (await asked).text == "Done."
+        assert (await parent.info()).epoch >= 2
