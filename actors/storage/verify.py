@@ -167,6 +167,8 @@ def _engine(path: Path) -> Engine:
     engine = create_engine(
         "sqlite://",
         creator=lambda: sqlite3.connect(read_only(path), uri=True, isolation_level=None, check_same_thread=False),
+        # As the store's own engine: prepared statements hand their parameters to the driver by name.
+        paramstyle="named",
         poolclass=StaticPool,
         hide_parameters=True,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -48,6 +50,17 @@ def test_nothing_is_wrong_with_a_store_that_is_whole(store: Path) -> None:
     assert verification.sessions == 5
     assert verification.records > 100
     assert verification.blobs >= 1
+
+
+def test_a_process_that_does_nothing_else_verifies_a_store(store: Path) -> None:
+    # Statements are compiled for the first database that a process opens: here that of the verification.
+    source = (
+        "import sys; from actors.storage.verify import Verification as V; print([str(one) for one in V(sys.argv[1])])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", source, str(store)], capture_output=True, text=True, check=False)
+
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_a_store_is_verified_while_it_is_in_use_and_left_as_it_is(store: Path) -> None:
