@@ -19,6 +19,7 @@ from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionCon
 from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
 from actors.manager_children import ChildOperations
+from actors.manager_forks import ForkOperations
 from actors.model_choice import as_model, known_model
 from actors.reading.turns import TurnInfo
 
@@ -47,7 +48,7 @@ class ToolExecutorInfo(Frozen):
     tools: tuple[str, ...]
 
 
-class SessionOperations(ChildOperations):
+class SessionOperations(ChildOperations, ForkOperations):
     """What ``SessionManager`` does with a session once it exists."""
 
     # --- turns -----------------------------------------------------------------------------------------------------

@@ -113,6 +113,14 @@ class ChildTask(Body):
     config: GivenConfig = SessionConfig()
 
 
+class Fork(Body):
+    """A fork of the session in the path: its id, the place it begins behind, and its name."""
+
+    session_id: str
+    at: int | None = Field(default=None, ge=1, le=2**53)
+    name: str | None = Field(default=None, max_length=256)
+
+
 class SpawnChildren(Body):
     """Many new children of the session in the path, each with a task: all of them or none."""
 

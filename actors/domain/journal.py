@@ -62,12 +62,25 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a fork begins: behind the record ``upto`` of the journal of its source."""
+
+    journal_id: str
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session to be written: its first records, what is kept apart of them, and its projection row."""
+    """A session to be written: its first records, what is kept apart of them, and its projection row.
+
+    Attributes:
+        origin: Of a fork, whose records up to that place are the fork's too; its own ones are numbered on from there.
+    """
 
     row: SessionInfo
     records: tuple[StoredRecord, ...]
     blobs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

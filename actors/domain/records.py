@@ -83,6 +83,23 @@ class SessionCreated(RecordBase):
     data: Data
 
 
+class SessionForked(RecordBase):
+    """First record of a fork's own; those before it are its source's as well."""
+
+    class Data(Frozen):
+        """Who it is from here on, and from whom. ``usage`` and ``cost_usd`` are the source's, and are counted there."""
+
+        journal_id: str
+        source_journal_id: str
+        source_session_id: str
+        name: str
+        usage: TokenUsage = TokenUsage()
+        cost_usd: str = "0"
+
+    type: Literal["session.forked"] = "session.forked"
+    data: Data
+
+
 class SessionConfigured(RecordBase):
     """Configuration changed: the command itself, key-free."""
 
@@ -506,6 +523,7 @@ class ChildCompleted(RecordBase):
 
 Record = Annotated[
     SessionCreated
+    | SessionForked
     | SessionConfigured
     | SessionPaused
     | SessionResumed

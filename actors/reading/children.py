@@ -20,7 +20,7 @@ from actors.session.ports import Store
 Mode = Literal["first", "all"] | int
 """For how many answers to wait."""
 
-_TELLING = frozenset({"child.started", "child.completed"})
+_TELLING = frozenset({"child.started", "child.completed", "session.forked"})
 """The records that tell of children; others are not decoded."""
 
 
@@ -42,6 +42,10 @@ class _Family:
                 self.started[record.data.child_journal_id] = record.data.child_id
             elif isinstance(record, r.ChildCompleted):
                 self.reports[record.data.child_journal_id] = record.data
+            elif isinstance(record, r.SessionForked):
+                # Those before are its source's.
+                self.started.clear()
+                self.reports.clear()
 
     def answered(self, chosen: Iterable[str]) -> list[str]:
         wanted = frozenset(chosen)

@@ -73,6 +73,27 @@ def _created(state: State, record: r.SessionCreated) -> State:
     )
 
 
+def _forked(state: State, record: r.SessionForked) -> State:
+    data = record.data
+    turn = state.turn
+    ending = Ending(reason="forked", then="cancelled", code="cancelled")
+    return change(
+        state,
+        journal_id=data.journal_id,
+        session_id=record.session_id,
+        config=state.config.model_copy(update={"name": data.name, "parent_id": data.source_session_id}),
+        parent_journal_id=None,
+        root_journal_id=None,
+        task=None,
+        lifecycle=SessionState.active,
+        created_at=record.at,
+        queue=(),
+        actions=(),
+        expired=(),
+        turn=turn.model_copy(update={"ending": ending}) if turn is not None else None,
+    )
+
+
 def _configured(state: State, record: r.SessionConfigured) -> State:
     wanted = record.data.change
     values = {name: getattr(wanted, name) for name in wanted.set_fields}
@@ -162,6 +183,7 @@ def _unchanged(state: State, _: Any) -> State:
 
 _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.SessionCreated: _created,
+    r.SessionForked: _forked,
     r.SessionConfigured: _configured,
     r.SessionPaused: _lifecycle(SessionState.paused),
     r.SessionResumed: _lifecycle(SessionState.active),

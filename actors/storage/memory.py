@@ -29,11 +29,14 @@ from actors.storage.memory_reads import LOCATION, Command, MemoryReads
 from actors.storage.rules import (
     COMMAND_MEMORY,
     RESULT_MEMORY,
+    Segment,
     judge,
     last_message,
     names,
     occupied,
     session_key,
+    shared,
+    unborn,
     unfit,
 )
 
@@ -78,6 +81,7 @@ class MemoryBackend(MemoryReads):
             if self._first_answer(tenant, command_id, digest) is not None:
                 return False
             error = unfit(tenant, sessions) or occupied(sessions, self._taken(tenant, sessions))
+            error = error or unborn(sessions, lambda journal_id: self._head(tenant, journal_id))
             if error is not None:
                 raise error
             for new in sessions:
@@ -210,16 +214,28 @@ class MemoryBackend(MemoryReads):
         del self._by_key[tenant, session_key(journal.row.session_id)]
         self._letters.pop((tenant, journal_id), None)
         self._post(tenant, journal_id, last_message(journal.row))
-        held = {digest for (of, _), other in self._journals.items() if of == tenant for digest in other.blobs}
-        for digest in journal.blobs - held:
+        held = {digest for (of, _), other in self._journals.items() if of == tenant for digest in other.holds}
+        for digest in journal.holds - held:
             self._blobs.pop((tenant, digest), None)
 
     def _bear(self, new: NewSession) -> None:
-        journal = Journal(new)
+        journal = Journal(new, self._sources(new))
         self._journals[new.row.tenant, new.row.journal_id] = journal
         self._by_key[new.row.tenant, session_key(new.row.session_id)] = journal
         for digest, body in new.blobs.items():
             self._blobs.setdefault((new.row.tenant, digest), body)
+
+    def _sources(self, new: NewSession) -> list[tuple[Journal, int]]:
+        if new.origin is None:
+            return []
+        base = self._journals[new.row.tenant, new.origin.journal_id]
+        known = {source.row.journal_id: source for source, _ in base.sources} | {new.origin.journal_id: base}
+        before = [Segment(source.row.journal_id, upto) for source, upto in base.sources]
+        return [(known[one.source], one.upto) for one in shared(before, new.origin)]
+
+    def _head(self, tenant: str, journal_id: str) -> int | None:
+        journal = self._journals.get((tenant, journal_id))
+        return None if journal is None else journal.head.seq
 
     def _taken(self, tenant: str, sessions: Iterable[NewSession]) -> set[str]:
         taken: set[str] = set()

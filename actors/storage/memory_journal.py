@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
 from actors.domain.actions import Action
 from actors.domain.journal import AppendPart, FirstOutcome, NewSession, Snapshot, StoredRecord, StoredResult
 from actors.domain.session import SessionInfo
-from actors.storage.rules import PAGE_BYTES, Head
+from actors.storage.rules import Head, within
 
 
 class Journal:
@@ -13,9 +16,13 @@ class Journal:
 
     Args:
         new: The session as it is born.
+        sources: Of a fork, the journals that hold its first records, each up to the given one. They stay for as long
+            as somebody begins with them, whatever became of their sessions.
     """
 
-    def __init__(self, new: NewSession) -> None:
+    def __init__(self, new: NewSession, sources: Sequence[tuple[Journal, int]] = ()) -> None:
+        self.sources = tuple(sources)
+        self._first = new.records[0].seq
         self.head = Head(new.row.epoch, new.records[-1].seq)
         self.assignment = (0, 0)
         self.records: list[StoredRecord] = []
@@ -50,14 +57,29 @@ class Journal:
 
     def page(self, after: int, limit: int) -> tuple[StoredRecord, ...]:
         """Records behind ``after``, at most ``limit`` and about 4 MiB."""
-        size = 0
-        page: list[StoredRecord] = []
-        for record in self.records[max(after, 0) : max(after, 0) + limit]:
-            page.append(record)
-            size += len(record.body)
-            if size >= PAGE_BYTES:
-                break
-        return tuple(page)
+        records = islice(self._behind(max(after, 0)), limit)
+        return tuple(within(records, lambda record: len(record.body)))
+
+    def _behind(self, after: int) -> Iterator[StoredRecord]:
+        for source, upto in self.sources:
+            while after < upto:
+                yield source.records[after + 1 - source._first]
+                after += 1
+        yield from islice(self.records, after + 1 - self._first, None)
+
+    def nearest(self, upto: int | None) -> Snapshot | None:
+        """The newest snapshot with ``seq <= upto``, of the journal or of one that it begins with."""
+        for journal, end in ((self, None), *reversed(self.sources)):
+            ends = [one for one in (upto, end) if one is not None]
+            kept = journal.snapshot
+            if kept is not None and all(kept.seq <= one for one in ends):
+                return kept
+        return None
+
+    @property
+    def holds(self) -> set[str]:
+        """Digests of the blobs that its records name."""
+        return self.blobs.union(*(source.blobs for source, _ in self.sources))
 
     def _take(self, records: tuple[StoredRecord, ...]) -> None:
         for record in records:

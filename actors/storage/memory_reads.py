@@ -112,8 +112,7 @@ class MemoryReads:
         """See ``Backend.snapshot``."""
         with self._access():
             journal = self._journals.get((tenant, journal_id))
-            kept = None if journal is None else journal.snapshot
-            return kept if kept is None or upto is None or kept.seq <= upto else None
+            return None if journal is None else journal.nearest(upto)
 
     def blobs(self, tenant: str, digests: Sequence[str]) -> dict[str, bytes]:
         """See ``Backend.blobs``."""

@@ -21,7 +21,7 @@ Step = Callable[[Connection], None]
 
 
 def _to_2(connection: Connection) -> None:
-    """Children owe their parents answers, what sessions tell each other outlives them, and sessions may expire.
+    """Children owe their parents answers, letters outlive their senders, sessions may expire, and forks share records.
 
     No release of version 1 wrote to the outbox, so the table is made anew. Blobs go with the last session that holds
     them; those of sessions that version 1 destroyed were left to a purge that nobody called.
@@ -34,6 +34,9 @@ def _to_2(connection: Connection) -> None:
         "DROP INDEX blob_refs_journal",
         "CREATE INDEX blob_refs_journal ON blob_refs (tenant, journal_id, digest)",
         "CREATE TABLE erased (tenant TEXT NOT NULL, journal_id TEXT NOT NULL, PRIMARY KEY (tenant, journal_id))",
+        "CREATE TABLE lineage (tenant TEXT NOT NULL, journal_id TEXT NOT NULL, upto_seq BIGINT NOT NULL, "
+        "source_journal_id TEXT NOT NULL, PRIMARY KEY (tenant, journal_id, upto_seq))",
+        "CREATE INDEX lineage_source ON lineage (tenant, source_journal_id, upto_seq)",
         "DELETE FROM blobs WHERE NOT EXISTS "
         "(SELECT 1 FROM blob_refs r WHERE r.tenant = blobs.tenant AND r.digest = blobs.digest)",
         "DROP TABLE outbox",

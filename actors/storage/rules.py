@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from actors.domain.children import ChildOutcome, ChildReport
 from actors.domain.commands import ReportChild
 from actors.domain.ids import letter_id
-from actors.domain.journal import Appended, AppendPart, NewSession, OutboxRow, Refused, StoredRecord
+from actors.domain.journal import Appended, AppendPart, NewSession, Origin, OutboxRow, Refused, StoredRecord
 from actors.domain.records import MAX_RECORD_BYTES
 from actors.domain.session import SessionInfo
 from actors.errors import (
@@ -126,11 +126,42 @@ def _contradiction(part: AppendPart) -> GreenroomError | None:
 
 
 def unfit(tenant: str, sessions: Iterable[NewSession]) -> InternalError | None:
-    """The error of new sessions that are of another tenant, or do not begin with record 1."""
+    """The error of new sessions that are of another tenant, or do not begin with the right record."""
     for new in sessions:
+        first = new.origin.upto + 1 if new.origin else 1
         numbers = [record.seq for record in new.records]
-        if new.row.tenant != tenant or not numbers or numbers != list(range(1, len(numbers) + 1)):
-            return InternalError("new session of another tenant, or whose records do not begin with 1")
+        if new.row.tenant != tenant or not numbers or numbers != list(range(first, first + len(numbers))):
+            return InternalError(f"new session of another tenant, or whose records do not begin with {first}")
+    return None
+
+
+class Segment(NamedTuple):
+    """Records of a journal that another one holds: those behind the segment before, up to ``upto``."""
+
+    source: str
+    upto: int
+
+
+def shared(before: Sequence[Segment], origin: Origin) -> list[Segment]:
+    """Whose records a fork begins with.
+
+    Args:
+        before: Whose the journal that is forked begins with.
+        origin: That journal, and the last record of it that the fork has.
+    """
+    kept = [one for one in before if one.upto < origin.upto]
+    cut = next((one for one in before if one.upto >= origin.upto), None)
+    return [*kept, Segment(cut.source if cut else origin.journal_id, origin.upto)]
+
+
+def unborn(sessions: Iterable[NewSession], heads: Callable[[str], int | None]) -> GreenroomError | None:
+    """The error of a fork whose source is gone, or has no such record; ``heads``: by journal, its last record."""
+    for new in sessions:
+        head = heads(new.origin.journal_id) if new.origin else 0
+        if new.origin is not None and head is None:
+            return SessionNotFound(new.origin.journal_id)
+        if new.origin is not None and head is not None and not 0 < new.origin.upto <= head:
+            return InternalError(f"fork at record {new.origin.upto} of a journal with {head}")
     return None
 
 

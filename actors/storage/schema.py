@@ -109,6 +109,17 @@ RECORDS: Final = Table(
 )
 """The journals. A record with a digest is the first one that its cause, a command, led to."""
 
+LINEAGE: Final = Table(
+    "lineage",
+    METADATA,
+    _text("tenant", key=True),
+    _text("journal_id", key=True),
+    _big("upto_seq", key=True),
+    _text("source_journal_id"),
+)
+"""Of forks: whose records their journals begin with, those behind the row before up to ``upto_seq``. The records, and
+references of blobs, of a session that was destroyed stay while a row here names it."""
+
 ACTIONS: Final = Table(
     "actions",
     METADATA,
@@ -216,7 +227,8 @@ _partial("records_cause", CLAIMED, RECORDS.c.tenant, RECORDS.c.journal_id, RECOR
 _partial("actions_pending", PENDING, ACTIONS.c.tenant, ACTIONS.c.requested_at, ACTIONS.c.action_id)
 Index("outbox_receiver", OUTBOX.c.tenant, OUTBOX.c.target_journal_id, OUTBOX.c.journal_id, OUTBOX.c.seq)
 Index("blob_refs_journal", BLOB_REFS.c.tenant, BLOB_REFS.c.journal_id, BLOB_REFS.c.digest)
+Index("lineage_source", LINEAGE.c.tenant, LINEAGE.c.source_journal_id, LINEAGE.c.upto_seq)
 Index("commands_at", COMMANDS.c.at)
 
-BELONGINGS: Final[tuple[Table, ...]] = (RECORDS, ACTIONS, BLOB_REFS, RESULTS, SNAPSHOTS)
+BELONGINGS: Final[tuple[Table, ...]] = (RECORDS, LINEAGE, ACTIONS, BLOB_REFS, RESULTS, SNAPSHOTS)
 """The tables that a session's destruction clears beside its own row."""

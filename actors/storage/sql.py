@@ -28,10 +28,10 @@ from actors.domain.journal import (
 )
 from actors.domain.retention import Retention
 from actors.errors import CommandConflict, InvalidConfig, StoreUnavailable
-from actors.storage import sql_append, sql_retention
+from actors.storage import sql_append, sql_journal, sql_retention
 from actors.storage.migrations import establish
 from actors.storage.moments import micros
-from actors.storage.rules import SCHEMA_VERSION, occupied, unfit
+from actors.storage.rules import SCHEMA_VERSION, occupied, unborn, unfit
 from actors.storage.schema import (
     COMMANDS,
     META,
@@ -115,9 +115,12 @@ class SqlBackend(SqlReads):
                 return False
             taken = sql_append.taken_names(connection, tenant, sessions)
             error = unfit(tenant, sessions) or occupied(sessions, taken)
+            error = error or unborn(sessions, lambda journal_id: sql_journal.head(connection, tenant, journal_id))
             if error is not None:
                 raise error
             sql_append.insert_sessions(connection, sessions)
+            for new in sessions:
+                sql_journal.share(connection, new)
             _remember(connection, tenant, command_id, digest, True)
         return True
 

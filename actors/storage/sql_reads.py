@@ -1,27 +1,27 @@
 """Reads over SQL: the half of the backend that needs no write lock, each a statement or two.
 
-Above is ``sql``, which adds the writes; below are ``rows`` and the tables.
+Above is ``sql``, which adds the writes; below are ``sql_journal``, ``rows`` and the tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Engine, Integer, Table, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, select, tuple_
 
 from actors.domain.actions import Action
 from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult
 from actors.domain.session import SessionInfo, SessionState
 from actors.errors import SessionNotFound, StoreCorrupt, StoreUnavailable
+from actors.storage import sql_journal
 from actors.storage.failures import is_stale, translated
 from actors.storage.moments import maybe_moment, micros
-from actors.storage.prepared import Prepared
-from actors.storage.rows import RECORD_COLUMNS, info_of, record_of
-from actors.storage.rules import PAGE_BYTES, cursor, read_cursor, session_key, within
+from actors.storage.rows import info_of
+from actors.storage.rules import cursor, read_cursor, session_key, within
 from actors.storage.schema import (
     ACTIONS,
     BLOBS,
@@ -34,36 +34,16 @@ from actors.storage.schema import (
     RECORDS,
     RESULTS,
     SESSIONS,
-    SNAPSHOTS,
 )
 
 _S: Final = SESSIONS.c
 _R: Final = RECORDS.c
-_N: Final = SNAPSHOTS.c
 
 _ROW: Final = select(SESSIONS).where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
-_HEAD: Final = Prepared.always(
-    select(_S.head_seq).where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
-)
-_RECORDS: Final = Prepared.always(
-    select(*RECORD_COLUMNS)
-    .where(_R.tenant == bindparam("of_tenant"), _R.journal_id == bindparam("of_journal"), _R.seq > bindparam("after"))
-    .order_by(_R.seq)
-    .limit(bindparam("most", type_=Integer))
-)
-_SNAPSHOT: Final = Prepared.always(
-    select(_N.seq, _N.version, _N.epoch, _N.body)
-    .where(_N.tenant == bindparam("of_tenant"), _N.journal_id == bindparam("of_journal"), _N.seq <= bindparam("upto"))
-    .order_by(_N.seq.desc())
-    .limit(1)
-)
-"""The reads that are asked all day are built once."""
+"""Asked all day, and built once."""
 
 _FETCH: Final = 64
 """Rows taken from the database at a time, so that a page of large messages stops near its limit of bytes."""
-
-_END: Final = 2**63 - 1
-"""A place that no journal reaches."""
 
 
 def of_journal(table: Table, tenant: str, journal_id: str) -> ColumnElement[bool]:
@@ -161,11 +141,10 @@ class SqlReads:
 
     def records(self, tenant: str, journal_id: str, *, after: int = 0, limit: int = 1000) -> tuple[StoredRecord, ...]:
         """See ``Backend.records``."""
-        wanted = {"of_tenant": tenant, "of_journal": journal_id, "after": after, "most": limit}
         with self._read() as connection:
-            page = _page(connection, wanted)
+            page = sql_journal.records(connection, tenant, journal_id, after, limit)
             # Afterwards: what is left of a journal that is being removed is not shown.
-            if not _HEAD.rows(connection, {"of_tenant": tenant, "of_journal": journal_id}):
+            if sql_journal.head(connection, tenant, journal_id) is None:
                 raise SessionNotFound(journal_id)
         return tuple(page)
 
@@ -179,11 +158,8 @@ class SqlReads:
 
     def snapshot(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot | None:
         """See ``Backend.snapshot``."""
-        wanted = {"of_tenant": tenant, "of_journal": journal_id, "upto": _END if upto is None else upto}
         with self._read() as connection:
-            for seq, version, epoch, body in _SNAPSHOT.rows(connection, wanted):
-                return Snapshot(seq, version, epoch, bytes(body))
-        return None
+            return sql_journal.snapshot(connection, tenant, journal_id, upto)
 
     def blobs(self, tenant: str, digests: Sequence[str]) -> dict[str, bytes]:
         """See ``Backend.blobs``."""
@@ -261,15 +237,3 @@ class SqlReads:
         query = select(func.min(_S.wake_at)).where(HAS_TIMER, _S.state == SessionState.active.value)
         with self._read() as connection:
             return maybe_moment(connection.execute(query).scalar_one())
-
-
-def _page(connection: Connection, wanted: Mapping[str, Any]) -> list[StoredRecord]:
-    page: list[StoredRecord] = []
-    size = 0
-    with closing(_RECORDS.each(connection, wanted)) as rows:
-        for row in rows:
-            page.append(record_of(row))
-            size += len(page[-1].body)
-            if size >= PAGE_BYTES:
-                break
-    return page

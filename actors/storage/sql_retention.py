@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Table, Text, cast, delete, exi
 
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo
-from actors.storage import sql_append
+from actors.storage import sql_append, sql_journal
 from actors.storage.moments import micros
 from actors.storage.rules import COMMAND_MEMORY, RESULT_MEMORY, last_message
 from actors.storage.schema import (
@@ -24,6 +24,7 @@ from actors.storage.schema import (
     COMMANDS,
     ERASED,
     EXPIRES,
+    LINEAGE,
     OUTBOX,
     PENDING,
     RECORDS,
@@ -53,26 +54,52 @@ def erase(connection: Connection, row: SessionInfo) -> None:
     Of a long one, only the session itself goes at once, and all that is found without it; ``purge`` does the rest.
     """
     tenant, journal_id = row.tenant, row.journal_id
+    sources = [one.source for one in sql_journal.lineage(connection, tenant, journal_id)]
     for table in (SESSIONS, *BELONGINGS):
         if table not in _LONG:
             connection.execute(delete(table).where(of_journal(table, tenant, journal_id)))
     connection.execute(insert(ERASED).values(tenant=tenant, journal_id=journal_id))
-    _erase_some(connection, (tenant, journal_id), AT_ONCE)
+    going = [source for source in sources if _let_go(connection, (tenant, source))]
+    left = AT_ONCE
+    for name in (journal_id, *going):
+        left -= _erase_some(connection, (tenant, name), left) if left > 0 else 0
     told_it = (OUTBOX.c.tenant == tenant) & (OUTBOX.c.target_journal_id == journal_id)
     connection.execute(delete(OUTBOX).where(told_it))
     last = last_message(row)
     sql_append.post(connection, [(tenant, journal_id, last)] if last is not None else [])
 
 
+def _let_go(connection: Connection, key: Key) -> bool:
+    """A fork of this journal is gone. Whether its session is too, so that what nobody shares any more goes."""
+    if sql_journal.head(connection, *key) is not None:
+        return False
+    going = connection.execute(select(ERASED.c.tenant).where(of_journal(ERASED, *key))).one_or_none()
+    if going is None:
+        connection.execute(insert(ERASED).values(tenant=key[0], journal_id=key[1]))
+    return True
+
+
+def _shared(connection: Connection, key: Key) -> int:
+    """The last of a journal's records that are a fork's too; 0 when there is none."""
+    of = LINEAGE.c
+    query = select(func.max(of.upto_seq)).where(of.tenant == key[0], of.source_journal_id == key[1])
+    return connection.execute(query).scalar_one() or 0
+
+
 def _erase_some(connection: Connection, key: Key, limit: int) -> int:
-    """Remove at most ``limit`` records, and as many blobs as cost the same; how many rows there were."""
+    """Remove at most ``limit`` records, and as many blobs as cost the same; how many rows there were.
+
+    What forks begin with stays, and all blobs as long as there is a fork: which record named one is not written down.
+    """
     tenant, journal_id = key
     records, refs = (of_journal(table, tenant, journal_id) for table in (RECORDS, BLOB_REFS))
+    shared = _shared(connection, key)
+    records &= RECORDS.c.seq > shared
     some = select(RECORDS.c.seq).where(records).limit(limit)
     done = connection.execute(delete(RECORDS).where(records, RECORDS.c.seq.in_(some))).rowcount
     held = select(BLOB_REFS.c.digest).where(refs).limit(max(1, -((done - limit) // _BLOB_COST)))
     others = exists().where(BLOB_REFS.c.tenant == BLOBS.c.tenant, BLOB_REFS.c.digest == BLOBS.c.digest)
-    for digest in list(connection.execute(held).scalars()):
+    for digest in () if shared else list(connection.execute(held).scalars()):
         connection.execute(delete(BLOB_REFS).where(refs, BLOB_REFS.c.digest == digest))
         connection.execute(delete(BLOBS).where(BLOBS.c.tenant == tenant, BLOBS.c.digest == digest, ~others))
         done += _BLOB_COST

@@ -23,7 +23,7 @@ from actors.storage.copies import back_up, database_of, identity_of, read_only, 
 from actors.storage.failures import translated
 from actors.storage.open import open_backend
 from actors.storage.rules import SCHEMA_VERSION
-from actors.storage.schema import BELONGINGS, BLOBS, ERASED, METADATA, SESSIONS
+from actors.storage.schema import BELONGINGS, BLOBS, ERASED, LINEAGE, METADATA, SESSIONS
 from actors.storage.sql_reads import SqlReads
 from actors.storage.sqlite import FILE_NAME
 from actors.storage.verify_session import SessionCheck
@@ -196,12 +196,14 @@ def _next_sessions(connection: Connection, last: tuple[str, str]) -> list[tuple[
 
 
 def _orphans(engine: Engine, table: Table) -> Iterator[Finding]:
-    """Rows of sessions that do not exist, and that are not being removed."""
+    """Rows of sessions that do not exist, are not being removed, and have no fork."""
     going = (ERASED.c.tenant == table.c.tenant) & (ERASED.c.journal_id == table.c.journal_id)
     mine = (_S.tenant == table.c.tenant) & (_S.journal_id == table.c.journal_id)
+    forked = (LINEAGE.c.tenant == table.c.tenant) & (LINEAGE.c.source_journal_id == table.c.journal_id)
     query = (
         select(table.c.tenant, table.c.journal_id, func.count())
         .where(~exists(select(_S.tenant).where(mine)), ~exists(select(ERASED.c.tenant).where(going)))
+        .where(~exists(select(LINEAGE.c.tenant).where(forked)))
         .group_by(table.c.tenant, table.c.journal_id)
         .limit(_MAX_OF_A_KIND)
     )

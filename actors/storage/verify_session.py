@@ -19,6 +19,7 @@ from actors.domain.session import SessionInfo
 from actors.session.fold import apply
 from actors.session.projection import blobs_of, project
 from actors.session.state import SNAPSHOT_VERSION, State, from_snapshot, initial
+from actors.storage import sql_journal
 from actors.storage.rows import info_of
 from actors.storage.schema import ACTIONS, BLOB_REFS, BLOBS, OUTBOX, PENDING, RECORDS, RESULTS, SESSIONS, SNAPSHOTS
 from actors.storage.sql_reads import SqlReads, of_journal
@@ -128,10 +129,12 @@ class SessionCheck:
 
     def _missing(self, connection: Connection, digests: set[str]) -> set[str]:
         of = BLOBS.c
+        sources = sql_journal.lineage(connection, self._tenant, self._journal_id) if digests else ()
+        holders = [self._journal_id, *(one.source for one in sources)]
         query = (
             select(of.digest)
             .join(BLOB_REFS, (BLOB_REFS.c.tenant == of.tenant) & (BLOB_REFS.c.digest == of.digest))
-            .where(BLOB_REFS.c.tenant == self._tenant, BLOB_REFS.c.journal_id == self._journal_id)
+            .where(BLOB_REFS.c.tenant == self._tenant, BLOB_REFS.c.journal_id.in_(holders))
         )
         return digests - set(connection.execute(query).scalars()) if digests else digests
 

@@ -19,6 +19,7 @@ from actors.domain.journal import (
     FirstOutcome,
     Letter,
     NewSession,
+    Origin,
     OutboxRow,
     Refused,
     Snapshot,
@@ -116,14 +117,17 @@ def letter_in(plain: Plain) -> Letter:
 
 
 def new_out(new: NewSession) -> Plain:
-    """``[row, records, blobs]``."""
-    return [info_out(new.row), each(record_out, new.records), dict(new.blobs)]
+    """``[row, records, blobs, origin]``, the origin of a fork being ``[journal_id, upto]``."""
+    origin = [new.origin.journal_id, new.origin.upto] if new.origin else None
+    return [info_out(new.row), each(record_out, new.records), dict(new.blobs), origin]
 
 
 def new_in(plain: Plain) -> NewSession:
     """See ``new_out``."""
-    row, records, blobs = plain
-    return NewSession(info_in(row), tuple(each(record_in, records)), dict(blobs))
+    row, records, blobs, origin = plain
+    return NewSession(
+        info_in(row), tuple(each(record_in, records)), dict(blobs), Origin(*origin) if origin is not None else None
+    )
 
 
 # --- appends ---------------------------------------------------------------------------------------------------------

@@ -52,6 +52,16 @@ CREATE TABLE erased (
 	PRIMARY KEY (tenant, journal_id)
 );
 
+CREATE TABLE lineage (
+	tenant TEXT NOT NULL, 
+	journal_id TEXT NOT NULL, 
+	upto_seq BIGINT NOT NULL, 
+	source_journal_id TEXT NOT NULL, 
+	PRIMARY KEY (tenant, journal_id, upto_seq)
+);
+
+CREATE INDEX lineage_source ON lineage (tenant, source_journal_id, upto_seq);
+
 CREATE TABLE meta (
 	id INTEGER NOT NULL, 
 	store_id TEXT NOT NULL, 
