@@ -176,17 +176,12 @@ class SessionManager(SessionOperations):
 
     async def destroy_session(self, session_id: str, *, command_id: str | None = None) -> bool:
         """Remove a session and all that belongs to it; False when there was none. Its children stay."""
-        store = self._runtime.store
         cause = check_command_id(command_id) if command_id else new_ulid()
-        row = await store.find(self.tenant, session_id)
+        row = await self._runtime.store.find(self.tenant, session_id)
         if row is None and command_id is None:
             return False
         # Without a session the store still knows what this very command did before.
-        journal_id = row.journal_id if row else ""
-        removed = await store.destroy(self.tenant, journal_id, cause, digest_of_json(["destroy", session_id]))
-        if row is not None and await store.row(self.tenant, journal_id) is None:
-            await self._runtime.forget(self.tenant, journal_id)
-        return removed
+        return await self._destroy(row.journal_id if row else "", session_id, cause)
 
     async def get_session(self, session_id: str) -> SessionHandle:
         """A handle to a session.

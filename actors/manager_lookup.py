@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.domain.commands import digest_of_json
 from actors.domain.ids import check_tenant
 from actors.domain.session import SessionInfo
 from actors.errors import SessionNotFound
@@ -26,6 +27,14 @@ class SessionLookup:
         if row is None:
             raise SessionNotFound(session_id)
         return row
+
+    async def _destroy(self, journal_id: str, session_id: str, cause: str) -> bool:
+        """Remove a session by its journal; the id may be in use by a newer one."""
+        store = self._runtime.store
+        removed = await store.destroy(self.tenant, journal_id, cause, digest_of_json(["destroy", session_id]))
+        if journal_id and await store.row(self.tenant, journal_id) is None:
+            await self._runtime.forget(self.tenant, journal_id)
+        return removed
 
     async def _session(self, session_id: str) -> SessionHandle:
         return SessionHandle(self._runtime, await self.get_info(session_id))

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from actors.domain import records as r
 from actors.domain.calls import Outcome
+from actors.domain.llm import LlmConfig
 from actors.domain.session import Activity, SessionConfig, SessionState
 from actors.errors import CommandConflict, InvalidRequest, InvalidSessionId, SessionExists, SessionNotFound
 from actors.manager import SessionManager
+from actors.manager_race import ForkResult
 from actors.session.projection import project
 from actors.session.state import from_snapshot
 from actors.storage.verify import Verification
 from tests.unit.local.runtimes import asking, calls, config, record_of, records, runtime, says, types
 
+ECHO = LlmConfig(provider="scripted", model="echo")
+PROMPT = LlmConfig(provider="scripted", model="prompt")
 _TWO = (calls(("ls", {}), text="Looking."), says("Done."))
 
 
@@ -186,3 +191,100 @@ async def test_a_family_in_a_database_outlives_its_founder_and_verifies(tmp_path
         await manager.destroy_session("g")
     verification = Verification(tmp_path)
     assert ([str(finding) for finding in verification], verification.blobs) == ([], 0)
+
+
+# --- many at once ----------------------------------------------------------------------------------------------------
+
+
+async def _sessions(manager: SessionManager) -> set[str]:
+    return {one.session_id for one in await manager.get_all_sessions()}
+
+
+async def test_alternatives_answer_side_by_side_and_all_are_kept() -> None:
+    async with runtime() as manager:
+        source = await manager.create_session("s", SessionConfig(model=ECHO))
+        await source.generate("first")
+
+        results = await manager.fork_many("s", ["a", "b", "c"])
+
+        assert [(one.outcome, one.text, one.kept) for one in results] == [("completed", text, True) for text in "abc"]
+        assert await _sessions(manager) == {"s", *(one.session_id for one in results)}
+        assert len(await source.history()) == 2
+        assert len(await manager.history(results[0].session_id)) == 4
+
+
+async def test_the_first_that_completes_is_kept_and_the_others_are_cancelled_and_gone() -> None:
+    async with runtime() as manager:
+        await manager.create_session("s", SessionConfig(model=PROMPT))
+
+        results = await manager.fork_many("s", ["/sleep 600", "/fail rejected", "/say here"], join="first")
+
+        assert [one.kept for one in results] == [False, False, True]
+        assert (results[0].outcome, results[2].text) == ("lost", "here")
+        assert await _sessions(manager) == {"s", results[2].session_id}
+
+
+async def test_when_nobody_completes_the_reasons_are_told_and_nothing_stays() -> None:
+    async with runtime() as manager:
+        await manager.create_session("s", SessionConfig(model=LlmConfig(provider="scripted", model="nonsense")))
+
+        results = await manager.fork_many("s", "go", n=2, join="first")
+
+        assert [(one.outcome, one.kept) for one in results] == [("failed", False)] * 2
+        assert all(one.code and one.error for one in results)
+        assert await _sessions(manager) == {"s"}
+
+
+@pytest.mark.parametrize(("chosen", "left"), [(1, {"bb"}), (None, set[str]())])
+async def test_a_chooser_sees_all_answers_and_keeps_one_or_none(chosen: int | None, left: set[str]) -> None:
+    async with runtime() as manager:
+        await manager.create_session("s", SessionConfig(model=ECHO))
+        seen: list[str] = []
+
+        def choose(results: Sequence[ForkResult]) -> int | None:
+            seen.extend(one.text for one in results)
+            return chosen
+
+        results = await manager.fork_many("s", ["a", "bb", "c"], join=choose)
+
+        assert seen == ["a", "bb", "c"]
+        assert {one.text for one in results if one.kept} == left
+        assert await _sessions(manager) == {"s", *(one.session_id for one in results if one.kept)}
+
+
+async def test_a_call_that_is_given_again_finds_its_forks_and_cleans_up() -> None:
+    async with runtime() as manager:
+        await manager.create_session("s", SessionConfig(model=ECHO))
+
+        def dies(_: Sequence[ForkResult]) -> int | None:
+            raise RuntimeError("the driver died")
+
+        with pytest.raises(RuntimeError):
+            await manager.fork_many("s", ["a", "b"], join=dies, command_id="k")
+        assert await manager.session_count() == 3
+
+        results = await manager.fork_many("s", ["a", "b"], join=lambda _: 0, command_id="k")
+        again = await manager.fork_many("s", ["a", "b"], join=lambda _: 0, command_id="k")
+
+        assert [one.text for one in results] == ["a", "b"]
+        assert [one.outcome for one in again] == ["completed", "lost"]
+        assert await manager.session_count() == 2
+        assert len(await manager.turns(results[0].session_id)) == 1
+
+
+async def test_a_fork_without_an_answer_in_time_is_pending() -> None:
+    async with runtime() as manager:
+        await manager.create_session("s", SessionConfig(model=PROMPT))
+
+        (one,) = await manager.fork_many("s", ["/sleep 600"], timeout=0)
+
+        assert (one.outcome, one.kept) == ("pending", True)
+
+
+@pytest.mark.parametrize(("prompts", "n"), [([], None), ("go", None), (["go"], 2), ("go", 257), ([" "], None)])
+async def test_prompts_that_make_no_sense_are_refused(prompts: str | list[str], n: int | None) -> None:
+    async with runtime() as manager:
+        await manager.create_session("s", SessionConfig())
+        with pytest.raises(InvalidRequest):
+            await manager.fork_many("s", prompts, n=n)
+        assert await manager.session_count() == 1
