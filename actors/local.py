@@ -24,7 +24,9 @@ from actors.llm.executor import ModelExecutor
 from actors.llm.keys import credentials, is_credential, new_credential_id
 from actors.llm.models import known_models
 from actors.local_hosts import LocalHosts
-from actors.residency.residency import Residency, ResidencyLimits
+from actors.policy.warmth import SeatLimits
+from actors.residency.placement import ResidencyLimits, Seat
+from actors.residency.residency import Residency
 from actors.residency.upkeep import Upkeep
 from actors.session.own_tools import all_definitions
 from actors.session.ports import Submitted
@@ -55,12 +57,14 @@ class _LocalSeat:
     """The one seat there is."""
 
     seat_id = "local"
+    node_id = "local"
 
     def __init__(self, host: SessionHost) -> None:
         self._host = host
 
-    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
+    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> int:
         await self._host.assign(tenant, journal_id, term, assignment_no)
+        return 0
 
     async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
         return await self._host.release(journal_id, assignment_no, idle_s=idle_s)
@@ -74,6 +78,9 @@ class _LocalSeat:
 class _NoMoreSeats:
     async def grow(self) -> None:
         return None
+
+    async def end(self, seat: Seat) -> None:
+        raise NotImplementedError("the one seat lasts as long as the process")
 
 
 class LocalRuntime:
@@ -124,7 +131,8 @@ class LocalRuntime:
         self._sessions = SessionHost(self._store, self._hosts, self._around(), on_end=self._ended)
         term = await self._store.next_term()
         settings = self._settings
-        limits = ResidencyLimits(PER_SEAT, settings.idle_timeout_s, retention=settings.retention)
+        one = SeatLimits(least=1, most=1, per_seat=PER_SEAT)
+        limits = ResidencyLimits(seats=one, idle_s=settings.idle_timeout_s, retention=settings.retention)
         self._residency = Residency(self._store, _NoMoreSeats(), term, limits)
         self._residency.add_seat(_LocalSeat(self._sessions))
         self._upkeep = Upkeep(self._store, self._residency)

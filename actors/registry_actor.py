@@ -60,8 +60,9 @@ class RegistryActor:
             world=world,
             data_plane=launch.settings.data_plane,
         )
-        self._residency = Residency(self._store, self._pool, term, launch.limits)
+        self._residency = Residency(self._store, self._pool.sessions, term, launch.limits)
         self._info = await self._pool.open(self._info, self._keys, self._residency)
+        self._residency.start()
         self._upkeep = Upkeep(self._store, self._residency)
         self._upkeep.start()
 
@@ -74,13 +75,13 @@ class RegistryActor:
         """Where a session is, activated when need be: its actor and its assignment."""
         await self.open()
         placement = await self._residency.resolve(tenant, journal_id, stale=stale)
-        return self._pool.seat_peer(placement.seat.seat_id), placement.assignment_no
+        return self._pool.sessions.peer(placement.seat.seat_id), placement.assignment_no
 
     async def where(self, tenant: str, journal_id: str) -> tuple[Peer, int] | None:
         """Where a session is, when it is resident."""
         await self.open()
         placement = self._residency.where(tenant, journal_id)
-        return (self._pool.seat_peer(placement.seat.seat_id), placement.assignment_no) if placement else None
+        return (self._pool.sessions.peer(placement.seat.seat_id), placement.assignment_no) if placement else None
 
     async def hibernate(self, journal_id: str) -> bool:
         """Release a session."""
@@ -92,7 +93,7 @@ class RegistryActor:
         await self.open()
         placement = self._residency.placed.get(journal_id)
         if placement is not None:
-            await self._pool.drop(placement.seat.seat_id, journal_id)
+            await self._pool.sessions.drop(placement.seat.seat_id, journal_id)
             self._residency.forget(journal_id, placement.assignment_no)
 
     async def session_ended(self, journal_id: str, assignment_no: int, code: str) -> None:
@@ -162,7 +163,7 @@ class RegistryActor:
         return {
             "runtime": self._launch.settings.runtime,
             "workspace": self._launch.workspace,
-            "session_actors": len(self._residency.seats),
+            "session_actors": len(self._residency.seats.known),
             "resident": len(self._residency.placed),
             "providers": sorted(name for name in self._keys if not is_credential(name)),
             "store": self._launch.store_url.partition(":")[0],

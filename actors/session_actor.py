@@ -7,6 +7,7 @@ anything but its present assignments.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from typing import Any
 
@@ -15,12 +16,15 @@ from actors.cluster.links import Links, actor_named
 from actors.domain.commands import COMMAND, Command
 from actors.domain.contexts import Beginning
 from actors.errors import GreenroomError, SessionNotFound, to_wire
+from actors.memory_use import private_bytes
 from actors.peers import Peer, RuntimeInfo, World
 from actors.served import Served
 from actors.session.ports import Submitted
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
 from actors.storage.remote import RemoteStore
+
+log = logging.getLogger(__name__)
 
 
 class SessionActor:
@@ -49,8 +53,16 @@ class SessionActor:
                 RemoteStore(links.to(info.store)), hosts, _surroundings(info.world), on_end=self._tell_end
             )
             address = await self._served.listen(info.runtime, "session", token) if info.data_plane else ""
+            self._warming = asyncio.get_running_loop().create_task(self._warm())
             self._peer = Peer(name=self._name, node_id=context.get_node_id(), address=address)
         return self._peer
+
+    async def _warm(self) -> None:
+        """Have the store's connection and the tools there before the first session comes."""
+        try:
+            await self._sessions().warm()
+        except GreenroomError as exc:
+            log.info("the first session will have to wait a little: %s", exc)
 
     def _sessions(self) -> SessionHost:
         if self._host is None:
@@ -60,9 +72,15 @@ class SessionActor:
     def _tell_end(self, journal_id: str, assignment_no: int, reason: GreenroomError) -> None:
         self._registry.session_ended.remote(journal_id, assignment_no, reason.code)
 
-    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
-        """See ``SessionHost.assign``."""
+    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> int:
+        """See ``SessionHost.assign``.
+
+        Returns:
+            The private memory of this process in bytes, before the session came.
+        """
+        private = private_bytes()
         await self._sessions().assign(tenant, journal_id, term, assignment_no)
+        return private
 
     async def release(self, journal_id: str, assignment_no: int, idle_s: float = 0.0) -> bool:
         """See ``SessionHost.release``."""
@@ -133,6 +151,11 @@ class SessionActor:
     async def watch(self) -> None:
         """Never returns: whoever waits for it learns of this process's death at once."""
         await asyncio.get_running_loop().create_future()
+
+    async def close(self) -> None:
+        """End in good order, for one that hosts nobody any more."""
+        await self._sessions().close()
+        await self._served.close()
 
     async def pid(self) -> int:
         """The process, for tests that kill it."""

@@ -62,6 +62,10 @@ class SessionHost:
         self._runners: dict[str, SessionRunner] = {}
         self._activating: dict[str, tuple[int, asyncio.Task[SessionRunner]]] = {}
 
+    async def warm(self) -> None:
+        """Have everything there that the first session needs: the tools, and the way to the store."""
+        await asyncio.gather(self._surroundings(), self._store.identity())
+
     async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
         """Activate a session; the same assignment given twice is one.
 

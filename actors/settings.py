@@ -34,12 +34,18 @@ class Settings(BaseSettings):
         api_keys: Tokens that the HTTP service accepts; none means loopback only.
         workspace: Directory of sessions that name none; the current directory when empty.
         openai_api_key, anthropic_api_key: Keys of the runtime; also read from OPENAI_API_KEY and ANTHROPIC_API_KEY.
-        min_warm: Session actors started before anybody asks.
-        max_resident: Most session actors at a time.
+        min_warm: Session actors started before anybody asks, and kept.
+        spare_warm: Places for sessions that are kept free while sessions are being activated, started ahead of demand.
+        max_resident: Most session actors at a time; one that is being replaced comes on top.
         sessions_per_actor: Sessions that share one session actor.
         idle_timeout_s: A session that was not used for so long hibernates.
         session_ttl_s: Seconds without use after which a session that names no ``ttl_s`` is destroyed; None keeps it.
         tenant_ttl_s: The same for the sessions of single tenants, by tenant.
+        shrink_after_s: After so long without an activation, session actors beyond ``min_warm`` that host nobody end.
+        recycle_after: A session actor is replaced after so many activations; 0: never.
+        recycle_growth_mb: A session actor is replaced when the sessions before left so many MB behind; 0: never.
+        activation_wait_s: Longest wait of a session for a place when all session actors are busy.
+        silence_s: An actor that has not answered for so long is taken for frozen, killed and replaced.
         tool_running: Tool calls that one tool host runs at the same time.
         data_plane: False carries everything over Ray calls, which is slower.
         permission_policy: Denials in it bind every session.
@@ -59,11 +65,17 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = None
     anthropic_api_key: SecretStr | None = None
     min_warm: int = Field(default=2, ge=0, le=256)
+    spare_warm: int = Field(default=2, ge=0, le=256)
     max_resident: int = Field(default=16, ge=1, le=4096)
     sessions_per_actor: int = Field(default=1, ge=1, le=1024)
     idle_timeout_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     session_ttl_s: float | None = Field(default=None, gt=0, le=MAX_TTL_S)
     tenant_ttl_s: dict[str, Annotated[float, Field(gt=0, le=MAX_TTL_S)]] = Field(default={}, max_length=10_000)
+    shrink_after_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    recycle_after: int = Field(default=1000, ge=0)
+    recycle_growth_mb: int = Field(default=64, ge=0)
+    activation_wait_s: float = Field(default=20.0, gt=0, le=600, allow_inf_nan=False)
+    silence_s: float = Field(default=10.0, ge=1, le=600, allow_inf_nan=False)
     tool_running: int = Field(default=64, ge=1, le=1024)
     data_plane: bool = True
     permission_policy: PermissionPolicy | None = None

@@ -12,7 +12,7 @@ from actors.host_actor import HostActor
 from actors.peers import RuntimeInfo, Toolbox
 from actors.tools.executor import ToolExecutor
 from actors.tools.given import as_tool
-from actors.tools.leftovers import HOST_MARK
+from actors.tools.leftovers import HOST_MARK, claim_life
 from actors.tools.registry import ToolRegistry
 
 
@@ -32,6 +32,7 @@ class ToolActor(HostActor):
             InvalidConfig: a tool cannot be loaded, or two have one name.
         """
         if self._peer is None:
+            self._life = claim_life(self._name)
             registry = ToolRegistry.with_builtins({HOST_MARK: self._name})
             for one in tools:
                 registry.register(as_tool(one))

@@ -16,22 +16,23 @@ from actors.errors import GreenroomError
 
 log = logging.getLogger(__name__)
 
-BEAT_S = 2.0
-"""How often an actor is asked for a sign of life, and how long each question waits."""
-
-SILENT_S = 10.0
-"""An actor without a sign of life for so long is frozen or cut off: a blocked loop of ours is never near it."""
+BEATS = 6
+"""Each question waits for a sixth of the longest silence, and as long passes before the next: three in a row without
+an answer are that silence. One or two may get lost on a loaded machine."""
 
 
 class Alive:
     """Watches actors.
 
     Args:
+        silence_s: An actor without a sign of life for so long is frozen or cut off.
         bury: Called once with the name of an actor that died, or was killed for its silence.
     """
 
-    def __init__(self, bury: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, silence_s: float, bury: Callable[[str], Awaitable[None]]) -> None:
         self.handles: dict[str, Any] = {}
+        self._silence_s = silence_s
+        self._beat_s = silence_s / BEATS
         self._bury = bury
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -41,31 +42,36 @@ class Alive:
         self._spawn(self._watch(name, handle))
         self._spawn(self._beat(name, handle))
 
+    def forget(self, name: str) -> Any:
+        """Stop watching an actor that is ended; returns its handle."""
+        return self.handles.pop(name, None)
+
     async def _watch(self, name: str, handle: Any) -> None:
         while name in self.handles:
             try:
                 await handle.watch.remote()
             except ray.exceptions.ActorUnavailableError:
                 # Cut off is not dead: it may come back, and what it runs goes on. Its silence is the beat's to judge.
-                await asyncio.sleep(BEAT_S)
+                await asyncio.sleep(self._beat_s)
             except (ray.exceptions.RayError, GreenroomError) as exc:
                 log.info("%s is gone: %s", name, type(exc).__name__)
                 await self._gone(name)
 
     async def _beat(self, name: str, handle: Any) -> None:
         """Kill an actor that does not answer: frozen or cut off, it counts as dead."""
-        loop = asyncio.get_running_loop()
-        heard = loop.time()
+        missed = 0
         while name in self.handles:
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(self._beat_s)
             try:
-                async with asyncio.timeout(BEAT_S):
+                async with asyncio.timeout(self._beat_s):
                     await awaited(handle.ping.remote(), name)
-                heard = loop.time()
+                missed = 0
             except (TimeoutError, GreenroomError):
-                # Of one that is dead the watch tells, which ends this loop.
-                if loop.time() - heard > SILENT_S:
-                    log.warning("%s has not answered for %s s and is killed", name, SILENT_S)
+                # Of one that is dead the watch tells, which ends this loop. Questions are counted, not seconds: when
+                # it was this process that stood still, nobody else is to blame.
+                missed += 1
+                if missed >= BEATS // 2 and name in self.handles:
+                    log.warning("%s has not answered for %s s and is killed", name, self._silence_s)
                     ray.kill(handle)
                     await self._gone(name)
 

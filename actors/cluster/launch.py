@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 import ray
@@ -13,6 +14,7 @@ from actors.domain.base import Frozen
 from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
 from actors.errors import GreenroomError, Overloaded
+from actors.policy.warmth import STARTS_AT_ONCE, SeatLimits
 from actors.residency.placement import ResidencyLimits
 from actors.settings import Settings
 
@@ -48,9 +50,24 @@ class Launch(Frozen):
 
     @property
     def limits(self) -> ResidencyLimits:
-        """Bounds of residency."""
-        settings = self.settings
-        return ResidencyLimits(settings.sessions_per_actor, settings.idle_timeout_s, retention=settings.retention)
+        """How many session actors there may be, how full, and how long what is not used stays."""
+        chosen = self.settings
+        seats = SeatLimits(
+            least=min(chosen.min_warm, chosen.max_resident),
+            most=chosen.max_resident,
+            per_seat=chosen.sessions_per_actor,
+            spare=chosen.spare_warm,
+            starts=min(STARTS_AT_ONCE, os.cpu_count() or 1),
+        )
+        return ResidencyLimits(
+            seats=seats,
+            idle_s=chosen.idle_timeout_s,
+            wait_s=chosen.activation_wait_s,
+            quiet_s=chosen.shrink_after_s,
+            activations=chosen.recycle_after,
+            growth_bytes=chosen.recycle_growth_mb * 1024 * 1024,
+            retention=chosen.retention,
+        )
 
     def name(self, kind: str) -> str:
         """A new name for an actor."""

@@ -16,18 +16,17 @@ import ray
 from pydantic import SecretStr
 
 from actors.cluster.alive import Alive
-from actors.cluster.launch import HEAD, SESSION_ACTOR_BYTES, Launch, answered, remote_class
+from actors.cluster.launch import HEAD, Launch, answered, remote_class
 from actors.cluster.links import Links, actor_named, actor_names, awaited
-from actors.cluster.seat import ActorSeat
+from actors.cluster.nodes import none_left
+from actors.cluster.session_actors import SessionActors
 from actors.domain.calls import HostRef
 from actors.errors import GreenroomError, ModelUnavailable, Overloaded
 from actors.model_actor import ModelActor
 from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox
 from actors.residency.residency import Residency
-from actors.session_actor import SessionActor
 from actors.store_actor import StoreActor
 from actors.tool_actor import ToolActor
-from actors.tools.leftovers import leftovers_of
 
 log = logging.getLogger(__name__)
 
@@ -37,22 +36,23 @@ class ActorPool:
 
     Args:
         lost: Called with the name of a session actor that died.
+
+    Attributes:
+        sessions: The session actors.
     """
 
     def __init__(self, launch: Launch, lost: Callable[[str], None]) -> None:
         self.links = Links(launch.token.get_secret_value(), data_plane=launch.settings.data_plane)
         self._launch = launch
         self._lost = lost
-        self._seats: dict[str, ActorSeat] = {}
-        self._alive = Alive(self._bury)
+        self._alive = Alive(launch.settings.silence_s, self._bury)
+        self.sessions = SessionActors(launch, self.links, self._alive, lambda: self._info)
         self._hosts: dict[str, HostPeer] = {}
         self._model_hosts: dict[str, HostPeer] = {}
         self._toolbox: Toolbox | None = None
         self._keys: dict[str, SecretStr] = {}
         self._starting: dict[str, asyncio.Task[Any]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._growing = 0
-        self._closing = False
 
     # --- coming up ---------------------------------------------------------------------------------------------------
 
@@ -81,7 +81,6 @@ class ActorPool:
         await asyncio.gather(*(self._adopt(name) for name in names))
         if self._info.world != info.world:
             self._spawn(self.surround(self._info))
-        self._spawn(self._warm())
         await self.toolbox()
         self._spawn(self._quietly(self.model_host("scripted")))
         return self._info
@@ -106,70 +105,20 @@ class ActorPool:
             ray.kill(handle)
 
     async def _adopt_seat(self, name: str, handle: Any) -> None:
-        peer = await answered(handle.open.remote(self._info), name)
-        seat = self._know_seat(handle, peer)
-        world = await answered(handle.world.remote(), name)
-        if world.version > self._info.world.version:
-            self._info = self._info.model_copy(update={"world": world})
-        residents = await answered(handle.residents.remote(), name)
-        if name not in self._seats:
-            return  # It died meanwhile, and whoever is told of deaths was told before it had anything to lose.
+        found = await self.sessions.adopt(name, handle)
+        if found is None:
+            return
+        seat, info, residents = found
+        if info.world.version > self._info.world.version:
+            self._info = info
         for tenant, journal_id, assignment_no in residents:
             self._residency.adopt(seat, tenant, journal_id, assignment_no)
         self._residency.add_seat(seat)
 
-    async def _warm(self) -> None:
-        for _ in range(self._launch.settings.min_warm - len(self._seats)):
-            try:
-                seat = await self.grow()
-            except GreenroomError as exc:
-                log.warning("no warm session actor: %s", exc)
-                return
-            if seat is not None:
-                self._residency.add_seat(seat)
-
-    # --- session actors ----------------------------------------------------------------------------------------------
-
-    async def grow(self) -> ActorSeat | None:
-        """Start one more session actor; None when there are as many as there may be."""
-        if len(self._seats) + self._growing >= self._launch.settings.max_resident or self._closing:
-            return None
-        self._growing += 1
-        name = self._launch.name("session")
-        try:
-            handle = remote_class(SessionActor, name, memory=SESSION_ACTOR_BYTES).remote(name)
-            info = self._info
-            peer = await answered(handle.open.remote(info), name, handle)
-            seat = self._know_seat(handle, peer)
-            if self._info is not info:
-                self._spawn(self._quietly(awaited(handle.surround.remote(self._info.world), name)))
-            return seat
-        finally:
-            self._growing -= 1
-
-    def _know_seat(self, handle: Any, peer: Peer) -> ActorSeat:
-        seat = self._seats[peer.name] = ActorSeat(handle, peer, self.links.to(peer))
-        self._alive.keep(peer.name, handle)
-        return seat
-
-    def seat_peer(self, seat_id: str) -> Peer:
-        """How to reach a session actor."""
-        seat = self._seats.get(seat_id)
-        return seat.peer if seat else Peer(name=seat_id, node_id="")
-
-    async def drop(self, seat_id: str, journal_id: str) -> None:
-        """Stop a destroyed session where it is resident."""
-        seat = self._seats.get(seat_id)
-        if seat is not None:
-            await self._quietly(awaited(seat.handle.drop.remote(journal_id), seat_id))
-
     async def surround(self, info: RuntimeInfo) -> None:
         """Tell every session actor of a changed world."""
         self._info = info
-        world = info.world
-        await asyncio.gather(
-            *(self._quietly(awaited(seat.handle.surround.remote(world), seat.seat_id)) for seat in self._seats.values())
-        )
+        await self.sessions.surround(info)
 
     # --- hosts -------------------------------------------------------------------------------------------------------
 
@@ -225,15 +174,13 @@ class ActorPool:
         A host has a name of its own that is never used again, so one that is not known any more is dead: the former
         registry's were adopted or ended when this one came up.
         """
-        if await self.lives(ref):
-            return False
-        return not await asyncio.to_thread(leftovers_of, ref.host_id)
+        return not await self.lives(ref) and await none_left(ref.host_id)
 
     # --- life and death ----------------------------------------------------------------------------------------------
 
     async def _bury(self, name: str) -> None:
         """See to it that somebody takes a dead actor's place."""
-        seat = self._seats.pop(name, None)
+        seat = self.sessions.bury(name)
         if seat is not None:
             self._lost(name)
             await self.links.drop(seat.peer)
@@ -262,13 +209,11 @@ class ActorPool:
 
     async def close(self) -> None:
         """End every actor: sessions first, the store last, so that nothing is lost on the way."""
-        self._closing = True
         self._alive.close()
         store = f"{self._launch.settings.runtime}.store"
         others = {name: handle for name, handle in self._alive.handles.items() if name != store}
-        for seat in self._seats.values():
-            # Before the hosts: a session that sees its host close would take that for a failure, and write it down.
-            ray.kill(seat.handle)
+        # Before the hosts: a session that sees its host close would take that for a failure, and write it down.
+        self.sessions.close()
         for name, handle in others.items():
             if name in self._hosts:
                 await self._close_one(name, handle)

@@ -22,10 +22,13 @@ class ActorSeat:
         self.handle = handle
         self.peer = peer
         self.seat_id = peer.name
+        self.node_id = peer.node_id
 
-    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
-        """See ``SessionHost.assign``."""
-        await self._caller.call("assign", tenant=tenant, journal_id=journal_id, term=term, assignment_no=assignment_no)
+    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> int:
+        """See ``SessionActor.assign``."""
+        return await self._caller.call(
+            "assign", tenant=tenant, journal_id=journal_id, term=term, assignment_no=assignment_no
+        )
 
     async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
         """See ``SessionHost.release``."""

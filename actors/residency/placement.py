@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from actors.domain.retention import Retention
 from actors.errors import GreenroomError
+from actors.policy.warmth import SeatLimits
 
 
 class Seat(Protocol):
@@ -22,8 +23,17 @@ class Seat(Protocol):
         """Its name."""
         ...
 
-    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
-        """See ``SessionHost.assign``."""
+    @property
+    def node_id(self) -> str:
+        """The node it runs on."""
+        ...
+
+    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> int:
+        """See ``SessionHost.assign``.
+
+        Returns:
+            The private memory of the process in bytes, before the session came; 0 when it is not known.
+        """
         ...
 
     async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
@@ -38,16 +48,27 @@ class Seat(Protocol):
 
 
 class Pool(Protocol):
-    """Where seats come from."""
+    """Where seats come from, and where they go."""
 
     async def grow(self) -> Seat | None:
-        """Start one more seat, ready to use; None when there are as many as there may be."""
+        """Start one more seat, ready to use; None when there is none to be had."""
+        ...
+
+    async def end(self, seat: Seat) -> None:
+        """End a seat that hosts nobody."""
         ...
 
 
 @dataclass(slots=True)
 class Placement:
-    """One session's residency. ``ready`` is done when the seat has it; ``gone`` when it has given it up."""
+    """One session's residency.
+
+    Attributes:
+        ready: Done when the seat has it.
+        releasing: Under way when the seat is asked to give it up.
+        used: When it was used last, by the loop's clock, as far as is known here.
+        busy: It is at work, as far as is known here.
+    """
 
     tenant: str
     journal_id: str
@@ -56,6 +77,7 @@ class Placement:
     ready: asyncio.Future[None]
     releasing: asyncio.Task[bool] | None = None
     used: float = 0.0
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +85,19 @@ class ResidencyLimits:
     """Bounds.
 
     Attributes:
-        per_seat: Sessions of one seat.
-        idle_s: Unused for so long, a session hibernates.
-        wait_s: Longest wait for a seat.
+        seats: How many seats there may be, and how full.
+        idle_s: A session that was not used for so long hibernates.
+        wait_s: Longest wait for a place.
         retention: Unused for so long, a session is destroyed.
+        quiet_s: After so long without an activation, blank seats beyond the least are ended.
+        activations: A seat is replaced after so many; 0: never.
+        growth_bytes: A seat is replaced when the sessions before left so much memory behind; 0: never.
     """
 
-    per_seat: int = 1
+    seats: SeatLimits = field(default_factory=SeatLimits)
     idle_s: float = 60.0
     wait_s: float = 20.0
     retention: Retention = Retention()
+    quiet_s: float = 60.0
+    activations: int = 0
+    growth_bytes: int = 0

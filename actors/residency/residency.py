@@ -11,22 +11,17 @@ import contextvars
 import logging
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
-from actors.errors import GreenroomError, InternalError, NotHere, Overloaded, SessionNotFound, TransportLost
+from actors.errors import GreenroomError, InternalError, NotHere, SessionNotFound, TransportLost
 from actors.residency.bell import Bell
+from actors.residency.eviction import BREATH_S, Eviction
 from actors.residency.placement import Placement, Pool, ResidencyLimits, Seat
+from actors.residency.seats import Seats
+from actors.residency.warming import Warming
 from actors.session.ports import Store
 
 log = logging.getLogger(__name__)
-
-BREATH_S = 0.1
-"""Pause before sessions that were all busy are asked again, and before a session that lost its seat gets another."""
-
-PATIENCE_S = 2.0
-"""How long a seat may take to start, or a session to be released, before another way is tried as well, and the pause
-after a failed start: one takes 0.8 s, and one that the cluster has no memory for never ends."""
 
 MAX_SEATS_LOST = 3
 """Seats that may die under one activation before it fails: the session is likely what kills them."""
@@ -34,31 +29,35 @@ MAX_SEATS_LOST = 3
 NUMBERS_PER_TERM = 1 << 32
 """Assignments of one registry's term: their numbers grow over terms too, as an old number may still be on its way."""
 
-MAX_QUEUE = 10_000
-"""Activations that may wait for a free seat; each is one small future, and none waits longer than ``wait_s``."""
 
-
-@dataclass(slots=True)
 class Residency:
-    """Assigns sessions to seats. ``freed`` rings when sessions became dormant; the supervisor listens."""
+    """Assigns sessions to seats.
 
-    store: Store
-    pool: Pool
-    term: int
-    limits: ResidencyLimits = field(default_factory=ResidencyLimits)
-    seats: dict[str, Seat] = field(default_factory=dict[str, Seat])
-    placed: dict[str, Placement] = field(default_factory=dict[str, Placement])
-    freed: Bell = field(default_factory=Bell)
-    _next_no: int = 0
-    _load: dict[str, int] = field(default_factory=dict[str, int])
-    _freed: asyncio.Condition = field(default_factory=asyncio.Condition)
-    _waiting: int = 0
-    _growing: bool = False
-    _tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+    Args:
+        term: The registry's.
 
-    def __post_init__(self) -> None:
-        """No number of an earlier term is given again."""
-        self._next_no = max(self._next_no, self.term * NUMBERS_PER_TERM)
+    Attributes:
+        placed: The residents, by journal id.
+        freed: Rings when sessions became dormant; the supervisor listens.
+    """
+
+    def __init__(self, store: Store, pool: Pool, term: int, limits: ResidencyLimits | None = None) -> None:
+        self.term = term
+        self.limits = limits or ResidencyLimits()
+        self.placed: dict[str, Placement] = {}
+        self.freed = Bell()
+        self.seats = Seats(self.limits, self._seats_changed)
+        # No number of an earlier term is given again.
+        self._next_no = term * NUMBERS_PER_TERM
+        self._store = store
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._warming = Warming(self.seats, pool, self.limits, self._vacate, self._spawn)
+        self._eviction = Eviction(self.seats.line, self.placed, self._warming.covered, self.hibernate)
+        self._evicting: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to keep seats warm."""
+        self._spawn(self._warming.run())
 
     # --- asking ----------------------------------------------------------------------------------------------------
 
@@ -87,7 +86,7 @@ class Residency:
             except NotHere:
                 # Its seat died under the activation: another one takes it, unless the session is what kills them.
                 await asyncio.sleep(BREATH_S)
-                died += placement.seat.seat_id not in self.seats
+                died += placement.seat.seat_id not in self.seats.known
                 if died >= MAX_SEATS_LOST:
                     raise InternalError("SessionActorDied") from None
                 continue
@@ -125,15 +124,22 @@ class Residency:
         placement = self.placed.get(journal_id)
         if placement is not None and placement.assignment_no <= assignment_no:
             del self.placed[journal_id]
-            self._unload(placement.seat.seat_id)
+            self.seats.leave(placement.seat)
+
+    def heard(self, journal_id: str, *, busy: bool) -> None:
+        """A session was used, or has come to rest: from what the store tells of commits."""
+        placement = self.placed.get(journal_id)
+        if placement is not None:
+            placement.used = asyncio.get_running_loop().time()
+            placement.busy = busy
+            if not busy:
+                self._eviction.stir()
 
     # --- seats -----------------------------------------------------------------------------------------------------
 
     def add_seat(self, seat: Seat) -> None:
         """A seat is ready."""
-        self.seats[seat.seat_id] = seat
-        self._load.setdefault(seat.seat_id, 0)
-        self._spawn(self._notify())
+        self.seats.add(seat)
 
     def adopt(self, seat: Seat, tenant: str, journal_id: str, assignment_no: int) -> None:
         """A session was found resident in a seat, by a registry that has just started; the later assignment counts."""
@@ -147,7 +153,7 @@ class Residency:
         ready = asyncio.get_running_loop().create_future()
         ready.set_result(None)
         self.placed[journal_id] = Placement(tenant, journal_id, seat, assignment_no, ready)
-        self._load[seat.seat_id] = self._load.get(seat.seat_id, 0) + 1
+        self.seats.adopt(seat)
         self._next_no = max(self._next_no, assignment_no)
 
     async def _let_go(self, seat: Seat, journal_id: str, assignment_no: int) -> None:
@@ -157,8 +163,7 @@ class Residency:
 
     def lose_seat(self, seat_id: str) -> None:
         """A seat is dead: its sessions are dormant, and those with work to do are activated at once."""
-        self.seats.pop(seat_id, None)
-        self._load.pop(seat_id, None)
+        self.seats.lose(seat_id)
         lost = [one for one in self.placed.values() if one.seat.seat_id == seat_id]
         for placement in lost:
             self.placed.pop(placement.journal_id, None)
@@ -170,10 +175,12 @@ class Residency:
     # --- placing ---------------------------------------------------------------------------------------------------
 
     async def _place(self, tenant: str, journal_id: str) -> None:
-        seat = await self._free_seat()
-        if journal_id in self.placed:
-            self._unload(seat.seat_id)
+        seat = await self.seats.claim()
+        if journal_id in self.placed or seat.seat_id not in self.seats.known:
+            # Somebody else was faster, or the seat died on the way here.
+            self.seats.leave(seat)
             return
+        self._warming.activated()
         number = self.next_number()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ready.add_done_callback(lambda done: done.exception())
@@ -182,8 +189,9 @@ class Residency:
         self._spawn(self._assign(placement))
 
     async def _assign(self, placement: Placement) -> None:
+        seat = placement.seat
         try:
-            await placement.seat.assign(placement.tenant, placement.journal_id, self.term, placement.assignment_no)
+            private = await seat.assign(placement.tenant, placement.journal_id, self.term, placement.assignment_no)
         except Exception as exc:
             self.forget(placement.journal_id, placement.assignment_no)
             lost = isinstance(exc, TransportLost) or not isinstance(exc, GreenroomError)
@@ -193,83 +201,19 @@ class Residency:
             if not isinstance(exc, SessionNotFound):
                 log.warning("session %s could not be activated: %s", placement.journal_id, exc)
         else:
+            self.seats.wear(seat.seat_id, private)
             placement.used = asyncio.get_running_loop().time()
             if not placement.ready.done():
                 placement.ready.set_result(None)
 
-    async def _free_seat(self) -> Seat:
-        """A seat with room, which counts as taken from here; first come, first served."""
-        if self._waiting == 0:
-            seat = self._take()
-            if seat is not None:
-                return seat
-        if self._waiting >= MAX_QUEUE:
-            raise Overloaded("too many sessions wait for a session actor", 5.0)
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self.limits.wait_s), self._freed:
-                while (seat := self._take()) is None:
-                    self._make_room()
-                    await self._freed.wait()
-                return seat
-        except TimeoutError:
-            raise Overloaded("all session actors are busy", 5.0) from None
-        finally:
-            self._waiting -= 1
+    def _seats_changed(self) -> None:
+        self._warming.consider()
+        if self.seats.line and (self._evicting is None or self._evicting.done()):
+            self._evicting = self._spawn(self._eviction.run())
 
-    def _take(self) -> Seat | None:
-        free = [seat_id for seat_id in self.seats if self._load[seat_id] < self.limits.per_seat]
-        if not free:
-            return None
-        chosen = min(free, key=lambda seat_id: self._load[seat_id])
-        self._load[chosen] += 1
-        return self.seats[chosen]
-
-    def _unload(self, seat_id: str) -> None:
-        if seat_id in self._load:
-            self._load[seat_id] -= 1
-            self._spawn(self._notify())
-
-    async def _notify(self) -> None:
-        async with self._freed:
-            self._freed.notify_all()
-
-    def _make_room(self) -> None:
-        """Start a seat, and ask the sessions that were used least recently to hibernate."""
-        if not self._growing:
-            self._growing = True
-            self._spawn(self._grow())
-
-    async def _grow(self) -> None:
-        try:
-            growing = self._spawn(self.pool.grow())
-            while not (await asyncio.wait([growing], timeout=PATIENCE_S))[0]:
-                await self._evict()
-            seat = growing.result()
-            if seat is not None:
-                self.add_seat(seat)
-            else:
-                await self._evict()
-        except Exception as exc:
-            log.warning("no further session actor: %s", exc)
-            await self._evict()
-            await asyncio.sleep(PATIENCE_S)
-        finally:
-            self._growing = False
-            await self._notify()
-
-    async def _evict(self) -> None:
-        for placement in sorted(self.placed.values(), key=lambda one: one.used):
-            if not self._waiting:
-                return
-            try:
-                async with asyncio.timeout(PATIENCE_S):
-                    if placement.ready.done() and await self.hibernate(placement.journal_id):
-                        return
-            except TimeoutError:
-                # It may be frozen; the release goes on, and others are asked meanwhile.
-                continue
-        await asyncio.sleep(BREATH_S)
+    async def _vacate(self, seat_id: str) -> None:
+        for placement in [one for one in self.placed.values() if one.seat.seat_id == seat_id]:
+            await self.hibernate(placement.journal_id)
 
     async def _release(self, placement: Placement, idle_s: float) -> bool:
         done = False

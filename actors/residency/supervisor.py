@@ -78,6 +78,8 @@ class Supervisor:
 
     def hear(self, hints: Sequence[Hint]) -> None:
         """The store's word of commits. A resident session sees to its own turns and timers, so nothing is due there."""
+        for hint in hints:
+            self._residency.heard(hint.journal_id, busy=hint.needs_actor)
         if any(hint.journal_id not in self._residency.placed for hint in hints):
             self._bell.set()
 

@@ -106,8 +106,10 @@ class CallKeeper:
                 key = CallKey(call_id=record.data.call_id, attempt=record.data.attempt)
                 call = self._calls.pop(key, None)
                 self._ended.discard(key)
-                if key not in self._given_up:
-                    self._tasks.pop(key, None)
+                task = None if key in self._given_up else self._tasks.pop(key, None)
+                if task is not None:
+                    # Done, unless another answered for it: a host that never does would keep it for ever.
+                    task.cancel()
                 if call is not None and not isinstance(record, r.ToolCallInDoubt):
                     self._ack(call)
 

@@ -5,6 +5,7 @@ A reaper ends its command when its host's pipe closes; until that is done, nobod
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 HOST_MARK = "TOOL_HOST_ID"
@@ -28,3 +29,33 @@ def leftovers_of(host_id: str) -> tuple[int, ...]:
         if mark in variables:
             found.append(int(entry.name))
     return tuple(found)
+
+
+def anything_left(host_id: str) -> bool:
+    """Whether a host, or anything that it started, still runs on this node."""
+    return lives(host_id) or bool(leftovers_of(host_id))
+
+
+def claim_life(host_id: str) -> socket.socket:
+    """Hold a host's name for as long as this process lives: the kernel lets go of it, nobody else can.
+
+    A host that is frozen has left nothing, and is not dead: Ray's order to kill it takes seconds to reach it.
+    """
+    life = socket.socket(socket.AF_UNIX)
+    life.bind(_life_of(host_id))
+    return life
+
+
+def lives(host_id: str) -> bool:
+    """Whether a process on this node holds a host's name."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.bind(_life_of(host_id))
+        except OSError:
+            return True
+    return False
+
+
+def _life_of(host_id: str) -> str:
+    """An abstract socket address: it has no file that could outlive the process."""
+    return f"\0greenroom/{host_id}"

@@ -73,6 +73,7 @@ async def runtime(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> As
     settings = Settings(
         runtime=runtime_name(),
         min_warm=2,
+        spare_warm=0,
         max_resident=4,
         idle_timeout_s=3600,
         workspace=str(tmp_path_factory.mktemp("workspace")),
@@ -115,6 +116,7 @@ async def fresh_runtime(cluster: None, tmp_path_factory: pytest.TempPathFactory)
         defaults: dict[str, Any] = {
             "runtime": runtime_name(),
             "min_warm": 1,
+            "spare_warm": 0,
             "max_resident": 4,
             "idle_timeout_s": 3600,
             "workspace": str(tmp_path_factory.mktemp("workspace")),

@@ -40,7 +40,12 @@ async def _assert_gapless(session: SessionHandle) -> None:
 async def crashing(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SessionManager]:
     """One runtime for all crashes: each has to leave it as good as new."""
     settings = Settings(
-        runtime=runtime_name(), min_warm=2, idle_timeout_s=3600, workspace=str(tmp_path_factory.mktemp("workspace"))
+        runtime=runtime_name(),
+        min_warm=2,
+        spare_warm=0,
+        silence_s=3,
+        idle_timeout_s=3600,
+        workspace=str(tmp_path_factory.mktemp("workspace")),
     )
     manager = await SessionManager.with_persistence(MODEL, tmp_path_factory.mktemp("store"), settings=settings)
     yield manager

@@ -24,6 +24,11 @@ async def test_five_hundred_sessions_are_created_without_starting_anything(
 ) -> None:
     warm = await runtime.create_session(new_id())
     await warm.generate("so that everything that starts by itself has started")
+
+    async def warmed() -> bool:
+        return (await runtime.runtime_status())["session_actors"] >= runtime.settings.min_warm
+
+    await until_told(warmed, what="the warm session actors do not come")
     prefix = new_id()
     actors, status = set(actor_names(f"{runtime.settings.runtime}.")), await runtime.runtime_status()
     sessions = await runtime.create_sessions([f"{prefix}-{number}" for number in range(500)])
@@ -74,7 +79,7 @@ async def test_reading_a_dormant_session_does_not_wake_it(manager: SessionManage
 async def test_idle_sessions_hibernate_by_themselves_and_others_get_their_places(
     fresh_runtime: MakeRuntime, new_id: NewId
 ) -> None:
-    manager = await fresh_runtime(idle_timeout_s=0.2, max_resident=2, min_warm=1)
+    manager = await fresh_runtime(idle_timeout_s=0.2, max_resident=2)
     first = await manager.create_session(new_id())
     await first.generate("hello", timeout=LONG_S)
     await until_told(lambda: is_dormant(first), what="an idle session stays resident")

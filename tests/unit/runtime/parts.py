@@ -14,6 +14,7 @@ from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message, StopReason, TokenUsage
 from actors.domain.session import SessionConfig
 from actors.errors import GreenroomError
+from actors.residency.placement import Seat
 from actors.session.ports import Loaded, ToolSpec
 from actors.session.projection import new_session
 from actors.storage.memory import MemoryBackend
@@ -128,11 +129,15 @@ class FakeSeat:
     delivered: list[tuple[str, tuple[bytes, ...]]] = field(default_factory=list[tuple[str, tuple[bytes, ...]]])
     assigned: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     released: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    node_id: str = "node"
+    private: int = 0
 
-    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
+    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> int:
         self.assigned.append((journal_id, assignment_no))
+        private = self.private
         if self.assigning is not None:
             await self.assigning(journal_id, assignment_no)
+        return private
 
     async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
         self.released.append((journal_id, assignment_no))
@@ -154,6 +159,9 @@ class NoSeats:
 
     async def grow(self) -> FakeSeat | None:
         return None
+
+    async def end(self, seat: Seat) -> None:
+        raise AssertionError(f"{seat.seat_id} was not started here")
 
 
 def failing(error: GreenroomError) -> Callable[[str, int], Any]:

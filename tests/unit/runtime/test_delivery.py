@@ -17,9 +17,11 @@ from actors.domain.messages import Message
 from actors.domain.records import ChildCompleted, decode_record
 from actors.domain.session import SessionState
 from actors.errors import GreenroomError, InvalidRequest, NotHere, Overloaded, StoreUnavailable, TransportLost
+from actors.policy.warmth import SeatLimits
 from actors.residency import delivery as module
 from actors.residency.delivery import Delivery
-from actors.residency.residency import Residency, ResidencyLimits
+from actors.residency.placement import ResidencyLimits
+from actors.residency.residency import Residency
 from actors.session.projection import new_session
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
@@ -46,7 +48,7 @@ async def send(store: GatedStore, sender: str, *targets: str) -> None:
 
 @asynccontextmanager
 async def delivering(store: GatedStore, seat: FakeSeat) -> AsyncGenerator[Delivery]:
-    residency = Residency(store, NoSeats(), 1, ResidencyLimits(per_seat=100, wait_s=5.0))
+    residency = Residency(store, NoSeats(), 1, ResidencyLimits(seats=SeatLimits(per_seat=100), wait_s=5.0))
     residency.add_seat(seat)
     made = Delivery(store, residency)
     made.start()

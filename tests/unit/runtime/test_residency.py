@@ -13,8 +13,10 @@ from actors.domain.ids import new_ulid
 from actors.domain.messages import Message
 from actors.domain.session import Activity, SessionState
 from actors.errors import GreenroomError, InternalError, Overloaded, TransportLost
+from actors.policy.warmth import SeatLimits
 from actors.residency.bell import Bell
-from actors.residency.residency import MAX_SEATS_LOST, Residency, ResidencyLimits
+from actors.residency.placement import ResidencyLimits
+from actors.residency.residency import MAX_SEATS_LOST, Residency
 from actors.residency.supervisor import Supervisor
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
@@ -32,14 +34,15 @@ from tests.unit.runtime.parts import (
 
 
 def residency(store: GatedStore, *seats: FakeSeat, term: int = 1, per_seat: int = 1, wait_s: float = 5.0) -> Residency:
-    made = Residency(store, NoSeats(), term, ResidencyLimits(per_seat=per_seat, wait_s=wait_s))
+    limits = ResidencyLimits(seats=SeatLimits(per_seat=per_seat), wait_s=wait_s)
+    made = Residency(store, NoSeats(), term, limits)
     for seat in seats:
         made.add_seat(seat)
     return made
 
 
 def load(made: Residency) -> dict[str, int]:
-    return dict(made._load)  # pyright: ignore[reportPrivateUsage]
+    return {seat_id: use.load for seat_id, use in made.seats.known.items()}
 
 
 async def test_an_assignment_of_an_earlier_registry_is_stale_after_one_activation() -> None:
@@ -95,15 +98,15 @@ async def test_a_session_that_kills_every_seat_it_is_given_stops_doing_so() -> N
 async def test_a_seat_that_never_starts_does_not_keep_idle_sessions_from_making_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("actors.residency.residency.PATIENCE_S", 0.01)
+    monkeypatch.setattr("actors.residency.warming.PATIENCE_S", 0.01)
 
-    class Stuck:
+    class Stuck(NoSeats):
         async def grow(self) -> None:
             await asyncio.get_running_loop().create_future()
 
     async with gated_store() as store:
         seat = FakeSeat("seat")
-        made = Residency(store, Stuck(), 1, ResidencyLimits(per_seat=1))
+        made = Residency(store, Stuck(), 1)
         made.add_seat(seat)
         await made.resolve(TENANT, "idle")
         assert (await made.resolve(TENANT, "wanted")).seat is seat
@@ -112,7 +115,7 @@ async def test_a_seat_that_never_starts_does_not_keep_idle_sessions_from_making_
 
 
 async def test_a_frozen_seat_does_not_keep_other_seats_from_making_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.residency.residency.PATIENCE_S", 0.01)
+    monkeypatch.setattr("actors.residency.eviction.PATIENCE_S", 0.01)
 
     async def frozen(journal_id: str, number: int) -> bool:
         return await asyncio.get_running_loop().create_future()
@@ -129,7 +132,7 @@ async def test_a_frozen_seat_does_not_keep_other_seats_from_making_room(monkeypa
 def disturb(made: Residency, dice: random.Random, tasks: list[asyncio.Task[object]], seat: FakeSeat) -> None:
     """One thing that may happen at any time."""
     journal = dice.choice("abcd")
-    seats = sorted(made.seats)
+    seats = sorted(made.seats.known)
     kind = dice.randrange(6)
     if kind == 0 or not seats:
         made.add_seat(seat)
@@ -151,7 +154,7 @@ async def test_the_load_of_each_seat_is_the_number_of_its_sessions_whatever_happ
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.residency.residency.BREATH_S", 0.0)
-    monkeypatch.setattr("actors.residency.residency.PATIENCE_S", 0.01)
+    monkeypatch.setattr("actors.residency.warming.PATIENCE_S", 0.01)
     dice = random.Random(seed)
 
     async def perhaps(journal_id: str, number: int) -> bool:
@@ -175,14 +178,17 @@ async def test_the_load_of_each_seat_is_the_number_of_its_sessions_whatever_happ
         for placement in list(made.placed.values()):
             await asyncio.wait([placement.ready])
         held = Counter(placement.seat.seat_id for placement in made.placed.values())
-        assert load(made) == {seat_id: held[seat_id] for seat_id in made.seats}
+        assert load(made) == {seat_id: held[seat_id] for seat_id in made.seats.known}
         await made.close()
 
 
-async def test_a_session_that_only_waited_for_a_seat_is_not_taken_out_of_service() -> None:
+async def test_a_session_that_only_waited_for_a_seat_is_not_taken_out_of_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("actors.residency.warming.PATIENCE_S", 0.0)
     enough = asyncio.Event()
 
-    class Full:
+    class Full(NoSeats):
         asked = 0
 
         async def grow(self) -> None:
