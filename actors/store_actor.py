@@ -13,8 +13,10 @@ from typing import Any
 import ray
 from pydantic import SecretStr
 
+from actors.cluster.wardens import restart_actor
 from actors.errors import InternalError, StoreError
 from actors.peers import Peer
+from actors.residency.vigil import RegistryWarden
 from actors.served import Served
 from actors.storage.handlers import store_handlers
 from actors.storage.open import open_backend
@@ -40,6 +42,7 @@ class StoreActor:
         self._service: StoreService | None = None
         self._served: Served | None = None
         self._opening: asyncio.Task[Peer] | None = None
+        self._warden = RegistryWarden(restart_actor)
         if ray.get_runtime_context().was_current_actor_reconstructed:
             self._opening = asyncio.get_event_loop().create_task(self._reopen())
 
@@ -79,6 +82,10 @@ class StoreActor:
             return [False, {"type": "StoreUnavailable", "args": ["it is being opened", 0.2]}]
         return await self._served.invoke(method, args)
 
+    async def beat(self, registry: str, silence_s: float) -> None:
+        """The registry asks for a sign of life, and gives one."""
+        self._warden.hear(registry, silence_s)
+
     async def watch(self) -> None:
         """Never returns: whoever waits for it learns of this process's death at once."""
         await asyncio.get_running_loop().create_future()
@@ -89,6 +96,7 @@ class StoreActor:
 
     async def close(self) -> None:
         """Commit what is queued and release the database."""
+        self._warden.close()
         if self._served is not None:
             await self._served.close()
         if self._service is None:

@@ -20,6 +20,7 @@ from actors.cluster.launch import HEAD, Launch, answered, remote_class
 from actors.cluster.links import Links, actor_named, actor_names, awaited
 from actors.cluster.nodes import none_left
 from actors.cluster.session_actors import SessionActors
+from actors.cluster.wardens import StoreWarden
 from actors.domain.calls import HostRef
 from actors.errors import GreenroomError, ModelUnavailable, Overloaded
 from actors.model_actor import ModelActor
@@ -66,7 +67,9 @@ class ActorPool:
             args = (name, launch.store_url, launch.settings.runtime, launch.token, launch.settings.data_plane)
             handle = remote_class(StoreActor, name, **options).remote(*args)
         self._alive.handles[name] = handle
-        return await answered(handle.open.remote(), name)
+        peer = await answered(handle.open.remote(), name)
+        self._spawn(StoreWarden(handle, launch.registry_name, launch.settings.silence_s).watch())
+        return peer
 
     async def open(self, info: RuntimeInfo, keys: dict[str, SecretStr], residency: Residency) -> RuntimeInfo:
         """Find the actors of a former registry, then start what is missing.
@@ -209,6 +212,8 @@ class ActorPool:
 
     async def close(self) -> None:
         """End every actor: sessions first, the store last, so that nothing is lost on the way."""
+        for task in list(self._tasks):
+            task.cancel()
         self._alive.close()
         store = f"{self._launch.settings.runtime}.store"
         others = {name: handle for name, handle in self._alive.handles.items() if name != store}
@@ -224,8 +229,6 @@ class ActorPool:
             await self._close_one(store, handle)
             ray.kill(handle)
         await self.links.close()
-        for task in list(self._tasks):
-            task.cancel()
 
     async def _close_one(self, name: str, handle: Any) -> None:
         try:

@@ -80,6 +80,8 @@ class ClusterRuntime:
                 return await self._submit_to(peer, number, journal_id, command, left, until_action)
             except NotHere as exc:
                 stale = max(stale, exc.assignment_no)
+                if loop.time() > deadline:
+                    raise
             except TransportLost:
                 # The command may have been carried out: from here on it is no fresh one.
                 await self._links.drop(peer)

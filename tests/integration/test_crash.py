@@ -15,10 +15,11 @@ import pytest_asyncio
 from ray.exceptions import RayError
 
 from actors import SessionConfig, SessionHandle, SessionManager, SessionState, Settings
+from actors.cluster.links import actor_named
 from actors.domain import records as r
 from actors.domain.actions import ActionKind
 from actors.domain.policies import OnInDoubt
-from actors.errors import SessionEnded
+from actors.errors import SessionEnded, StoreUnavailable
 from tests.integration.conftest import MODEL, MakeRuntime, runtime_name
 from tests.integration.crash_site import BOUND_S, Gate, actors_of, kill, kill_all
 
@@ -243,6 +244,40 @@ async def test_a_frozen_session_actor_is_replaced_and_harmless_when_it_thaws(
     assert (await session.generate("after", timeout=BOUND_S)).text == "after"
     assert gate.lines == ["begin", "end"]
     await _assert_gapless(session)
+
+
+@pytest.mark.parametrize("kind", ["registry", "store"])
+async def test_a_frozen_registry_or_store_is_started_again(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, kind: str
+) -> None:
+    session = await crashing.create_session(new_id(), permissive)
+    receipt = await session.send("before")
+    await session.wait_turn(receipt, timeout=BOUND_S)
+    await session.hibernate()
+    (name,) = actors_of(crashing.settings.runtime, kind)
+    pid = await actor_named(name).pid.remote()
+    os.kill(pid, signal.SIGSTOP)
+
+    try:
+        # A dormant session needs the registry, and every turn the store.
+        async with asyncio.timeout(BOUND_S):
+            while not await _answers(session):
+                pass
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+    assert await actor_named(name).pid.remote() != pid
+    texts = [message.text for message in await session.history()]
+    assert texts == ["before", "before", "after", "after"], "asked until it was answered, and answered once"
+    await _assert_gapless(session)
+
+
+async def _answers(session: SessionHandle) -> bool:
+    try:
+        return (await session.generate("after", timeout=BOUND_S, command_id="after")).text == "after"
+    except StoreUnavailable:
+        return False
 
 
 async def test_a_session_that_kills_its_process_again_and_again_is_taken_out_of_service(
