@@ -4,6 +4,7 @@
 #   make test   run every test; TESTS="tests/unit" runs those only, PYTEST_ARGS is passed on
 #   make lint   style, formatting and types
 #   make bench  run the benchmarks
+#   make chaos  kill and freeze processes under load (FAULTS=1000 SEED=7)
 #   make clean  remove what the other targets made
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ without-ray := tests/unit+tests/http tests/local tests/browser
 with-ray := tests/integration tests/service tests/docs tests/cluster tests/chaos
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-lane $(addprefix test-,$(LANES)) lint bench clean
+.PHONY: run test test-lane $(addprefix test-,$(LANES)) lint bench chaos clean
 
 run: $(VENV)/.run
 	$(BIN)/greenroom serve $(ARGS)
@@ -56,6 +57,11 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.run
 	$(BIN)/python -m benchmarks $(ARGS)
+
+FAULTS ?= 100
+
+chaos: $(VENV)/.dev
+	@$(BIN)/python -m tests.chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
 
 clean:
 	rm -rf $(VENV) build dist greenroom.egg-info .pytest_cache .ruff_cache .hypothesis

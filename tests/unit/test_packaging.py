@@ -127,7 +127,7 @@ def test_make_has_the_targets_that_the_documentation_names() -> None:
 
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
 
-    assert {"run", "test", "lint", "bench", "clean"} <= targets
+    assert {"run", "test", "lint", "bench", "chaos", "clean"} <= targets
 
 
 def test_ci_can_be_executed_and_stops_at_the_first_failure() -> None:

@@ -1,0 +1,29 @@
+"""The tools of the load: what they do can be counted from outside."""
+
+from __future__ import annotations
+
+import os
+
+from actors import tool
+
+
+def _append(path: str, word: str) -> str:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, f"{word}\n".encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return word
+
+
+@tool(effect="unsafe")
+def append_once(path: str, word: str) -> str:
+    """Append a line to a file; a second run would show."""
+    return _append(path, word)
+
+
+@tool(effect="idempotent")
+def append_again(path: str, word: str) -> str:
+    """The same where a second run is allowed."""
+    return _append(path, word)
