@@ -17,6 +17,7 @@ from actors.domain.records import TURN_ENDS, Record, TurnStarted, TurnSteered, d
 from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionInfo
 from actors.errors import SessionNotFound
 from actors.policy.permissions import decide
+from actors.reading.effects import Effect, effects_of
 from actors.reading.events import EventReader, read_records
 from actors.reading.turns import TurnInfo, turns_of, wait_turn, whole
 from actors.session.runtime import Runtime
@@ -88,6 +89,19 @@ class SessionReads:
         checked_seq(after)
         page = await self._runtime.store.records(self._tenant, self.journal_id, after=after, limit=checked_limit(limit))
         return tuple(decode_record(stored.body) for stored in page)
+
+    async def effects(self, *, after: int = 0, limit: int = 100) -> tuple[Effect, ...]:
+        """What tool calls did, or may have done: a page of attempts, oldest first.
+
+        Args:
+            after: The ``seq`` of the attempt to read after, which is that of its ``tool.call.started``.
+            limit: 1 to 1,000.
+        """
+        checked_seq(after)
+        checked_limit(limit)
+        head = (await self.info()).head_seq
+        records = read_records(self._runtime, self._tenant, self.journal_id, after=after, upto=head)
+        return await effects_of(records, limit=limit)
 
     async def turns(self) -> list[TurnInfo]:
         """All turns, oldest first."""

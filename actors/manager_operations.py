@@ -21,6 +21,7 @@ from actors.handle_stream import TurnStream
 from actors.manager_children import ChildOperations
 from actors.manager_forks import ForkOperations
 from actors.model_choice import as_model, known_model
+from actors.reading.effects import Effect
 from actors.reading.turns import TurnInfo
 
 T = TypeVar("T")
@@ -120,6 +121,10 @@ class SessionOperations(ChildOperations, ForkOperations):
     async def records(self, session_id: str, *, after: int = 0, limit: int = 100) -> tuple[Record, ...]:
         """See ``SessionHandle.records``."""
         return await (await self._session(session_id)).records(after=after, limit=limit)
+
+    async def effects(self, session_id: str, *, after: int = 0, limit: int = 100) -> tuple[Effect, ...]:
+        """See ``SessionHandle.effects``."""
+        return await (await self._session(session_id)).effects(after=after, limit=limit)
 
     async def turns(self, session_id: str) -> list[TurnInfo]:
         """See ``SessionHandle.turns``."""

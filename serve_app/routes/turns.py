@@ -1,4 +1,4 @@
-"""What came of inputs: turns, queued inputs, messages, context."""
+"""What came of inputs: turns, effects, queued inputs, messages, context."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from starlette.responses import Response
 from actors.domain.messages import Message
 from actors.domain.session import ContextUsage
 from actors.handle_reads import PendingInput
+from actors.reading.effects import Effect
 from actors.reading.turns import TurnInfo
 from serve_app.dependencies import CommandId, Limit, Manager, SessionId, act, answer
 from serve_app.problems import TurnNotFound
-from serve_app.schemas import AddedMessage, Changed, Items
+from serve_app.schemas import AddedMessage, Changed, Items, Page
 
 router = APIRouter(tags=["turns"])
 
@@ -38,6 +39,18 @@ async def get_turn(session_id: SessionId, turn_id: str, manager: Manager) -> Res
             f"Session {session_id!r} has no turn {turn_id[:140]!r}. List its turns to see what there is."
         )
     return answer(turn)
+
+
+@router.get("/v1/sessions/{session_id}/effects", response_model=Page[Effect])
+async def list_effects(
+    session_id: SessionId,
+    manager: Manager,
+    after: Annotated[int, Query(ge=0, le=2**53, description="The seq of the effect to read after.")] = 0,
+    limit: Limit = 100,
+) -> Response:
+    """What tool calls did, or may have done: one line per attempt, oldest first."""
+    page = await manager.effects(session_id, after=after, limit=limit)
+    return answer(Page[Effect](items=page, next=str(page[-1].seq) if len(page) == limit else None))
 
 
 @router.get("/v1/sessions/{session_id}/inputs", response_model=Items[PendingInput])

@@ -292,3 +292,16 @@ def test_a_decision_about_other_arguments_is_refused(service: Running) -> None:
 
 def _items(service: Running, what: str) -> list[Any]:
     return service.http.get(f"/v1/sessions/s/{what}").json()["items"]
+
+
+def test_what_tool_calls_did_is_listed_page_by_page(service: Running) -> None:
+    service.create(permission_policy={"allow": ["ls"]})
+    service.ask('/tool ls {"path": "."}\n/tool ls {"path": "nowhere"}\n/say Done.')
+
+    first = service.http.get("/v1/sessions/s/effects", params={"limit": 1}).json()
+    rest = service.http.get("/v1/sessions/s/effects", params={"after": first["next"]}).json()
+
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (1, 1, None)
+    (effect,) = first["items"]
+    assert (effect["tool"], effect["status"], effect["outcome"], effect["attempt"]) == ("ls", "settled", "ok", 1)
+    assert service.http.get("/v1/sessions/none/effects").status_code == 404
