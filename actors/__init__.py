@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from actors.domain.events import Event
     from actors.domain.llm import LlmConfig
     from actors.domain.messages import ContentBlock, Message, TokenUsage
-    from actors.domain.permissions import PermissionDecision, PermissionPolicy, PermissionRule
+    from actors.domain.permissions import PermissionDecision, PermissionMode, PermissionPolicy, PermissionRule
     from actors.domain.policies import ConfirmationPolicy, SessionLane, TimeoutAction
     from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionState
     from actors.domain.tools import ToolDefinition
@@ -35,6 +35,7 @@ _HOMES = {
     "LlmConfig": "actors.domain.llm",
     "Message": "actors.domain.messages",
     "PermissionDecision": "actors.domain.permissions",
+    "PermissionMode": "actors.domain.permissions",
     "PermissionPolicy": "actors.domain.permissions",
     "PermissionRule": "actors.domain.permissions",
     "Receipt": "actors.domain.session",
@@ -63,6 +64,7 @@ __all__ = [
     "LlmConfig",
     "Message",
     "PermissionDecision",
+    "PermissionMode",
     "PermissionPolicy",
     "PermissionRule",
     "Receipt",

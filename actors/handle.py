@@ -14,7 +14,6 @@ from actors.domain import commands as c
 from actors.domain.actions import Resolution
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
-from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.session import AgentResult, Receipt, SessionInfo
 from actors.errors import (
@@ -23,6 +22,7 @@ from actors.errors import (
     GreenroomError,
 )
 from actors.handle_children import SessionChildren
+from actors.handle_permissions import SessionPermissions
 from actors.handle_stream import TurnStream
 from actors.model_choice import known_model
 from actors.reading.turns import result_of
@@ -32,7 +32,7 @@ WAIT_SLICE_S = 30.0
 """Longest wait of one call for a turn's end; after that the wait goes on at the store."""
 
 
-class SessionHandle(SessionChildren):
+class SessionHandle(SessionChildren, SessionPermissions):
     """One session. Made by a ``SessionManager``; every method raises SessionNotFound when the session is gone."""
 
     def __init__(self, runtime: Runtime, info: SessionInfo) -> None:
@@ -175,18 +175,9 @@ class SessionHandle(SessionChildren):
         if changes:
             await self._configure(changes, command_id)
 
-    async def _configure(self, changes: dict[str, Any], command_id: str | None = None) -> None:
-        identity = self._identity(command_id)
-        await self._do(checked_command(lambda: c.Configure(**identity, **changes, set_fields=tuple(sorted(changes)))))
-
     async def set_system_prompt(self, text: str | None) -> None:
         """Replace the text that is added to the standard instructions; None removes it."""
         await self._configure({"system_prompt": text})
-
-    async def set_permission_policy(self, policy: PermissionPolicy) -> PermissionPolicy:
-        """Replace the permission policy."""
-        await self._configure({"permission_policy": policy})
-        return policy
 
     async def set_confirmation_policy(self, policy: ConfirmationPolicy) -> ConfirmationPolicy:
         """Replace the confirmation policy; pending approvals keep their time."""

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
 
 from actors.checks import MAX_PAGE, checked_at, checked_limit, checked_seq, checked_timeout
 from actors.domain.actions import Action
 from actors.domain.base import Frozen
 from actors.domain.events import Event
 from actors.domain.messages import Message, decode_messages
-from actors.domain.permissions import PermissionDecision, PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.records import TURN_ENDS, Record, TurnStarted, TurnSteered, decode_record
 from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionInfo
 from actors.errors import SessionNotFound
-from actors.policy.permissions import decide
 from actors.reading.effects import Effect, effects_of
 from actors.reading.events import EventReader, read_records
 from actors.reading.turns import TurnInfo, turns_of, wait_turn, whole
@@ -131,17 +128,6 @@ class SessionReads:
     async def config(self, *, at: int | None = None) -> SessionConfig:
         """The configuration in force, or that was in force after the record with seq ``at``; errors as ``history``."""
         return (await self._state(at)).config
-
-    async def permission_policy(self) -> PermissionPolicy:
-        """The permission policy in force."""
-        return (await self._state()).config.permissions
-
-    async def check_permission(self, tool: str, args: dict[str, Any]) -> PermissionDecision:
-        """What the policy would say of a call."""
-        config = await self.config()
-        return decide(
-            await self._runtime.global_policy(), config.permission_policy, tool, args, workspace=config.workspace
-        )
 
     async def confirmation_policy(self) -> ConfirmationPolicy:
         """The confirmation policy in force."""

@@ -12,7 +12,6 @@ from actors.domain.base import Frozen
 from actors.domain.events import Event
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
-from actors.domain.permissions import PermissionDecision, PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.records import Record
 from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig
@@ -20,6 +19,7 @@ from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
 from actors.manager_children import ChildOperations
 from actors.manager_forks import ForkOperations
+from actors.manager_permissions import PermissionOperations
 from actors.model_choice import as_model, known_model
 from actors.reading.effects import Effect
 from actors.reading.turns import TurnInfo
@@ -49,7 +49,7 @@ class ToolExecutorInfo(Frozen):
     tools: tuple[str, ...]
 
 
-class SessionOperations(ChildOperations, ForkOperations):
+class SessionOperations(ChildOperations, ForkOperations, PermissionOperations):
     """What ``SessionManager`` does with a session once it exists."""
 
     # --- turns -----------------------------------------------------------------------------------------------------
@@ -204,18 +204,6 @@ class SessionOperations(ChildOperations, ForkOperations):
     async def get_confirmation_policy(self, session_id: str) -> ConfirmationPolicy:
         """See ``SessionHandle.confirmation_policy``."""
         return await (await self._session(session_id)).confirmation_policy()
-
-    async def set_permission_policy(self, session_id: str, policy: PermissionPolicy) -> PermissionPolicy:
-        """See ``SessionHandle.set_permission_policy``."""
-        return await (await self._session(session_id)).set_permission_policy(policy)
-
-    async def get_permission_policy(self, session_id: str) -> PermissionPolicy:
-        """See ``SessionHandle.permission_policy``."""
-        return await (await self._session(session_id)).permission_policy()
-
-    async def check_permission(self, session_id: str, tool: str, args: dict[str, Any]) -> PermissionDecision:
-        """See ``SessionHandle.check_permission``."""
-        return await (await self._session(session_id)).check_permission(tool, args)
 
     # --- actions ---------------------------------------------------------------------------------------------------
 

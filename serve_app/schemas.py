@@ -245,6 +245,21 @@ class CheckPermission(Body):
     args: dict[str, Any] = {}
 
 
+class AddRule(Body):
+    """One rule more for a session's permission policy."""
+
+    kind: PermissionDecision
+    rule: str = Field(min_length=1, max_length=1024)
+
+
+class TryPolicy(Body):
+    """A permission policy that is only tried on what was called before."""
+
+    policy: PermissionPolicy
+    after: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
 class Decision(Answer):
     """What the permission policy says."""
 

@@ -13,7 +13,7 @@ from actors.domain.base import Frozen
 from actors.domain.children import MAX_CHILDREN, ChildReport, NewChild
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
-from actors.domain.permissions import PermissionPolicy
+from actors.domain.permissions import PermissionDecision, PermissionPolicy, PermissionRule
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 
 
@@ -112,6 +112,18 @@ class Configure(Command):
     set_fields: tuple[str, ...] = ()
 
 
+class AddPermissionRule(Command):
+    """Add one rule to the session's own permission policy as it is when the command arrives.
+
+    Attributes:
+        decision: The list: allow, deny or ask.
+    """
+
+    kind: Literal["add_permission_rule"] = "add_permission_rule"
+    decision: PermissionDecision
+    rule: PermissionRule
+
+
 class ResolveAction(Command):
     """Decide what a session asked.
 
@@ -156,6 +168,7 @@ AnyCommand = Annotated[
     | Clear
     | Complete
     | Configure
+    | AddPermissionRule
     | ResolveAction
     | SpawnChildren
     | ReportChild,
@@ -171,6 +184,7 @@ COMMAND: TypeAdapter[
     | Clear
     | Complete
     | Configure
+    | AddPermissionRule
     | ResolveAction
     | SpawnChildren
     | ReportChild

@@ -8,21 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_serializer, model_validator
 
 from actors.domain.base import Frozen
+from actors.domain.permission_modes import PermissionDecision, PermissionMode, edits_workspace, only_looks
 from actors.domain.permission_rules import ParsedRule, Subject, parse, subject_of
-
-
-class PermissionDecision(StrEnum):
-    """What a permission policy says of a call."""
-
-    allow = "allow"
-    deny = "deny"
-    ask = "ask"
 
 
 class PermissionRule(Frozen):
@@ -97,7 +89,8 @@ class PermissionPolicy(Frozen):
         allow: For what runs without a question.
         ask: For what is asked.
         default_decision: For all else.
-        enabled: False allows everything.
+        enabled: False allows everything, whatever the mode.
+        mode: What becomes of calls that the lists leave open.
     """
 
     deny: tuple[PermissionRule, ...] = ()
@@ -105,6 +98,7 @@ class PermissionPolicy(Frozen):
     ask: tuple[PermissionRule, ...] = ()
     default_decision: PermissionDecision = PermissionDecision.ask
     enabled: bool = True
+    mode: PermissionMode = PermissionMode.default
 
     if TYPE_CHECKING:
 
@@ -116,6 +110,7 @@ class PermissionPolicy(Frozen):
             ask: Iterable[PermissionRule | str] = (),
             default_decision: PermissionDecision | str = PermissionDecision.ask,
             enabled: bool = True,
+            mode: PermissionMode | str = PermissionMode.default,
         ) -> None: ...
 
     @classmethod
@@ -146,11 +141,17 @@ class PermissionPolicy(Frozen):
         subject = subject_of(tool_name, args, workspace)
         if any(rule.parsed.concerns(subject) for rule in self.deny):
             return PermissionDecision.deny
-        if any(rule.parsed.allows(subject) for rule in self.allow):
+        if self.mode is PermissionMode.plan and not only_looks(subject):
+            return PermissionDecision.deny
+        if self.mode is PermissionMode.bypass or any(rule.parsed.allows(subject) for rule in self.allow):
             return PermissionDecision.allow
-        if any(rule.parsed.concerns(subject) for rule in self.ask):
-            return PermissionDecision.ask
-        return self.default_decision
+        asked = any(rule.parsed.concerns(subject) for rule in self.ask)
+        decision = PermissionDecision.ask if asked else self.default_decision
+        if decision is not PermissionDecision.ask:
+            return decision
+        if self.mode is PermissionMode.accept_edits and not asked and edits_workspace(subject):
+            return PermissionDecision.allow
+        return PermissionDecision.deny if self.mode is PermissionMode.dont_ask else decision
 
     def is_allowed(self, tool_name: str, args: Mapping[str, Any]) -> bool:
         """Whether the call may run without a question."""

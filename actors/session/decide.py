@@ -151,6 +151,18 @@ def _configure(state: State, command: c.Configure) -> list[Draft]:
     return [Draft(r.SessionConfigured, r.SessionConfigured.Data(change=command.model_copy(update={"fresh": False})))]
 
 
+MAX_POLICY_BYTES = 64 * 1024
+"""Largest policy that rules can be added to: it is written down whole with each change."""
+
+
+def _add_rule(state: State, command: c.AddPermissionRule) -> list[Draft]:
+    policy = state.config.permissions.with_rule(command.decision, command.rule.text)
+    if len(policy.model_dump_json()) > MAX_POLICY_BYTES:
+        raise InvalidRequest("The permission policy is full. Replace it by one with fewer, wider rules.")
+    fields = ("permission_policy",)
+    return _configure(state, c.Configure(command_id=command.command_id, permission_policy=policy, set_fields=fields))
+
+
 def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
     _short(command.reason)
     action = state.action(command.action_id)
@@ -214,6 +226,7 @@ _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
     c.Clear: _clear,
     c.Complete: _complete,
     c.Configure: _configure,
+    c.AddPermissionRule: _add_rule,
     c.ResolveAction: _resolve,
     c.SpawnChildren: _spawn,
     c.ReportChild: _report,

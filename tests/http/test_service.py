@@ -47,6 +47,23 @@ def test_policies_are_read_replaced_and_asked(service: Running) -> None:
     assert service.http.get(f"{path}/policy").json() == set_time
 
 
+def test_rules_are_added_and_policies_tried_over_http(service: Running) -> None:
+    service.create()
+    path = "/v1/sessions/s/permissions"
+
+    added = service.http.post(f"{path}/rules", json={"kind": "deny", "rule": "bash(rm:*)"}).json()
+    unknown = service.http.post(f"{path}/rules", json={"kind": "maybe", "rule": "bash"})
+    tried = service.http.post(f"{path}/dry-run", json={"policy": {"mode": "plan"}}).json()
+    mode = service.http.put("/v1/sessions/s/policy", json={"permission": {"mode": "dont_ask"}}).json()
+
+    assert added["deny"] == ["bash(rm:*)"]
+    assert unknown.status_code == 422
+    assert tried == {"calls": [], "next_after": None}
+    assert mode["permission"]["mode"] == "dont_ask"
+    check = {"tool": "bash", "args": {"command": "ls"}}
+    assert service.http.post(f"{path}/check", json=check).json() == {"decision": "deny"}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [

@@ -1,0 +1,72 @@
+"""What a session's model may do: the part of ``SessionHandle`` about permissions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors.checks import checked_command, checked_limit, checked_seq
+from actors.domain import commands as c
+from actors.domain.permissions import PermissionDecision, PermissionPolicy
+from actors.handle_commands import SessionCommands
+from actors.policy.permissions import decide
+from actors.reading.dry_run import DryRun, dry_run
+
+
+class SessionPermissions(SessionCommands):
+    """The part of ``SessionHandle`` that is about permissions."""
+
+    async def permission_policy(self) -> PermissionPolicy:
+        """The session's permission policy, or the default one, which asks."""
+        return (await self._state()).config.permissions
+
+    async def set_permission_policy(self, policy: PermissionPolicy) -> PermissionPolicy:
+        """Replace the permission policy."""
+        await self._configure({"permission_policy": policy})
+        return policy
+
+    async def add_permission_rule(
+        self, kind: PermissionDecision | str, rule: str, *, command_id: str | None = None
+    ) -> PermissionPolicy:
+        """Add a rule to the session's policy; one that is there already changes nothing.
+
+        Rules that are added at the same time are all kept: the session adds each to the policy it has then. A session
+        without a policy of its own gets one, which takes the place of the runtime's but for that one's denials.
+
+        Args:
+            kind: The list: allow, deny or ask.
+            rule: The rule's text, such as ``bash(git status:*)``.
+            command_id: Makes the command repeatable.
+
+        Returns:
+            The policy now.
+
+        Raises:
+            InvalidRequest: there is no such list, the rule cannot be read, or the policy is full (64 KiB as JSON).
+        """
+        values = self._identity(command_id) | {"decision": kind, "rule": rule}
+        await self._do(checked_command(lambda: c.AddPermissionRule.model_validate(values)))
+        return await self.permission_policy()
+
+    async def check_permission(self, tool: str, args: dict[str, Any]) -> PermissionDecision:
+        """What the policy would say of a call."""
+        config = await self.config()
+        return decide(
+            await self._runtime.global_policy(), config.permission_policy, tool, args, workspace=config.workspace
+        )
+
+    async def dry_run_policy(self, policy: PermissionPolicy, *, after: int = 0, limit: int = 100) -> DryRun:
+        """What a policy would have said of the calls in the session's journal. Nothing runs and nothing changes.
+
+        What the runtime's policy denies now is denied here too.
+
+        Args:
+            policy: The policy to try.
+            after: Calls of records behind this seq.
+            limit: Calls of a page, 1 to 1,000; all calls of one answer come together, so it may be a few more.
+        """
+        checked_seq(after)
+        checked_limit(limit)
+        info = await self.info()
+        workspace = (await self.config()).workspace
+        within = (await self._runtime.global_policy(), policy, workspace)
+        return await dry_run(self._runtime, info, within, after=after, limit=limit)
