@@ -19,6 +19,39 @@ PATIENCE = 1.5
 """The registry is given half as long again as others: Ray needs a second or two to restart one that died."""
 
 
+MOST = 16
+"""How many times the patience grows at most: to four minutes where silence is 10 s, more than any start takes."""
+
+
+class Silence:
+    """Counts the questions without a sign of life. Each restart doubles the patience, until there is a sign again.
+
+    A registry that comes up on a loaded machine may need longer than one that is well may be silent: with the same
+    patience it would be killed again and again before it can speak.
+    """
+
+    def __init__(self) -> None:
+        self._missed = 0
+        self._times = 1
+
+    @property
+    def allowed(self) -> float:
+        """Questions that may pass without a sign."""
+        return BEATS * PATIENCE * self._times
+
+    def too_long(self, *, heard: bool) -> bool:
+        """Another question has passed; whether it is time for a restart."""
+        if heard:
+            self._missed, self._times = 0, 1
+            return False
+        self._missed += 1
+        return self._missed >= self.allowed
+
+    def restarted(self) -> None:
+        """Begin again, with more patience."""
+        self._missed, self._times = 0, min(2 * self._times, MOST)
+
+
 class RegistryWarden:
     """The store actor's watch over the registry.
 
@@ -44,12 +77,12 @@ class RegistryWarden:
             self._watching.cancel()
 
     async def _watch(self, registry: str, silence_s: float) -> None:
-        missed = 0
+        silence = Silence()
         while True:
             self._heard.clear()
             await asyncio.sleep(silence_s / BEATS)
-            missed = 0 if self._heard.is_set() else missed + 1
-            if missed >= BEATS * PATIENCE:
-                log.error("the registry was silent for %s s and is started again", silence_s * PATIENCE)
+            if silence.too_long(heard=self._heard.is_set()):
+                waited_s = silence.allowed * silence_s / BEATS
+                log.error("the registry was silent for %.0f s and is started again", waited_s)
                 await self._restart(registry)
-                missed = 0
+                silence.restarted()
