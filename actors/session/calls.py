@@ -61,8 +61,8 @@ class CallKeeper:
 
     @property
     def running(self) -> bool:
-        """Whether any call is under way."""
-        return bool(self._calls)
+        """Whether any call is under way, or was closed as unknown and may still have an outcome to write down."""
+        return bool(self._calls) or bool(self._given_up)
 
     def recover(self, state: State) -> None:
         """Remember which calls a former activation started: they are asked for before they are run."""
@@ -119,6 +119,7 @@ class CallKeeper:
             task.cancel()
         self._calls.clear()
         self._tasks.clear()
+        self._given_up.clear()
 
     async def end_all(self) -> None:
         """End every running call, whatever comes of it."""
@@ -156,11 +157,15 @@ class CallKeeper:
             delay = min(delay * 2, RETRY_MAX_S)
 
     def _answered(self, call: Call, answer: Attached) -> None:
-        late = call.key in self._given_up
-        self._post(CallAnswered(answer, late=late))
-        if late:
-            self._given_up.discard(call.key)
-            self._tasks.pop(call.key, None)
+        self._post(CallAnswered(answer, late=self._was_given_up(call)))
+
+    def _was_given_up(self, call: Call) -> bool:
+        """Whether the call was closed as unknown before; nothing more is waited for."""
+        if call.key not in self._given_up:
+            return False
+        self._given_up.remove(call.key)
+        self._tasks.pop(call.key, None)
+        return True
 
     async def _outcome(self, call: Call, answer: Attached) -> Attached:
         """A host's answer; when the host has no outcome any more, or never had one, what the store keeps of it."""
@@ -196,8 +201,9 @@ class CallKeeper:
             log.info("cannot tell yet whether call %s is lost: %s", call.call_id, exc)
             return False
         if stored is not None:
-            self._post(CallAnswered(stored))
+            self._answered(call, stored)
         else:
+            self._was_given_up(call)
             self._post(CallLost(Attached(key=call.key, status=CallStatus.never_seen), gone.detail))
         return True
 
@@ -217,7 +223,9 @@ class CallKeeper:
             except GreenroomError as exc:
                 log.info("call %s could not be ended: %s", call.call_id, exc)
             else:
-                if answer.outcome is not None and answer.outcome.outcome is Outcome.unknown:
+                task = self._tasks.get(call.key)
+                unknown = answer.outcome is not None and answer.outcome.outcome is Outcome.unknown
+                if unknown and task is not None and not task.done():
                     self._given_up.add(call.key)
                 self._post(CallAnswered(answer))
                 return
