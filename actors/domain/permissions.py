@@ -26,9 +26,9 @@ class PermissionRule(Frozen):
     ``prefix:*`` fits what begins with the prefix, for bash at the end of a word. Elsewhere ``*`` is any run without
     a slash, ``**`` any run, ``?`` one character.
 
-    On bash an allow rule fits only a line that is one plain command; deny and ask rules look at every command that
-    the line may run. A bare ``bash`` fits every line. Paths are compared as written, without ``.`` and ``..``;
-    symbolic links are the workspace's business.
+    On bash an allow rule fits only a line that is one plain command that runs no other; deny and ask rules look at
+    every command that the line may run. A bare ``bash`` fits every line. Paths are compared as written, without ``.``
+    and ``..``; symbolic links are the workspace's business.
     """
 
     text: str = Field(min_length=1, max_length=1024)

@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from actors.domain.shell_programs import ASSIGNMENT, RESERVED, runs_others
+
 MAX_LINE = 16 * 1024
 """Longest line, in characters, that counts as plain; also bounds the work that a model can cause here."""
 
@@ -25,15 +27,6 @@ _MAX_DEPTH = 4
 _NOT_PLAIN = re.compile(r"[;&|`$<>(){}\x00-\x08\x0a-\x1f\x7f]")
 _SEPARATOR = re.compile(r"[;&|`<>(){}\n\r]|\$(?=[({])")
 _FIELD_SEPARATOR = re.compile(r"\$\{?IFS\b\}?")
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[[^\]]*\])?\+?=")
-
-_WRAPPERS = frozenset(
-    "env xargs sudo doas su eval exec source . command builtin nohup nice ionice timeout time setsid stdbuf watch "
-    "parallel ssh chroot unshare nsenter strace ltrace script busybox flock chrt taskset runuser coproc trap "
-    "sh bash zsh dash ksh fish csh tcsh ash rbash".split()
-)
-_RESERVED = frozenset("if then elif else fi for while until do done case esac select function in ! [[ ]]".split())
-_FIND_ACTIONS = frozenset("-exec -execdir -ok -okdir -delete -fprint -fprint0 -fprintf -fls".split())
 
 
 def plain_command(line: str) -> tuple[str, ...]:
@@ -53,7 +46,7 @@ def plain_command(line: str) -> tuple[str, ...]:
         words = shlex.split(stripped)
     except ValueError:
         return ()
-    if not words or not words[0] or _runs_others(words) or any(char.isspace() for char in words[0]):
+    if not words or not words[0] or runs_others(words) or any(char.isspace() for char in words[0]):
         return ()
     return tuple(dict.fromkeys((stripped, shlex.join(words))))
 
@@ -82,14 +75,6 @@ def _odd_space(text: str) -> bool:
     return any(char.isspace() and char not in " \t" for char in text)
 
 
-def _runs_others(words: list[str]) -> bool:
-    """Whether the command is known to run what its arguments say, or is no command at all."""
-    name = posixpath.basename(words[0])
-    if name in _WRAPPERS or name in _RESERVED or _ASSIGNMENT.match(words[0]):
-        return True
-    return name == "find" and any(word in _FIND_ACTIONS for word in words)
-
-
 def _readings(line: str, depth: int) -> Iterator[str]:
     spaced = _FIELD_SEPARATOR.sub(" ", line.replace("\\\n", ""))
     for part in _SEPARATOR.split(spaced):
@@ -107,10 +92,10 @@ def _readings(line: str, depth: int) -> Iterator[str]:
 def _commands(words: list[str]) -> Iterator[str]:
     """The command, without what comes before its name; behind a wrapper any word may be the name."""
     start = 0
-    while start < len(words) and (_ASSIGNMENT.match(words[start]) or words[start] in _RESERVED):
+    while start < len(words) and (ASSIGNMENT.match(words[start]) or words[start] in RESERVED):
         start += 1
     yield from _named(words[start:])
-    if words[start:] and _runs_others(words[start:]):
+    if words[start:] and runs_others(words[start:]):
         for at in range(start + 1, len(words)):
             yield from _named(words[at:])
 
