@@ -13,7 +13,7 @@ from actors.checks import checked_choice, checked_command, checked_message, chec
 from actors.domain import commands as c
 from actors.domain.actions import Resolution
 from actors.domain.llm import LlmConfig
-from actors.domain.messages import Message
+from actors.domain.messages import Message, decode_messages
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.session import AgentResult, Receipt, SessionInfo
 from actors.errors import (
@@ -139,6 +139,23 @@ class SessionHandle(SessionChildren, SessionPermissions):
             SessionBusy: a turn is running.
         """
         await self._do(c.Clear(**self._identity(None)))
+
+    async def rewind(self, to: int, *, command_id: str | None = None) -> bool:
+        """Let the model see what it saw after the record with seq ``to``; False when it sees just that.
+
+        Only the conversation goes back. Configuration, usage, files, and what tools did stay as they are, and the
+        journal goes on. An answer whose tool calls had no results by then is left out.
+
+        Raises:
+            SessionBusy: a turn is running. SessionEnded.
+            InvalidRequest: no such record, or the context was cleared or rewound since: fork the session there.
+        """
+        state = await self._state(to)
+        keep = len(state.context)
+        if keep and decode_messages([state.context[-1].message])[0].tool_calls:
+            keep -= 1
+        identity = self._identity(command_id)
+        return (await self._do(c.Rewind(**identity, to=to, keep=keep, used=state.context_used))).changed
 
     async def complete(self) -> None:
         """End the session's life: it takes no more input."""

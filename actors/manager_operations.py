@@ -146,6 +146,10 @@ class SessionOperations(ChildOperations, ForkOperations, PermissionOperations):
         """See ``SessionHandle.clear``."""
         await (await self._session(session_id)).clear()
 
+    async def rewind_session(self, session_id: str, to: int, *, command_id: str | None = None) -> bool:
+        """See ``SessionHandle.rewind``."""
+        return await (await self._session(session_id)).rewind(to, command_id=command_id)
+
     async def pause_session(self, session_id: str) -> bool:
         """See ``SessionHandle.pause``."""
         return await (await self._session(session_id)).pause()

@@ -121,6 +121,12 @@ class Fork(Body):
     name: str | None = Field(default=None, max_length=256)
 
 
+class Rewind(Body):
+    """The place to go back to."""
+
+    to: int = Field(ge=1, le=2**53)
+
+
 class SpawnChildren(Body):
     """Many new children of the session in the path, each with a task: all of them or none."""
 

@@ -88,6 +88,19 @@ class Clear(Command):
     kind: Literal["clear"] = "clear"
 
 
+class Rewind(Command):
+    """Go back to what the model saw after the record with seq ``to``.
+
+    ``keep`` and ``used`` are read off the state there, which never changes: how many messages of the context are left,
+    and the tokens that they had.
+    """
+
+    kind: Literal["rewind"] = "rewind"
+    to: int
+    keep: int
+    used: int
+
+
 class Complete(Command):
     """End the session's life."""
 
@@ -166,6 +179,7 @@ AnyCommand = Annotated[
     | Pause
     | Resume
     | Clear
+    | Rewind
     | Complete
     | Configure
     | AddPermissionRule
@@ -182,6 +196,7 @@ COMMAND: TypeAdapter[
     | Pause
     | Resume
     | Clear
+    | Rewind
     | Complete
     | Configure
     | AddPermissionRule

@@ -133,6 +133,20 @@ class SessionCleared(RecordBase):
     data: Empty = Empty()
 
 
+class SessionRewound(RecordBase):
+    """The model sees from here what it saw after record ``to``: the first ``keep`` messages of the context."""
+
+    class Data(Frozen):
+        """``used``: the tokens that these messages had."""
+
+        to: int
+        keep: int
+        used: int
+
+    type: Literal["session.rewound"] = "session.rewound"
+    data: Data
+
+
 class SessionCompleted(RecordBase):
     """The session takes no more input."""
 
@@ -528,6 +542,7 @@ Record = Annotated[
     | SessionPaused
     | SessionResumed
     | SessionCleared
+    | SessionRewound
     | SessionCompleted
     | SessionError
     | UserMessage

@@ -127,6 +127,22 @@ def _clear(state: State, _: c.Clear) -> list[Draft]:
     return [Draft(r.SessionCleared, r.Empty())]
 
 
+def _rewind(state: State, command: c.Rewind) -> list[Draft]:
+    if state.turn is not None:
+        raise SessionBusy(state.session_id)
+    if state.lifecycle.ended:
+        raise SessionEnded(state.session_id, state.lifecycle.value)
+    if not state.context_since <= command.to <= state.seq or not 0 <= command.keep <= len(state.context):
+        raise InvalidRequest(
+            f"The context was cleared or rewound at record {state.context_since}, and what stood before is not in it. "
+            f"Rewind to {max(state.context_since, 1)} to {state.seq}, or fork the session at {command.to}."
+        )
+    if command.keep == len(state.context):
+        return []
+    data = r.SessionRewound.Data(to=command.to, keep=command.keep, used=command.used)
+    return [Draft(r.SessionRewound, data)]
+
+
 def _complete(state: State, command: c.Complete) -> list[Draft]:
     drafts = [Draft(r.InputWithdrawn, r.InputWithdrawn.Data(input_id=item.input_id)) for item in state.queue]
     drafts += _cancelling(state, "the session was ended")
@@ -224,6 +240,7 @@ _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
     c.Pause: _pause,
     c.Resume: _resume,
     c.Clear: _clear,
+    c.Rewind: _rewind,
     c.Complete: _complete,
     c.Configure: _configure,
     c.AddPermissionRule: _add_rule,

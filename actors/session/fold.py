@@ -100,8 +100,13 @@ def _configured(state: State, record: r.SessionConfigured) -> State:
     return change(state, config=state.config.model_copy(update=values))
 
 
-def _cleared(state: State, _: r.SessionCleared) -> State:
-    return change(state, context=(), held=(), context_used=0)
+def _cleared(state: State, record: r.SessionCleared) -> State:
+    return change(state, context=(), held=(), context_used=0, context_since=record.seq)
+
+
+def _rewound(state: State, record: r.SessionRewound) -> State:
+    data = record.data
+    return change(state, context=state.context[: data.keep], context_used=data.used, context_since=record.seq)
 
 
 def _error(state: State, record: r.SessionError) -> State:
@@ -190,6 +195,7 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.SessionCompleted: _lifecycle(SessionState.completed),
     r.SessionError: _error,
     r.SessionCleared: _cleared,
+    r.SessionRewound: _rewound,
     r.UserMessage: _user_message,
     r.MessageAdded: _message_added,
     r.InputWithdrawn: _withdrawn,

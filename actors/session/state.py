@@ -45,6 +45,7 @@ class State(Frozen):
     Attributes:
         seq: Place of the last folded record; 0 before the first.
         context: What the model sees.
+        context_since: Place of the last record that took messages out of the context; since then it only grew.
         held: Messages that were added in the middle of a round and join the context after it.
         queue: Inputs that wait, in the order in which turns will take them.
         actions: Pending ones, oldest first.
@@ -74,6 +75,7 @@ class State(Frozen):
     usage: TokenUsage = TokenUsage()
     cost: Decimal = Decimal(0)
     context_used: int = 0
+    context_since: int = 0
 
     @property
     def activity(self) -> Activity:

@@ -82,6 +82,7 @@ export class Transcript {
       case "session.paused": this.note("", "Paused."); this.onActivity(); break;
       case "session.resumed": this.note("", "Resumed."); this.onActivity(); break;
       case "session.cleared": this.note("", "The context was cleared. The model does not see what stands above."); break;
+      case "session.rewound": this.note("", `Rewound to record ${data.to}. The model does not see what stands between.`); break;
       case "session.error": this.note("failed", data.message); this.onActivity(); break;
       case "turn.started": this.onActivity(); break;
       default: break;

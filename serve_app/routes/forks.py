@@ -1,4 +1,4 @@
-"""Forks of a session."""
+"""Other ways for a session to go on: forks, and back to an earlier place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from actors.domain.session import SessionInfo
 from serve_app.dependencies import CommandId, Manager, SessionId, act, answer
-from serve_app.schemas import Fork
+from serve_app.schemas import Changed, Fork, Rewind
 
 router = APIRouter(tags=["forks"])
 
@@ -19,3 +19,10 @@ async def fork(session_id: SessionId, body: Fork, manager: Manager, command_id: 
         manager.fork_session(session_id, body.session_id, at=body.at, name=body.name, command_id=command_id)
     )
     return answer(await forked.info(), 201, {"Location": f"/v1/sessions/{forked.session_id}"})
+
+
+@router.post("/v1/sessions/{session_id}/rewind", response_model=Changed)
+async def rewind(session_id: SessionId, body: Rewind, manager: Manager, command_id: CommandId) -> Response:
+    """Let the model see what it saw after the record with seq ``to``; nothing else goes back."""
+    changed = await act(manager.rewind_session(session_id, body.to, command_id=command_id))
+    return answer(Changed(changed=changed))

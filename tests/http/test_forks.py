@@ -32,3 +32,14 @@ def test_the_same_key_forks_once_and_what_cannot_be_is_a_problem(service: Runnin
     ):
         assert service.http.post("/v1/sessions/s/fork", json=body).status_code == status
     assert service.http.post("/v1/sessions/nobody/fork", json={"session_id": "g"}).status_code == 404
+
+
+def test_a_session_is_rewound(service: Running) -> None:
+    service.create()
+    service.ask("first")
+    then = service.http.get("/v1/sessions/s").json()["head_seq"]
+    service.ask("second")
+
+    assert service.http.post("/v1/sessions/s/rewind", json={"to": then}).json() == {"changed": True}
+    assert len(service.http.get("/v1/sessions/s/messages").json()["items"]) == 2
+    assert service.http.post("/v1/sessions/s/rewind", json={"to": 1000}).status_code == 422
