@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from actors.domain.records import decode_record
+from actors.errors import SessionNotFound
 from actors.session.fold import fold
 from actors.session.ports import Store
 from actors.session.state import SNAPSHOT_VERSION, State, from_snapshot, initial
+
+_PAGE = 1000
 
 
 async def load_state(store: Store, tenant: str, journal_id: str) -> tuple[State, int]:
@@ -16,6 +19,20 @@ async def load_state(store: Store, tenant: str, journal_id: str) -> tuple[State,
     """
     loaded = await store.load(tenant, journal_id)
     snapshot = loaded.snapshot
-    base = from_snapshot(snapshot.body) if snapshot and snapshot.version == SNAPSHOT_VERSION else initial()
-    records = (decode_record(record.body) for record in loaded.records if record.seq > base.seq)
-    return fold(base, records), base.seq
+    records = (decode_record(record.body) for record in loaded.records)
+    if snapshot is None:
+        return fold(initial(), records), 0
+    if snapshot.version == SNAPSHOT_VERSION:
+        return fold(from_snapshot(snapshot.body), records), snapshot.seq
+    # Another release wrote it; all that it says, the records before it say as well.
+    return fold(await _folded(store, tenant, journal_id, snapshot.seq), records), 0
+
+
+async def _folded(store: Store, tenant: str, journal_id: str, upto: int) -> State:
+    state = initial()
+    while state.seq < upto:
+        page = await store.records(tenant, journal_id, after=state.seq, limit=min(_PAGE, upto - state.seq))
+        if not page:
+            raise SessionNotFound(journal_id)
+        state = fold(state, (decode_record(record.body) for record in page))
+    return state
