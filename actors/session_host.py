@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
+from actors import faults
 from actors.domain.commands import COMMAND, Command
 from actors.domain.session import Activity
 from actors.errors import GreenroomError, InvalidRequest, NotHere
+from actors.faults import Point
 from actors.session.loading import load_state
 from actors.session.own_tools import with_own
 from actors.session.ports import Hosts, Store, Submitted
@@ -141,7 +143,9 @@ class SessionHost:
             GreenroomError: refused.
         """
         runner = self._runner(journal_id, assignment_no)
-        return await runner.submit(command, wait_s=wait_s, until_action=until_action)
+        submitted = await runner.submit(command, wait_s=wait_s, until_action=until_action)
+        await faults.reach(Point.session_reply)
+        return submitted
 
     async def deliver(
         self, journal_id: str, assignment_no: int, letters: Sequence[bytes]
@@ -169,8 +173,12 @@ class SessionHost:
         if runner is None or runner.assignment_no != assignment_no:
             return True
         now = asyncio.get_running_loop().time()
-        if now - runner.idle_since < idle_s or not await runner.release():
+        if now - runner.idle_since < idle_s:
             return False
+        faults.hit(Point.release_before)
+        if not await runner.release():
+            return False
+        faults.hit(Point.release_after)
         if self._runners.get(journal_id) is runner:
             del self._runners[journal_id]
         return True

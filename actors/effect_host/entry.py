@@ -115,3 +115,9 @@ class Entry:
         if isinstance(answer, GreenroomError):
             raise answer
         return answer
+
+    def stop(self) -> None:
+        """Cancel once: a second time would interrupt the executor's clean-up."""
+        if self.task is not None and not self.cancelling:
+            self.cancelling = True
+            self.task.cancel()

@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
 
+from actors import faults
 from actors.domain.calls import Attached, CallKey, CallStatus, HostRef, Outcome
 from actors.effect_host.entry import Channel, Entry
 from actors.effect_host.fences import Fences
@@ -34,6 +35,7 @@ from actors.effect_host.readers import Cursor, Readers
 from actors.effect_host.register import Register
 from actors.effect_host.retention import Retention
 from actors.errors import Fenced, HostGone, InvalidRequest, Overloaded
+from actors.faults import Point
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +88,9 @@ class EffectHost:
                 return past
             entry = self._start(call)
         entry.epoch = max(entry.epoch, call.epoch)
-        return await entry.settled()
+        answer = await entry.settled()
+        await faults.reach(Point.host_reply)
+        return answer
 
     async def attach(
         self, journal_id: str, epoch: int, incarnation: str, keys: Sequence[CallKey], settled: Sequence[CallKey] = ()
@@ -115,7 +119,7 @@ class EffectHost:
             past = self._register.without_entry(key)
             return self._never_begin(key, journal_id, epoch) if past.status is CallStatus.never_seen else past
         entry.epoch = max(entry.epoch, epoch)
-        _stop(entry)
+        entry.stop()
         await asyncio.wait([entry.done], timeout=self._limits.cancel_s)
         if not entry.done.done() and entry.call is not None:
             return Attached(key=key, status=CallStatus.running, outcome=unknown(entry.call))
@@ -169,7 +173,7 @@ class EffectHost:
         self._closed = True
         self._readers.close()
         for entry in self._register.entries.values():
-            _stop(entry)
+            entry.stop()
         if self._open:
             await asyncio.wait(self._open, timeout=self._limits.close_s)
         await self._retention.close()
@@ -217,7 +221,10 @@ class EffectHost:
             entry.executing = True
             self._executing += 1
             try:
-                return await self._executor.execute(call, functools.partial(self._emit, entry))
+                faults.hit(Point.execute_before)
+                result = await self._executor.execute(call, functools.partial(self._emit, entry))
+                faults.hit(Point.execute_after)
+                return result
             finally:
                 self._executing -= 1
 
@@ -288,10 +295,3 @@ class EffectHost:
             else:
                 self._retention.discard(entry)
                 self._register.release(entry)
-
-
-def _stop(entry: Entry) -> None:
-    """Cancel once: a second time would interrupt the executor's clean-up."""
-    if entry.task is not None and not entry.cancelling:
-        entry.cancelling = True
-        entry.task.cancel()

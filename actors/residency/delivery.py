@@ -15,9 +15,11 @@ from collections.abc import Coroutine, Sequence
 from enum import Enum, auto
 from typing import Any
 
+from actors import faults
 from actors.domain.journal import Letter
 from actors.domain.session import SessionState
 from actors.errors import GreenroomError, NotHere, Overloaded, SessionNotFound
+from actors.faults import Point
 from actors.residency.residency import Residency
 from actors.session.ports import Store
 from actors.storage.watch import Hint
@@ -159,7 +161,9 @@ class Delivery:
         letters = await self._store.letters(*receiver, limit=PAGE)
         if not letters:
             return _Then.done
+        faults.hit(Point.deliver_before)
         outcomes = await self._given(receiver, letters)
+        faults.hit(Point.deliver_after)
         done: list[tuple[str, str, int]] = []
         for letter, outcome in zip(letters, outcomes, strict=True):
             if outcome is not None and (outcome.retryable or isinstance(outcome, NotHere)):

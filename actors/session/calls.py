@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
+from actors import faults
 from actors.domain import records as r
 from actors.domain.calls import OUTCOME, Attached, CallKey, CallStatus, ModelCall, Outcome, ToolCall
 from actors.errors import Fenced, GreenroomError, HostGone
+from actors.faults import Point
 from actors.session.effects import Effects
 from actors.session.plan import CallAnswered, CallLost, Happening
 from actors.session.ports import Hosts, Store
@@ -138,7 +140,7 @@ class CallKeeper:
         while True:
             try:
                 answer = await self._recall(call) if asked_before else None
-                answer = answer or await self._outcome(call, await self._hosts.run(call))
+                answer = answer or await self._outcome(call, await self._run(call))
             except Fenced as exc:
                 self._stop(exc)
                 return
@@ -176,7 +178,9 @@ class CallKeeper:
         stored = await self._stored(call)
         if stored is not None:
             return stored
+        faults.hit(Point.attach_before)
         answers = await self._hosts.attach(call.host, call.journal_id, call.epoch, [call.key], self._settled)
+        faults.hit(Point.attach_after)
         self._settled = ()
         answer = answers[0]
         if answer.status in {CallStatus.running, CallStatus.never_seen}:
@@ -212,7 +216,7 @@ class CallKeeper:
         delay = RETRY_FIRST_S
         while call.key in self._calls:
             try:
-                answer = await self._hosts.cancel(call.host, call.journal_id, call.epoch, call.key)
+                answer = await self._cancel(call)
                 answer = await self._outcome(call, answer)
             except Fenced as exc:
                 self._stop(exc)
@@ -234,7 +238,7 @@ class CallKeeper:
 
     async def _end_quietly(self, call: Call) -> None:
         try:
-            await self._hosts.cancel(call.host, call.journal_id, call.epoch, call.key)
+            await self._cancel(call)
         except GreenroomError as exc:
             log.info("call %s could not be ended: %s", call.call_id, exc)
 
@@ -242,7 +246,7 @@ class CallKeeper:
         """End a call of a session that is no more: nobody will ask for its outcome."""
         await self._end_quietly(call)
         try:
-            await self._hosts.ack(call.host, call.journal_id, call.epoch, [call.key])
+            await self._acknowledged([call])
         except GreenroomError as exc:
             log.info("call %s was not acknowledged: %s", call.call_id, exc)
 
@@ -257,9 +261,29 @@ class CallKeeper:
     async def _flush(self, host: tuple[str, str]) -> None:
         await asyncio.sleep(ACK_DELAY_S)
         calls = self._to_ack.pop(host)
-        first = calls[0]
         try:
-            await self._hosts.ack(first.host, first.journal_id, first.epoch, [call.key for call in calls])
+            await self._acknowledged(calls)
         except GreenroomError as exc:
             # The host keeps the outcomes until somebody acknowledges them, or writes them to the store.
             log.info("%s calls were not acknowledged: %s", len(calls), exc)
+
+    # --- what hosts are asked --------------------------------------------------------------------------------------
+
+    async def _run(self, call: Call) -> Attached:
+        faults.hit(Point.run_before)
+        answer = await self._hosts.run(call)
+        faults.hit(Point.run_after)
+        return answer
+
+    async def _cancel(self, call: Call) -> Attached:
+        faults.hit(Point.cancel_before)
+        answer = await self._hosts.cancel(call.host, call.journal_id, call.epoch, call.key)
+        faults.hit(Point.cancel_after)
+        return answer
+
+    async def _acknowledged(self, calls: Sequence[Call]) -> None:
+        """Tell one host that it may forget these outcomes."""
+        first = calls[0]
+        faults.hit(Point.ack_before)
+        await self._hosts.ack(first.host, first.journal_id, first.epoch, [call.key for call in calls])
+        faults.hit(Point.ack_after)

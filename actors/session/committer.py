@@ -9,9 +9,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from actors import faults
 from actors.domain.ids import new_ulid
 from actors.domain.journal import Appended, AppendPart, Snapshot
 from actors.errors import GreenroomError, StoreUnavailable, TransportLost
+from actors.faults import Point
 from actors.session.plan import Plan
 from actors.session.ports import Store
 from actors.session.projection import changed_actions, project, stored
@@ -69,7 +71,10 @@ class Committer:
         began = asyncio.get_running_loop().time()
         while True:
             try:
-                return await self._store.append(part)
+                faults.hit(Point.commit_before)
+                appended = await self._store.append(part)
+                faults.hit(Point.commit_after)
+                return appended
             except (StoreUnavailable, TransportLost) as exc:
                 if asyncio.get_running_loop().time() - began > ACKNOWLEDGE_WITHIN_S:
                     self._is_late(made, exc)
@@ -94,7 +99,9 @@ class Committer:
         body = await asyncio.to_thread(to_snapshot, state)
         snapshot = Snapshot(seq=state.seq, version=SNAPSHOT_VERSION, epoch=self._epoch, body=body)
         try:
+            faults.hit(Point.snapshot_before)
             await self._store.put_snapshot(state.tenant, state.journal_id, snapshot)
+            faults.hit(Point.snapshot_after)
         except GreenroomError as exc:
             self._snapshot_seq = before
             log.info("no snapshot of %s: %s", state.session_id, exc)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Self
 
+from actors import faults
 from actors.domain.journal import (
     Acquired,
     Appended,
@@ -24,6 +25,7 @@ from actors.domain.journal import (
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo
 from actors.errors import StoreUnavailable
+from actors.faults import Point
 from actors.storage.backend import Backend
 from actors.storage.folding import Fold
 from actors.storage.rules import bounded
@@ -111,11 +113,15 @@ class StoreService(StoreReads):
 
     async def append(self, part: AppendPart) -> Appended:
         """See ``Store.append``. A caller that is cancelled does not take the append back."""
-        return await self._write().append(part)
+        appended = await self._write().append(part)
+        await faults.reach(Point.store_reply)
+        return appended
 
     async def append_all(self, parts: Sequence[AppendPart]) -> list[Appended | Refused]:
         """Append the parts that several sessions of one process have ready, each answered by itself."""
-        return await self._write().append_all(parts)
+        answers = await self._write().append_all(parts)
+        await faults.reach(Point.store_reply)
+        return answers
 
     async def next_term(self) -> int:
         """Begin a registry's term."""

@@ -14,8 +14,10 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from actors import faults
 from actors.domain.journal import Appended, AppendPart, Refused
 from actors.errors import GreenroomError, InternalError, StoreUnavailable
+from actors.faults import Point
 from actors.storage.backend import Backend
 from actors.storage.rules import part_bytes
 from actors.storage.threads import Threads
@@ -192,7 +194,9 @@ class Writer:
         hangs = StoreUnavailable("its disk does not answer")
         late = asyncio.get_running_loop().call_later(LATE_S, self._failed, parts, hangs)
         try:
+            faults.hit(Point.store_before)
             answers = await self._threads.run(lambda: self._backend.append(parts))
+            faults.hit(Point.store_after)
         except Exception as error:
             for job in batch:
                 _fail(job.answer, error)

@@ -28,6 +28,7 @@ _RANK_NAMES = ("domain", "policy", "session", "adapter", "shell", "serve_app", "
 _CORE_RANKS = {
     "domain": _DOMAIN,
     "errors": _DOMAIN,
+    "faults": _DOMAIN,
     "settings": _DOMAIN,
     "telemetry": _DOMAIN,
     "policy": _POLICY,

@@ -1,0 +1,46 @@
+"""Lives lives that are killed: reads ``folder point nth`` lines, answers each with how the process of that life ended.
+
+One interpreter imports everything once and forks for each life, which is why nothing here may start a thread or a loop
+before it forks. Run as a module: ``python -m tests.unit.local.fault_server``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from actors import faults
+from actors.faults import Fault, Point, What
+from tests.unit.local.faulted import ALWAYS, live, opened, snapshot_always
+
+
+async def _live(folder: Path) -> None:
+    async with asyncio.timeout(10), opened(folder) as manager:
+        await live(manager)
+
+
+def _killed(folder: str, point: str, nth: str) -> int:
+    """The exit code of a life in a process of its own: -9 when it was killed, 0 when it came to its end."""
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status)
+    code = 1
+    try:
+        snapshot_always()
+        faults.arm(*ALWAYS, Fault(Point(point), int(nth), What.kill))
+        asyncio.run(_live(Path(folder)))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        sys.stdout.write(f"{_killed(*line.rsplit(maxsplit=2))}\n")
+        sys.stdout.flush()

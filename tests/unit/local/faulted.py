@@ -1,0 +1,147 @@
+"""One life of a session that passes every place of ``actors.faults``, written so that it can be lived again.
+
+Each command carries an id of its own, so whoever lives it anew on the same database, after whatever happened, repeats
+what was done and goes on with what was not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from actors.domain import records as r
+from actors.domain.actions import ActionKind
+from actors.domain.children import ChildSpec
+from actors.domain.permissions import PermissionPolicy
+from actors.domain.session import Activity
+from actors.errors import ActionNotFound, ActionSettled, GreenroomError
+from actors.faults import Fault, Point, What
+from actors.handle import SessionHandle
+from actors.manager import SessionManager
+from actors.session.committer import Committer
+from actors.settings import Settings
+from actors.tools.base import Tool
+from actors.tools.function import tool
+from tests.unit.local.runtimes import asking
+
+ACTED: Final = ("first", "second")
+"""What the unsafe tool is asked to write, one line in each of two turns."""
+
+HELD: Final = ("hold-1", "hold-2")
+"""The inputs whose turns are cancelled."""
+
+ALWAYS: Final = tuple(Fault(Point.run_before, nth, What.fail) for nth in (1, 2))
+"""Calls whose first request is lost: a session asks for them again with ``attach``, which it would not do otherwise."""
+
+T = TypeVar("T")
+
+
+def _tools(folder: Path) -> list[Tool]:
+    @tool(name="act", effect="unsafe")
+    async def act(what: str) -> str:
+        """Write a line that cannot be taken back."""
+        with (folder / "acted").open("a") as file:
+            file.write(f"{what}\n")
+        return "acted"
+
+    @tool(name="hold", effect="pure")
+    async def hold() -> str:
+        """Wait until cancelled."""
+        await asyncio.Event().wait()
+        return "held"
+
+    return [act, hold]
+
+
+def acted(folder: Path) -> list[str]:
+    """What the unsafe tool did."""
+    file = folder / "acted"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncGenerator[SessionManager]:
+    """A runtime on the folder's database."""
+    settings = Settings(workspace=str(folder))
+    url = f"sqlite:///{folder / 'sessions.db'}"
+    manager = await SessionManager.local("scripted/prompt", store=url, settings=settings, tools=_tools(folder))
+    try:
+        yield manager
+    finally:
+        await manager.close()
+
+
+async def live(manager: SessionManager) -> SessionHandle:
+    """Live the whole life, or what is left of it."""
+    policy = PermissionPolicy(allow=["hold"])
+    session = (await _sure(lambda: manager.create_sessions(["s"], asking(permission_policy=policy), command_id="c")))[0]
+    for what in ACTED:
+        prompt = f'/tool act {{"what": "{what}"}}\n/say Done.'
+        await _sure(lambda what=what, prompt=prompt: session.send(prompt, command_id=what))
+        await _through(session)
+        await session.hibernate()
+    for name in HELD:
+        await _sure(lambda name=name: session.send("/tool hold {}\n/say Held.", command_id=name))
+        await _cancelled(session)
+    children = [ChildSpec(prompt="/say one", session_id="c1"), ChildSpec(prompt="/say two", session_id="c2")]
+    await _sure(lambda: session.spawn_many(children, command_id="children"))
+    await session.wait_children()
+    return session
+
+
+async def _sure(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask again when it is not known what came of it: each command has an id."""
+    while True:
+        try:
+            return await ask()
+        except GreenroomError as exc:
+            if not exc.retryable:
+                raise
+
+
+async def _until_idle(session: SessionHandle, step: Callable[[Activity], Awaitable[Any]]) -> None:
+    """Take a step after each record, until the turn is over."""
+    while (info := await session.info()).activity is not Activity.idle:
+        await step(info.activity)
+        async with aclosing(session.events(after=info.head_seq, follow=True, deltas=False)) as events:  # pyright: ignore[reportArgumentType] - it is an async generator
+            async for _ in events:
+                break
+
+
+async def _through(session: SessionHandle) -> None:
+    """See the turn through: calls are approved, and what may have run is not run again."""
+
+    async def decide(activity: Activity) -> None:
+        if activity is Activity.requires_action:
+            await _resolve(session)
+
+    await _until_idle(session, decide)
+
+
+async def _resolve(session: SessionHandle) -> None:
+    for action in await session.actions():
+        answer = "approve" if action.kind is ActionKind.approval else "skip"
+        try:
+            await _sure(lambda action=action, answer=answer: session.resolve_action(action.action_id, answer))
+        except (ActionNotFound, ActionSettled):
+            continue
+
+
+async def _cancelled(session: SessionHandle) -> None:
+    """Cancel the turn as soon as its tool runs; one that is over stays as it is."""
+
+    async def cancel(_: Activity) -> None:
+        if any(isinstance(one, r.ToolCallStarted) for one in await session.records(after=begun, limit=100)):
+            await _sure(session.cancel)
+
+    begun = max(one.seq for one in await session.records(limit=1000) if isinstance(one, r.UserMessage))
+    await _until_idle(session, cancel)
+
+
+def snapshot_always() -> None:
+    """Sessions of this process write a snapshot at each release."""
+    assert Committer.snapshot.__kwdefaults__ is not None
+    Committer.snapshot.__kwdefaults__["threshold"] = 1

@@ -1,0 +1,125 @@
+"""What survives at each place of ``actors.faults``: a process killed there, an operation that fails there."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actors import faults
+from actors.domain import records as r
+from actors.faults import REPLIES, Fault, Point, What
+from actors.handle import SessionHandle
+from actors.session.committer import Committer
+from tests.unit.local.faulted import ACTED, ALWAYS, HELD, acted, live, opened
+from tests.unit.local.runtimes import LIMIT_S
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def places(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every release writes a snapshot; nothing stays armed."""
+    assert Committer.snapshot.__kwdefaults__ is not None
+    monkeypatch.setitem(Committer.snapshot.__kwdefaults__, "threshold", 1)
+    yield
+    faults.disarm()
+
+
+async def _whole(session: SessionHandle) -> None:
+    """The journal has no gap, and each input is in it once and has come to an end."""
+    records = await session.records(limit=1000)
+    assert [one.seq for one in records] == list(range(1, len(records) + 1))
+    inputs = Counter(one.cause for one in records if isinstance(one, r.UserMessage))
+    assert inputs == Counter((*ACTED, *HELD))
+    ends = (r.TurnCompleted, r.TurnFailed, r.TurnCancelled)
+    assert sum(isinstance(one, ends) for one in records) == sum(isinstance(one, r.TurnStarted) for one in records)
+
+
+async def _again(folder: Path) -> None:
+    """Live what is left of a life that was broken off, and look at all of it."""
+    async with asyncio.timeout(LIMIT_S), opened(folder) as manager:
+        session = await live(manager)
+        await _whole(session)
+        assert len(await session.child_results()) == 2
+    assert max(Counter(acted(folder)).values(), default=0) <= 1
+
+
+async def test_a_life_passes_every_place_twice(tmp_path: Path) -> None:
+    armed = faults.arm(*ALWAYS)
+    async with asyncio.timeout(LIMIT_S), opened(tmp_path) as manager:
+        await _whole(await live(manager))
+    assert acted(tmp_path) == list(ACTED)
+    assert {point for point in Point if armed.passed[point] < 2} == set()
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[subprocess.Popen[str]]]:
+    """Two processes that live lives, at the same time."""
+    command = [sys.executable, "-m", "tests.unit.local.fault_server"]
+    pipe = subprocess.PIPE
+    started = [subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) for _ in range(2)]
+    yield started
+    for one in started:
+        one.communicate(timeout=LIMIT_S)
+
+
+def _ended(server: subprocess.Popen[str], folder: Path, point: Point, nth: int) -> int:
+    assert server.stdin is not None
+    assert server.stdout is not None
+    folder.mkdir()
+    server.stdin.write(f"{folder} {point} {nth}\n")
+    server.stdin.flush()
+    return int(server.stdout.readline())
+
+
+@pytest.mark.parametrize("point", Point)
+async def test_a_process_that_is_killed_at_a_place_loses_nothing_and_does_nothing_twice(
+    tmp_path: Path, servers: list[subprocess.Popen[str]], point: Point
+) -> None:
+    async def one(nth: int) -> None:
+        folder = tmp_path / str(nth)
+        assert await asyncio.to_thread(_ended, servers[nth - 1], folder, point, nth) == -9
+        await _again(folder)
+
+    await asyncio.gather(one(1), one(2))
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("point", Point)
+async def test_an_operation_that_fails_at_a_place_loses_nothing_and_does_nothing_twice(
+    tmp_path: Path, point: Point, nth: int
+) -> None:
+    faults.arm(Fault(point, nth, What.fail), *(one for one in ALWAYS if one.point is not point))
+    await _again(tmp_path)
+
+
+def test_the_variable_names_what_goes_wrong_and_where() -> None:
+    found = faults.parse("session.reply:2:drop,store.commit.after:1:kill")
+    assert found == (Fault(Point.session_reply, 2, What.drop), Fault(Point.store_after, 1, What.kill))
+
+
+@pytest.mark.parametrize("text", ["", "session.reply", "nowhere:1:kill", "session.reply:0:kill", "session.reply:1:x"])
+def test_a_variable_that_names_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        faults.parse(text)
+
+
+@pytest.mark.parametrize("point", sorted(set(Point) - REPLIES))
+def test_only_replies_are_dropped(point: Point) -> None:
+    with pytest.raises(ValueError, match="only replies"):
+        Fault(point, 1, What.drop)
+
+
+async def test_a_reply_that_is_dropped_never_comes() -> None:
+    faults.arm(Fault(Point.session_reply, 1, What.drop))
+    waits = asyncio.ensure_future(faults.reach(Point.session_reply))
+    await asyncio.sleep(0)
+    assert not waits.done()
+    waits.cancel()
+    await faults.reach(Point.session_reply)
