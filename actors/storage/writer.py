@@ -82,6 +82,7 @@ class Writer:
         self._max_queued = max_queued
         self._queue: deque[_Append | _Call] = deque()
         self._bytes = 0
+        self._doubtful: deque[str] = deque(maxlen=MAX_QUEUED)
         self._wake = asyncio.Event()
         self._closing = False
         self._threads = Threads(1, "store-writer", inline=not backend.blocks)
@@ -198,6 +199,8 @@ class Writer:
             answers = await self._threads.run(lambda: self._backend.append(parts))
             faults.hit(Point.store_after)
         except Exception as error:
+            # It may be durable all the same; nobody was told, so that its repetition is news.
+            self._doubtful.extend(part.batch_id for part in parts)
             for job in batch:
                 _fail(job.answer, error)
             if isinstance(error, StoreUnavailable):
@@ -209,9 +212,16 @@ class Writer:
         new: list[AppendPart] = []
         for job, got in zip(batch, answers, strict=True):
             _settle(job.answer, got)
-            if isinstance(got, Appended) and not got.replayed:
+            if isinstance(got, Appended) and (not got.replayed or self._was_doubtful(job.part)):
                 new.append(job.part)
         self._committed(new)
+
+    def _was_doubtful(self, part: AppendPart) -> bool:
+        """Whether a part that was durable before was never announced; from now on it is."""
+        if part.batch_id not in self._doubtful:
+            return False
+        self._doubtful = deque((one for one in self._doubtful if one != part.batch_id), MAX_QUEUED)
+        return True
 
     async def _carry_out(self, job: _Call) -> None:
         try:
