@@ -12,9 +12,9 @@ import sys
 import traceback
 from pathlib import Path
 
-from actors import faults
+from actors import faults, local
 from actors.faults import Fault, Point, What
-from tests.unit.local.faulted import ALWAYS, live, opened, snapshot_always
+from tests.unit.local.faulted import live, opened, snapshot_always, with_lost_requests
 
 
 async def _live(folder: Path) -> None:
@@ -31,7 +31,7 @@ def _killed(folder: str, point: str, nth: str) -> int:
     code = 1
     try:
         snapshot_always()
-        faults.arm(*ALWAYS, Fault(Point(point), int(nth), What.kill))
+        faults.arm(*with_lost_requests(Fault(Point(point), int(nth), What.kill)))
         asyncio.run(_live(Path(folder)))
         code = 0
     except BaseException:
@@ -41,6 +41,8 @@ def _killed(folder: str, point: str, nth: str) -> int:
 
 
 if __name__ == "__main__":
+    # A runtime is imported when the first one starts, which would be in each life anew.
+    assert local.LocalRuntime
     for line in sys.stdin:
         sys.stdout.write(f"{_killed(*line.rsplit(maxsplit=2))}\n")
         sys.stdout.flush()

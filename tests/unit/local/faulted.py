@@ -23,7 +23,6 @@ from actors.handle import SessionHandle
 from actors.manager import SessionManager
 from actors.session.committer import Committer
 from actors.settings import Settings
-from actors.tools.base import Tool
 from actors.tools.function import tool
 from tests.unit.local.runtimes import asking
 
@@ -33,13 +32,16 @@ ACTED: Final = ("first", "second")
 HELD: Final = ("hold-1", "hold-2")
 """The inputs whose turns are cancelled."""
 
-ALWAYS: Final = tuple(Fault(Point.run_before, nth, What.fail) for nth in (1, 2))
-"""Calls whose first request is lost: a session asks for them again with ``attach``, which it would not do otherwise."""
-
 T = TypeVar("T")
 
 
-def _tools(folder: Path) -> list[Tool]:
+def with_lost_requests(*given: Fault) -> tuple[Fault, ...]:
+    """Some faults, and two calls whose first request is lost: a session asks for those again with ``attach``."""
+    lost = (Fault(Point.run_before, nth, What.fail) for nth in (1, 2))
+    return (*given, *(one for one in lost if all(other.point is not one.point for other in given)))
+
+
+def _tools(folder: Path) -> list[Any]:
     @tool(name="act", effect="unsafe")
     async def act(what: str) -> str:
         """Write a line that cannot be taken back."""
@@ -75,20 +77,24 @@ async def opened(folder: Path) -> AsyncGenerator[SessionManager]:
 
 
 async def live(manager: SessionManager) -> SessionHandle:
-    """Live the whole life, or what is left of it."""
+    """Live the whole life, or what is left of it. The second call that runs is the first of the unsafe tool."""
     policy = PermissionPolicy(allow=["hold"])
     session = (await _sure(lambda: manager.create_sessions(["s"], asking(permission_policy=policy), command_id="c")))[0]
     for what in ACTED:
         prompt = f'/tool act {{"what": "{what}"}}\n/say Done.'
         await _sure(lambda what=what, prompt=prompt: session.send(prompt, command_id=what))
         await _through(session)
-        await session.hibernate()
+        while not await session.hibernate():  # noqa: ASYNC110 - no event tells of it
+            # Its record can be read a moment before the session is done with it.
+            await asyncio.sleep(0)
+    for child in ("c1", "c2"):
+        # One after the other: answers that come together are delivered together.
+        spec = ChildSpec(prompt="/say Done.", session_id=child)
+        await _sure(lambda spec=spec: session.spawn_many([spec], command_id=str(spec.session_id)))
+        await session.wait_children()
     for name in HELD:
         await _sure(lambda name=name: session.send("/tool hold {}\n/say Held.", command_id=name))
         await _cancelled(session)
-    children = [ChildSpec(prompt="/say one", session_id="c1"), ChildSpec(prompt="/say two", session_id="c2")]
-    await _sure(lambda: session.spawn_many(children, command_id="children"))
-    await session.wait_children()
     return session
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -16,7 +18,7 @@ from actors.domain import records as r
 from actors.faults import REPLIES, Fault, Point, What
 from actors.handle import SessionHandle
 from actors.session.committer import Committer
-from tests.unit.local.faulted import ACTED, ALWAYS, HELD, acted, live, opened
+from tests.unit.local.faulted import ACTED, HELD, acted, live, opened, with_lost_requests
 from tests.unit.local.runtimes import LIMIT_S
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,7 +53,7 @@ async def _again(folder: Path) -> None:
 
 
 async def test_a_life_passes_every_place_twice(tmp_path: Path) -> None:
-    armed = faults.arm(*ALWAYS)
+    armed = faults.arm(*with_lost_requests())
     async with asyncio.timeout(LIMIT_S), opened(tmp_path) as manager:
         await _whole(await live(manager))
     assert acted(tmp_path) == list(ACTED)
@@ -84,7 +86,7 @@ async def test_a_process_that_is_killed_at_a_place_loses_nothing_and_does_nothin
 ) -> None:
     async def one(nth: int) -> None:
         folder = tmp_path / str(nth)
-        assert await asyncio.to_thread(_ended, servers[nth - 1], folder, point, nth) == -9
+        assert await asyncio.to_thread(_ended, servers[nth - 1], folder, point, nth) == -signal.SIGKILL
         await _again(folder)
 
     await asyncio.gather(one(1), one(2))
@@ -95,13 +97,20 @@ async def test_a_process_that_is_killed_at_a_place_loses_nothing_and_does_nothin
 async def test_an_operation_that_fails_at_a_place_loses_nothing_and_does_nothing_twice(
     tmp_path: Path, point: Point, nth: int
 ) -> None:
-    faults.arm(Fault(point, nth, What.fail), *(one for one in ALWAYS if one.point is not point))
+    faults.arm(*with_lost_requests(Fault(point, nth, What.fail)))
     await _again(tmp_path)
 
 
 def test_the_variable_names_what_goes_wrong_and_where() -> None:
     found = faults.parse("session.reply:2:drop,store.commit.after:1:kill")
     assert found == (Fault(Point.session_reply, 2, What.drop), Fault(Point.store_after, 1, What.kill))
+
+
+def test_a_process_that_is_started_with_the_variable_dies_where_it_says() -> None:
+    code = "from actors import faults; p = faults.Point.ack_after; faults.hit(p); faults.hit(p)"
+    for nth, ended in ((2, -signal.SIGKILL), (3, 0)):
+        environment = {**os.environ, faults.VARIABLE: f"call.ack.after:{nth}:kill"}
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment).returncode == ended
 
 
 @pytest.mark.parametrize("text", ["", "session.reply", "nowhere:1:kill", "session.reply:0:kill", "session.reply:1:x"])
