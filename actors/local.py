@@ -80,7 +80,7 @@ class _NoMoreSeats:
         return None
 
     async def end(self, seat: Seat) -> None:
-        raise NotImplementedError("the one seat lasts as long as the process")
+        raise AssertionError("the one seat lasts as long as the process")
 
 
 class LocalRuntime:
