@@ -9,7 +9,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from ray.exceptions import RayActorError
+
 from actors.cluster.links import actor_named, actor_names
+from tests.integration.waiting import until_told
 
 BOUND_S = 60.0
 """Longest wait for anything: far beyond what a recovery takes on a loaded machine."""
@@ -63,6 +66,21 @@ async def kill(handle: Any) -> int:
 
 
 async def kill_all(runtime: str, kind: str) -> None:
-    """Kill all of a runtime's actors of one kind."""
-    for name in actors_of(runtime, kind):
-        await kill(actor_named(name))
+    """Kill all of a runtime's actors of one kind; when the last was killed just now, the one that takes its place."""
+
+    async def any_killed() -> bool:
+        return any([await _kill_living(name) for name in actors_of(runtime, kind)])
+
+    await until_told(any_killed, what=f"there is an actor of kind {kind} to be killed", within_s=BOUND_S)
+
+
+async def _kill_living(name: str) -> bool:
+    """Kill an actor; False when it was dead already, though its name is still there."""
+    handle = actor_named(name)
+    if handle is None:
+        return False
+    try:
+        await kill(handle)
+    except RayActorError:
+        return False
+    return True
