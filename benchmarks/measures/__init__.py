@@ -19,6 +19,7 @@ def measures(dormant: int) -> tuple[Measure, ...]:
         Measure("rounds", turns.tool_rounds),
         Measure("create", sessions.creations),
         Measure("reactivation", sessions.reactivation),
+        Measure("forks", families.forks),
         Measure("journal", sizes.journal),
         Measure("dormant", lambda manager: sizes.dormant(manager, dormant)),
         Measure("rate", turns.rate, Place.dense),
