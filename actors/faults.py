@@ -1,8 +1,15 @@
-"""Named places at which a test can make a process die, an operation fail, or a reply get lost.
+"""Named places at which a test can make a process die, an operation fail, a reply get lost, or a connection break.
 
-Each place is a boundary where something has just become durable, or is about to. Production arms none: a place then
-costs one look at a module's variable. Tests arm them with ``arm`` in the process itself, or for a process that they
-start with ``GREENROOM_FAULT``, which is read once, at import: ``point:nth:kill|raise|drop``, several joined by commas.
+Each place is a boundary where something has just become durable, or is about to, or where a message arrives or leaves.
+Production arms none: a place then costs one look at a module's variable. Tests arm them
+
+- with ``arm``, in the process itself;
+- with ``GREENROOM_FAULT``, for a process that they start: ``point:nth:kill|raise|drop|cut``, several joined by commas;
+- through a pipe, while a process runs: one that was started with ``GREENROOM_FAULT_PIPES`` makes a pipe of its pid's
+  name in that directory, arms each line that is written to it in place of what was armed (an empty one: nothing), and
+  adds a line ``pid point what`` to the file ``done`` there when something goes wrong as planned.
+
+Both variables are read once, at import. Without them nothing outside a process can arm anything in it.
 """
 
 from __future__ import annotations
@@ -10,14 +17,22 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from actors.errors import TransportLost
 
 VARIABLE: Final = "GREENROOM_FAULT"
+
+PIPES: Final = "GREENROOM_FAULT_PIPES"
+
+DONE: Final = "done"
+"""File beside the pipes that tells what went wrong."""
 
 
 class Point(StrEnum):
@@ -46,7 +61,12 @@ class Point(StrEnum):
     session_reply = "session.reply"
     store_reply = "store.reply"
     host_reply = "host.reply"
+    wire_request = "wire.request"
+    wire_reply = "wire.reply"
 
+
+WIRE: Final = frozenset({Point.wire_request, Point.wire_reply})
+"""Where the serving end of the data plane has a request, or is about to send a reply, and can cut the connection."""
 
 REPLIES: Final = frozenset({Point.session_reply, Point.store_reply, Point.host_reply})
 """Where an answer is about to leave, and can be dropped: whoever asked hears nothing."""
@@ -64,6 +84,9 @@ class What(StrEnum):
     drop = "drop"
     """The reply never comes: whoever waits for it does so until cancelled."""
 
+    cut = "cut"
+    """The connection breaks, and with it all that others asked over it: nobody can know what came of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -78,20 +101,24 @@ class Fault:
             raise ValueError(f"a place is passed for the first time as number 1, not {self.nth}")
         if self.what is What.drop and self.point not in REPLIES:
             raise ValueError(f"nothing can be dropped at {self.point}: only replies can")
+        if self.what is What.cut and self.point not in WIRE:
+            raise ValueError(f"nothing can be cut at {self.point}: only connections can")
 
 
 @dataclass(slots=True)
 class Armed:
-    """What is armed, and how often each place was passed since."""
+    """What is armed, and how often each place was passed since; ``done`` is the file that is told what went wrong."""
 
     faults: frozenset[Fault]
     passed: Counter[Point] = field(default_factory=Counter[Point])
+    done: Path | None = None
 
     def due(self, point: Point) -> What | None:
         """Count one passing; kill or fail if that is due. Returns what the caller has to do itself."""
         self.passed[point] += 1
         for fault in self.faults:
             if (fault.point, fault.nth) == (point, self.passed[point]):
+                self._tell(fault)
                 if fault.what is What.kill:
                     os.kill(os.getpid(), signal.SIGKILL)
                 if fault.what is What.fail:
@@ -99,12 +126,17 @@ class Armed:
                 return fault.what
         return None
 
+    def _tell(self, fault: Fault) -> None:
+        if self.done is not None:
+            with self.done.open("a") as file:
+                file.write(f"{os.getpid()} {fault.point} {fault.what}\n")
+
 
 def parse(text: str) -> tuple[Fault, ...]:
     """Read the variable's form.
 
     Raises:
-        ValueError: It is not ``point:nth:kill|raise|drop``, joined by commas.
+        ValueError: It is not ``point:nth:kill|raise|drop|cut``, joined by commas.
     """
     faults: list[Fault] = []
     for one in text.split(","):
@@ -113,10 +145,10 @@ def parse(text: str) -> tuple[Fault, ...]:
     return tuple(faults)
 
 
-def arm(*faults: Fault) -> Armed:
+def arm(*faults: Fault, done: Path | None = None) -> Armed:
     """Arm these instead of what was armed; with none, places are only counted."""
     global _armed
-    _armed = Armed(frozenset(faults))
+    _armed = Armed(frozenset(faults), done=done)
     return _armed
 
 
@@ -138,6 +170,32 @@ async def reach(point: Point) -> None:
         await asyncio.get_running_loop().create_future()
 
 
+def cuts(point: Point) -> bool:
+    """Pass a place on the data plane, one of ``WIRE``; True when its connection is to be cut."""
+    return _armed is not None and _armed.due(point) is What.cut
+
+
+def listen(directory: Path) -> None:
+    """Arm what is written to this process's pipe, as long as it lives."""
+    pipe = directory / str(os.getpid())
+    with suppress(FileNotFoundError):
+        pipe.unlink()  # Of an earlier process with this pid.
+    os.mkfifo(pipe, 0o600)
+    # Open for writing too: it then has no end when a writer goes.
+    lines = os.fdopen(os.open(pipe, os.O_RDWR))
+
+    def read() -> None:
+        for line in lines:
+            if line.strip():
+                arm(*parse(line.strip()), done=directory / DONE)
+            else:
+                disarm()
+
+    threading.Thread(target=read, name="faults", daemon=True).start()
+
+
 _armed: Armed | None = None
 if VARIABLE in os.environ:
     arm(*parse(os.environ[VARIABLE]))
+if PIPES in os.environ:
+    listen(Path(os.environ[PIPES]))

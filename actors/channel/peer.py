@@ -15,9 +15,11 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from actors import faults
 from actors.channel import frames
 from actors.channel.connection import Connection, Heartbeat
 from actors.errors import GreenroomError, InternalError, InvalidRequest, Overloaded, Unauthorized, to_wire
+from actors.faults import Point
 
 Handler = Callable[..., Awaitable[object]] | Callable[..., AsyncIterator[object]]
 """``async def(**args) -> value``, or an async generator function for a stream of values."""
@@ -155,6 +157,9 @@ class Peer(Connection):
     def _on_request(self, request_id: int, method: str, args: dict[str, object], credit: list[object]) -> None:
         if request_id <= 0 or request_id in self._running:
             raise InvalidRequest(f"Request id {request_id} is in use.")
+        if faults.cuts(Point.wire_request):
+            self.abort()
+            return
         handler = self._service.handlers.get(method)
         if handler is None or (method in self._service.streaming) != bool(credit):
             wrong = "there is no such method" if handler is None else "call() and stream() are mixed up"
@@ -217,6 +222,9 @@ class Peer(Connection):
     async def _finish(self, request_id: int, data: bytes) -> None:
         if not self.writable:
             await self.wait_writable()
+        if faults.cuts(Point.wire_reply):
+            self.abort()
+            return
         self._credits.pop(request_id, None)
         if self._running.pop(request_id, None) is not None:
             self.write(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import sys
 import tempfile
@@ -12,15 +13,18 @@ from pathlib import Path
 import ray
 
 from actors.cluster.links import NAMESPACE
+from actors.faults import PIPES
 from tests.chaos import invariants
 from tests.chaos.report import Report
-from tests.chaos.run import GONE_S, run
+from tests.chaos.run import GONE_S, pipes_below, run
 from tests.integration.processes import descendants, none_left
 
 
 def chaos(directory: Path, *, seed: int, faults: int) -> Report:
     """One run from the start of Ray to its end; what it leaves is a violation too."""
     before = descendants()
+    # Ray's processes inherit it.
+    os.environ[PIPES] = str(pipes_below(directory))
     ray.init(
         address="local",
         num_cpus=4,
@@ -32,6 +36,7 @@ def chaos(directory: Path, *, seed: int, faults: int) -> Report:
     try:
         report = asyncio.run(run(directory, seed=seed, faults=faults))
     finally:
+        del os.environ[PIPES]
         started = descendants() - before
         ray.shutdown()
         left = none_left(started, GONE_S)

@@ -18,7 +18,7 @@ from actors.storage.schema import META, METADATA
 from actors.storage.sqlite import FILE_NAME
 from actors.storage.verify import Verification
 from tests.chaos import invariants
-from tests.chaos.faults import Faults
+from tests.chaos.faults import SILENCE_S, Faults
 from tests.chaos.load import User
 from tests.chaos.report import Report
 
@@ -26,6 +26,14 @@ TOOLS = ("tests.chaos.given_tools:append_once", "tests.chaos.given_tools:append_
 
 STORE = "store"
 """Directory of the database, below that of the run."""
+
+
+def pipes_below(directory: Path) -> Path:
+    """Where the processes of a run can be armed; made if need be."""
+    pipes = directory / "pipes"
+    pipes.mkdir(exist_ok=True)
+    return pipes
+
 
 GONE_S = 20.0
 """Processes and actors need a few seconds to end on a loaded machine."""
@@ -42,13 +50,15 @@ async def run(directory: Path, *, seed: int, faults: int, users: int = 6, max_re
         min_warm=2,
         max_resident=max_resident,
         idle_timeout_s=1.0,
+        silence_s=SILENCE_S,
         workspace=str(directory),
     )
     store = directory / STORE
     manager = await SessionManager.with_persistence("scripted/prompt", store, settings=settings, tools=TOOLS)
     try:
         present = [await User.enter(manager, f"user-{n}", directory, seed + n) for n in range(users)]
-        present += await _under_fire(manager, present, Faults(settings.runtime, seed), faults, directory, report)
+        killer = Faults(settings.runtime, seed, pipes_below(directory))
+        present += await _under_fire(manager, present, killer, faults, directory, report)
         await _count(present, directory, report)
         for user in present:
             await manager.destroy_session(user.session.session_id)

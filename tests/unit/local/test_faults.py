@@ -15,13 +15,26 @@ import pytest
 
 from actors import faults
 from actors.domain import records as r
-from actors.faults import REPLIES, Fault, Point, What
+from actors.faults import REPLIES, WIRE, Fault, Point, What
 from actors.handle import SessionHandle
 from actors.session.committer import Committer
 from tests.unit.local.faulted import ACTED, HELD, acted, live, opened, with_lost_requests
 from tests.unit.local.runtimes import LIMIT_S
 
 ROOT = Path(__file__).resolve().parents[3]
+
+WAITS_FOR_ARMS = """
+import time
+from actors import faults
+print(flush=True)
+while True:
+    faults.hit(faults.Point.ack_after)
+    time.sleep(0.001)
+"""
+"""A program that passes one place again and again, and says when it begins to."""
+
+PLACES = [point for point in Point if point not in WIRE]
+"""Those that a runtime in one process passes: it has no data plane."""
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +70,7 @@ async def test_a_life_passes_every_place_twice(tmp_path: Path) -> None:
     async with asyncio.timeout(LIMIT_S), opened(tmp_path) as manager:
         await _whole(await live(manager))
     assert acted(tmp_path) == list(ACTED)
-    assert {point for point in Point if armed.passed[point] < 2} == set()
+    assert {point for point in PLACES if armed.passed[point] < 2} == set()
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +93,7 @@ def _ended(server: subprocess.Popen[str], folder: Path, point: Point, nth: int) 
     return int(server.stdout.readline())
 
 
-@pytest.mark.parametrize("point", Point)
+@pytest.mark.parametrize("point", PLACES)
 async def test_a_process_that_is_killed_at_a_place_loses_nothing_and_does_nothing_twice(
     tmp_path: Path, servers: list[subprocess.Popen[str]], point: Point
 ) -> None:
@@ -93,7 +106,7 @@ async def test_a_process_that_is_killed_at_a_place_loses_nothing_and_does_nothin
 
 
 @pytest.mark.parametrize("nth", [1, 2])
-@pytest.mark.parametrize("point", Point)
+@pytest.mark.parametrize("point", PLACES)
 async def test_an_operation_that_fails_at_a_place_loses_nothing_and_does_nothing_twice(
     tmp_path: Path, point: Point, nth: int
 ) -> None:
@@ -113,10 +126,37 @@ def test_a_process_that_is_started_with_the_variable_dies_where_it_says() -> Non
         assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment).returncode == ended
 
 
+@pytest.mark.parametrize("first", ["", "session.reply:9:drop"])
+def test_a_running_process_arms_what_is_written_to_its_pipe(tmp_path: Path, first: str) -> None:
+    environment = {**os.environ, faults.PIPES: str(tmp_path)}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", WAITS_FOR_ARMS]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (tmp_path / str(process.pid)).write_text(f"{first}\ncall.ack.after:1:kill\n")
+        assert process.wait(LIMIT_S) == -signal.SIGKILL
+    assert (tmp_path / faults.DONE).read_text() == f"{process.pid} call.ack.after kill\n"
+
+
 @pytest.mark.parametrize("text", ["", "session.reply", "nowhere:1:kill", "session.reply:0:kill", "session.reply:1:x"])
 def test_a_variable_that_names_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         faults.parse(text)
+
+
+def test_nothing_outside_a_process_arms_anything_in_it_unless_it_was_started_so(tmp_path: Path) -> None:
+    code = "import os, threading; from actors import faults; print(threading.active_count(), faults._armed)"
+    environment = {name: value for name, value in os.environ.items() if name not in {faults.VARIABLE, faults.PIPES}}
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["1", "None"]
+
+
+@pytest.mark.parametrize("point", sorted(set(Point) - WIRE))
+def test_only_connections_are_cut(point: Point) -> None:
+    with pytest.raises(ValueError, match="only connections"):
+        Fault(point, 1, What.cut)
 
 
 @pytest.mark.parametrize("point", sorted(set(Point) - REPLIES))
