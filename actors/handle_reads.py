@@ -12,7 +12,7 @@ from actors.domain.events import Event
 from actors.domain.messages import Message, decode_messages
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.records import TURN_ENDS, Record, TurnStarted, TurnSteered, decode_record
-from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionInfo
+from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionInfo, SnapshotInfo
 from actors.errors import SessionNotFound
 from actors.reading.effects import Effect, effects_of
 from actors.reading.events import EventReader, read_records
@@ -128,6 +128,13 @@ class SessionReads:
     async def config(self, *, at: int | None = None) -> SessionConfig:
         """The configuration in force, or that was in force after the record with seq ``at``; errors as ``history``."""
         return (await self._state(at)).config
+
+    async def snapshot(self) -> SnapshotInfo:
+        """Keep the session's state as of now, so that its next activation, and forks of it, need fold nothing.
+
+        Sessions write snapshots by themselves, when so many records follow the last that it pays. Nothing is woken.
+        """
+        return await self._runtime.store.take_snapshot(self._tenant, self.journal_id)
 
     async def confirmation_policy(self) -> ConfirmationPolicy:
         """The confirmation policy in force."""

@@ -174,15 +174,6 @@ class SessionManager(SessionOperations):
             return [SessionHandle(self._runtime, session.row) for session in sessions]
         return [await self.get_session(session_id) for session_id in session_ids]
 
-    async def destroy_session(self, session_id: str, *, command_id: str | None = None) -> bool:
-        """Remove a session and all that belongs to it; False when there was none. Its children stay."""
-        cause = check_command_id(command_id) if command_id else new_ulid()
-        row = await self._runtime.store.find(self.tenant, session_id)
-        if row is None and command_id is None:
-            return False
-        # Without a session the store still knows what this very command did before.
-        return await self._destroy(row.journal_id if row else "", session_id, cause)
-
     async def get_session(self, session_id: str) -> SessionHandle:
         """A handle to a session.
 

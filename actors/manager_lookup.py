@@ -28,10 +28,12 @@ class SessionLookup:
             raise SessionNotFound(session_id)
         return row
 
-    async def _destroy(self, journal_id: str, session_id: str, cause: str) -> bool:
+    async def _destroy(self, journal_id: str, session_id: str, cause: str, *, purge: bool = False) -> bool:
         """Remove a session by its journal; the id may be in use by a newer one."""
         store = self._runtime.store
-        removed = await store.destroy(self.tenant, journal_id, cause, digest_of_json(["destroy", session_id]))
+        digest = digest_of_json(["purge" if purge else "destroy", session_id])
+        remove = store.purge_session if purge else store.destroy
+        removed = await remove(self.tenant, journal_id, cause, digest)
         if journal_id and await store.row(self.tenant, journal_id) is None:
             await self._runtime.forget(self.tenant, journal_id)
         return removed

@@ -14,12 +14,13 @@ from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.records import Record
-from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig
+from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SnapshotInfo
 from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
 from actors.manager_children import ChildOperations
 from actors.manager_forks import ForkOperations
 from actors.manager_permissions import PermissionOperations
+from actors.manager_removal import RemovalOperations
 from actors.model_choice import as_model, known_model
 from actors.reading.effects import Effect
 from actors.reading.turns import TurnInfo
@@ -49,7 +50,7 @@ class ToolExecutorInfo(Frozen):
     tools: tuple[str, ...]
 
 
-class SessionOperations(ChildOperations, ForkOperations, PermissionOperations):
+class SessionOperations(ChildOperations, ForkOperations, PermissionOperations, RemovalOperations):
     """What ``SessionManager`` does with a session once it exists."""
 
     # --- turns -----------------------------------------------------------------------------------------------------
@@ -161,6 +162,10 @@ class SessionOperations(ChildOperations, ForkOperations, PermissionOperations):
     async def cancel_operation(self, session_id: str) -> bool:
         """See ``SessionHandle.cancel``."""
         return await (await self._session(session_id)).cancel()
+
+    async def snapshot(self, session_id: str) -> SnapshotInfo:
+        """See ``SessionHandle.snapshot``."""
+        return await (await self._session(session_id)).snapshot()
 
     async def hibernate_session(self, session_id: str) -> bool:
         """See ``SessionHandle.hibernate``."""

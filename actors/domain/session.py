@@ -233,6 +233,20 @@ class TurnEnd(Frozen):
     error_args: tuple[Any, ...] = ()
 
 
+class SnapshotInfo(Frozen):
+    """A kept fold of a session's journal, from which its next activation starts.
+
+    Attributes:
+        seq: The last record that is in it.
+        size: Bytes of its form, which is JSON.
+        digest: SHA-256 of that form, in hexadecimal digits.
+    """
+
+    seq: int
+    size: int
+    digest: str
+
+
 class SessionInfo(Frozen):
     """One session as listings show it: the projection row, nothing folded.
 

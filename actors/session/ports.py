@@ -29,7 +29,7 @@ from actors.domain.journal import (
     StoreIdentity,
 )
 from actors.domain.retention import Retention
-from actors.domain.session import SessionInfo, TurnEnd
+from actors.domain.session import SessionInfo, SnapshotInfo, TurnEnd
 from actors.domain.tools import ToolDefinition
 
 
@@ -58,6 +58,10 @@ class Store(Protocol):
 
     async def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
         """See ``Backend.destroy``. Readers that follow the journal get SessionNotFound."""
+        ...
+
+    async def purge_session(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
+        """``destroy``, and nothing of the session that no other one shares is left when it returns."""
         ...
 
     async def find(self, tenant: str, session_id: str) -> SessionInfo | None:
@@ -119,6 +123,10 @@ class Store(Protocol):
 
     async def first_outcome(self, tenant: str, journal_id: str, command_id: str) -> FirstOutcome | None:
         """What a command led to when it was first sent."""
+        ...
+
+    async def take_snapshot(self, tenant: str, journal_id: str) -> SnapshotInfo:
+        """Keep a snapshot of what is committed, without activating the session; what is the newest now."""
         ...
 
     async def put_snapshot(self, tenant: str, journal_id: str, snapshot: Snapshot) -> bool:

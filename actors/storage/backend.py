@@ -229,6 +229,22 @@ class Backend(Protocol):
         """
         ...
 
+    def beginnings(self, tenant: str, journal_id: str) -> tuple[str, ...]:
+        """Of a fork, the journals whose records are its own first ones; they may be those of destroyed sessions."""
+        ...
+
+    def erase(self, tenant: str, journal_id: str, *, limit: int = 1000) -> int:
+        """Do for one destroyed session now what ``purge`` would do some time later.
+
+        Returns:
+            How many rows were removed: 0 when nothing is left but what forks share, or when the session lives.
+        """
+        ...
+
+    def scrub(self) -> None:
+        """Leave nothing of what was removed in files, as far as nobody reads them at this moment."""
+        ...
+
     def health(self) -> None:
         """Return when the store can read and write, else raise a StoreError."""
         ...

@@ -42,6 +42,9 @@ def _writes(service: StoreService) -> dict[str, Handler]:
     async def acquire(tenant: str, journal_id: str, term: int, assignment_no: int) -> Plain:
         return wire.acquired_out(await service.acquire(tenant, journal_id, term, assignment_no))
 
+    async def take_snapshot(tenant: str, journal_id: str) -> Plain:
+        return (await service.take_snapshot(tenant, journal_id)).model_dump()
+
     async def put_snapshot(tenant: str, journal_id: str, snapshot: Plain) -> bool:
         with wellformed():
             read = wire.snapshot_in(snapshot)
@@ -71,8 +74,10 @@ def _writes(service: StoreService) -> dict[str, Handler]:
         "append": append,
         "create": create,
         "destroy": service.destroy,
+        "purge_session": service.purge_session,
         "acquire": acquire,
         "next_term": service.next_term,
+        "take_snapshot": take_snapshot,
         "put_snapshot": put_snapshot,
         "put_result": put_result,
         "delivered": delivered,

@@ -167,6 +167,21 @@ class MemoryBackend(MemoryReads):
                 del self._commands[key]
             return len(old) + self._purge_results(now, limit)
 
+    def beginnings(self, tenant: str, journal_id: str) -> tuple[str, ...]:
+        """See ``Backend.beginnings``."""
+        with self._access():
+            journal = self._journals.get((tenant, journal_id))
+            return tuple(source.row.journal_id for source, _ in journal.sources) if journal is not None else ()
+
+    def erase(self, tenant: str, journal_id: str, *, limit: int = 1000) -> int:
+        """See ``Backend.erase``: a session goes as a whole when it is destroyed."""
+        del tenant, journal_id, limit
+        with self._access():
+            return 0
+
+    def scrub(self) -> None:
+        """See ``Backend.scrub``; there are no files."""
+
     def _purge_results(self, now: datetime, limit: int) -> int:
         unused = [
             (journal, key)

@@ -29,7 +29,7 @@ from actors.domain.journal import (
     StoreIdentity,
 )
 from actors.domain.retention import Retention
-from actors.domain.session import SessionInfo
+from actors.domain.session import SessionInfo, SnapshotInfo
 from actors.errors import StoreUnavailable, TransportLost
 from actors.session.ports import Loaded
 from actors.storage import wire
@@ -87,6 +87,11 @@ class RemoteStore:
         """See ``Backend.destroy``."""
         return await self._call("destroy", tenant=tenant, journal_id=journal_id, command_id=command_id, digest=digest)
 
+    async def purge_session(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
+        """See ``Store.purge_session``."""
+        args = {"tenant": tenant, "journal_id": journal_id, "command_id": command_id, "digest": digest}
+        return await self._call("purge_session", **args)
+
     async def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
         """Take the next epoch."""
         args = {"tenant": tenant, "journal_id": journal_id, "term": term, "assignment_no": assignment_no}
@@ -98,6 +103,10 @@ class RemoteStore:
 
     async def _append(self, parts: Sequence[AppendPart]) -> Sequence[Appended | Refused]:
         return each(wire.answer_in, await self._call("append", parts=each(wire.part_out, parts)))
+
+    async def take_snapshot(self, tenant: str, journal_id: str) -> SnapshotInfo:
+        """See ``Store.take_snapshot``."""
+        return SnapshotInfo(**await self._call("take_snapshot", tenant=tenant, journal_id=journal_id))
 
     async def put_snapshot(self, tenant: str, journal_id: str, snapshot: Snapshot) -> bool:
         """Keep a snapshot."""

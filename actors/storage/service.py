@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from hashlib import sha256
 from typing import Self
 
 from actors import faults
@@ -23,8 +26,8 @@ from actors.domain.journal import (
     StoreIdentity,
 )
 from actors.domain.retention import Retention
-from actors.domain.session import SessionInfo
-from actors.errors import StoreUnavailable
+from actors.domain.session import SessionInfo, SnapshotInfo
+from actors.errors import SessionNotFound, StoreUnavailable
 from actors.faults import Point
 from actors.storage.backend import Backend
 from actors.storage.folding import Fold
@@ -140,6 +143,19 @@ class StoreService(StoreReads):
             tenant, journal_id, lambda: self._backend.destroy(tenant, journal_id, command_id, digest)
         )
 
+    async def purge_session(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
+        """Destroy a session and remove all of its rows before answering, a little at a time as everybody else writes.
+
+        What forks share stays with them. When this is interrupted, ``purge`` does the rest.
+        """
+        beginnings = await self._read(lambda: self._backend.beginnings(tenant, journal_id))
+        removed = await self.destroy(tenant, journal_id, command_id, digest)
+        for name in (journal_id, *beginnings):
+            while await self._write().call(partial(self._backend.erase, tenant, name)):
+                pass
+        await self._write().call(self._backend.scrub)
+        return removed
+
     async def _erase(self, tenant: str, journal_id: str, erase: Callable[[], bool]) -> bool:
         def work() -> tuple[bool, SessionInfo | None, bool]:
             row = self._backend.row(tenant, journal_id)
@@ -164,6 +180,28 @@ class StoreService(StoreReads):
         except StoreUnavailable as error:
             self._watchers.failed((tenant, journal_id), error)
             raise
+
+    async def take_snapshot(self, tenant: str, journal_id: str) -> SnapshotInfo:
+        """Keep the fold of all that is committed now, without activating the session.
+
+        Returns:
+            The newest snapshot: this one, or a later one that the session itself wrote meanwhile.
+
+        Raises:
+            SessionNotFound: No such journal.
+        """
+        folded = await self.state(tenant, journal_id)
+
+        def keep() -> Snapshot:
+            row = self._backend.row(tenant, journal_id)
+            if row is None:
+                raise SessionNotFound(journal_id)
+            # A fold of committed records is right whoever writes next: the store cannot be fenced.
+            self._backend.put_snapshot(tenant, journal_id, replace(folded, epoch=row.epoch))
+            return self._backend.snapshot(tenant, journal_id) or folded
+
+        kept = await self._write().call(keep)
+        return SnapshotInfo(seq=kept.seq, size=len(kept.body), digest=sha256(kept.body).hexdigest())
 
     async def put_snapshot(self, tenant: str, journal_id: str, snapshot: Snapshot) -> bool:
         """See ``Backend.put_snapshot``."""

@@ -193,6 +193,21 @@ class SqlBackend(SqlReads):
         with self._write() as connection:
             return sql_retention.purge(connection, now, limit)
 
+    def beginnings(self, tenant: str, journal_id: str) -> tuple[str, ...]:
+        """See ``Backend.beginnings``."""
+        with self._read() as connection:
+            return tuple(one.source for one in sql_journal.lineage(connection, tenant, journal_id))
+
+    def erase(self, tenant: str, journal_id: str, *, limit: int = 1000) -> int:
+        """See ``Backend.erase``."""
+        with self._write() as connection:
+            return sql_retention.erase_more(connection, (tenant, journal_id), limit)
+
+    def scrub(self) -> None:
+        """See ``Backend.scrub``: what is removed is overwritten, and so is the log once nobody reads it."""
+        with self._read() as connection:
+            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+
     def health(self) -> None:
         """See ``Backend.health``; writes one row's own value back."""
         self._files.check_present()

@@ -182,6 +182,12 @@ def purge(connection: Connection, now: datetime, limit: int) -> int:
     return done if erased is None else done + _erase_some(connection, (erased.tenant, erased.journal_id), limit)
 
 
+def erase_more(connection: Connection, key: Key, limit: int) -> int:
+    """Remove at most ``limit`` records of one destroyed session; 0 when there is nothing more to remove."""
+    going = connection.execute(select(ERASED.c.tenant).where(of_journal(ERASED, *key))).one_or_none()
+    return 0 if going is None else _erase_some(connection, key, limit)
+
+
 def _purge_commands(connection: Connection, now: datetime, limit: int) -> int:
     of = COMMANDS.c
     # A message may be delivered again for as long as it is there, and must meet what it led to.

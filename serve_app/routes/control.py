@@ -1,10 +1,11 @@
-"""Steering a session: pause, resume, interrupt, clear."""
+"""Steering a session: pause, resume, interrupt, clear, and a snapshot of it."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from actors.domain.session import SnapshotInfo
 from serve_app.dependencies import Manager, SessionId, act, answer
 from serve_app.schemas import Changed
 
@@ -34,3 +35,9 @@ async def clear_session(session_id: SessionId, manager: Manager) -> Response:
     """Empty the context; the journal keeps the transcript."""
     await act(manager.clear(session_id))
     return answer(Changed(changed=True))
+
+
+@router.post("/v1/sessions/{session_id}/snapshot", response_model=SnapshotInfo)
+async def snapshot_session(session_id: SessionId, manager: Manager) -> Response:
+    """Keep its state as of now, so that it need not be folded when it is next used."""
+    return answer(await act(manager.snapshot(session_id)))

@@ -98,6 +98,12 @@ def _changes(body: ConfigureSession) -> dict[str, Any]:
 
 
 @router.delete("/v1/sessions/{session_id}", response_model=Changed)
-async def destroy_session(session_id: SessionId, manager: Manager, command_id: CommandId) -> Response:
-    """Destroy a session and its journal. One that does not exist is no error."""
-    return answer(Changed(changed=await act(manager.destroy_session(session_id, command_id=command_id))))
+async def destroy_session(
+    session_id: SessionId, manager: Manager, command_id: CommandId, purge: bool = False
+) -> Response:
+    """Destroy a session and its journal. One that does not exist is no error.
+
+    With ``purge`` the answer comes when nothing is left that only this session had.
+    """
+    end = manager.purge_session if purge else manager.destroy_session
+    return answer(Changed(changed=await act(end(session_id, command_id=command_id))))

@@ -451,3 +451,25 @@ async def test_malformed_values_are_refused_and_nothing_happens(method: str, arg
         with pytest.raises(InvalidRequest):
             await Loopback(store_handlers(service)).call(method, **args)
         assert (await service.stats())["sessions"] == 0
+
+
+async def test_a_snapshot_by_hand_is_the_newest_whoever_writes_next(store: StoreService | RemoteStore) -> None:
+    await live(store, "s")
+    await store.append(part("s", 1, 2))
+    await store.acquire(TENANT, journal("s"), 0, 2)
+
+    taken = await store.take_snapshot(TENANT, journal("s"))
+
+    assert (taken.seq, taken.size) == (3, len(b"[1, 2, 3]"))
+    await store.put_snapshot(TENANT, journal("s"), Snapshot(2, 3, 2, b"older"))
+    assert await store.take_snapshot(TENANT, journal("s")) == taken
+    with pytest.raises(SessionNotFound):
+        await store.take_snapshot(TENANT, journal("none"))
+
+
+async def test_a_purge_is_answered_as_it_was_first(store: StoreService | RemoteStore) -> None:
+    await live(store, "s")
+
+    assert await store.purge_session(TENANT, journal("s"), "end", "d")
+    assert await store.purge_session(TENANT, journal("s"), "end", "d")
+    assert await store.row(TENANT, journal("s")) is None

@@ -1,0 +1,46 @@
+"""The end of sessions: destroyed, or purged."""
+
+from __future__ import annotations
+
+from actors.domain.ids import check_command_id, new_ulid
+from actors.manager_lookup import SessionLookup
+
+
+class RemovalOperations(SessionLookup):
+    """How ``SessionManager`` ends sessions."""
+
+    async def destroy_session(self, session_id: str, *, command_id: str | None = None) -> bool:
+        """Remove a session and all that belongs to it; False when there was none. Its children and forks stay.
+
+        From here on nothing of it is found. The store removes the records of a long one a little at a time later, what
+        it shares with forks when the last of them goes; ``purge_session`` waits for all that can be removed now.
+        """
+        return await self._remove(session_id, command_id, purge=False)
+
+    async def purge_session(self, session_id: str, *, command_id: str | None = None) -> bool:
+        """Destroy a session, and leave nothing that only it had: False when there was none.
+
+        When it returns, its records, blobs, snapshot, actions, outcomes of calls and messages to it are out of the
+        database, their place overwritten, and the log of SQLite is empty if nobody was reading from it.
+
+        What stays: what forks of it share, until the last of them goes; messages that it sent and nobody has taken yet;
+        the ids of the commands that created and destroyed it, for 24 hours; in the memory of hosts the ids of its
+        calls, so that none is run by a late message, and for a minute outcomes that nobody fetched; and what others
+        have of it, as backups, answers in a parent's journal, and files that its tools wrote.
+
+        Args:
+            session_id: Whose end it is.
+            command_id: Idempotency key; the same key gives the first answer.
+
+        Raises:
+            CommandConflict: the key was used for something else, ``destroy_session`` included.
+        """
+        return await self._remove(session_id, command_id, purge=True)
+
+    async def _remove(self, session_id: str, command_id: str | None, *, purge: bool) -> bool:
+        cause = check_command_id(command_id) if command_id else new_ulid()
+        row = await self._runtime.store.find(self.tenant, session_id)
+        if row is None and command_id is None:
+            return False
+        # Without a session the store still knows what this very command did before.
+        return await self._destroy(row.journal_id if row else "", session_id, cause, purge=purge)
