@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actors.domain.permissions import PermissionDecision, PermissionMode, PermissionPolicy, PermissionRule
     from actors.domain.policies import ConfirmationPolicy, SessionLane, TimeoutAction
     from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionState
+    from actors.domain.tasks import Task
     from actors.domain.tools import ToolDefinition
     from actors.handle import SessionHandle
     from actors.manager import SessionManager
@@ -46,6 +47,7 @@ _HOMES = {
     "SessionState": "actors.domain.session",
     "Settings": "actors.settings",
     "SyncSessionManager": "actors.sync",
+    "Task": "actors.domain.tasks",
     "TimeoutAction": "actors.domain.policies",
     "TokenUsage": "actors.domain.messages",
     "ToolDefinition": "actors.domain.tools",
@@ -75,6 +77,7 @@ __all__ = [
     "SessionState",
     "Settings",
     "SyncSessionManager",
+    "Task",
     "TimeoutAction",
     "TokenUsage",
     "ToolDefinition",

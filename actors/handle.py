@@ -24,6 +24,7 @@ from actors.errors import (
 from actors.handle_children import SessionChildren
 from actors.handle_permissions import SessionPermissions
 from actors.handle_stream import TurnStream
+from actors.handle_tasks import SessionTasks
 from actors.model_choice import known_model
 from actors.reading.turns import result_of
 from actors.session.runtime import Runtime
@@ -32,7 +33,7 @@ WAIT_SLICE_S = 30.0
 """Longest wait of one call for a turn's end; after that the wait goes on at the store."""
 
 
-class SessionHandle(SessionChildren, SessionPermissions):
+class SessionHandle(SessionChildren, SessionPermissions, SessionTasks):
     """One session. Made by a ``SessionManager``; every method raises SessionNotFound when the session is gone."""
 
     def __init__(self, runtime: Runtime, info: SessionInfo) -> None:

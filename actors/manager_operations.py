@@ -21,6 +21,7 @@ from actors.manager_children import ChildOperations
 from actors.manager_forks import ForkOperations
 from actors.manager_permissions import PermissionOperations
 from actors.manager_removal import RemovalOperations
+from actors.manager_tasks import TaskOperations
 from actors.model_choice import as_model, known_model
 from actors.reading.effects import Effect
 from actors.reading.turns import TurnInfo
@@ -50,7 +51,7 @@ class ToolExecutorInfo(Frozen):
     tools: tuple[str, ...]
 
 
-class SessionOperations(ChildOperations, ForkOperations, PermissionOperations, RemovalOperations):
+class SessionOperations(ChildOperations, ForkOperations, PermissionOperations, RemovalOperations, TaskOperations):
     """What ``SessionManager`` does with a session once it exists."""
 
     # --- turns -----------------------------------------------------------------------------------------------------

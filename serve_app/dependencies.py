@@ -14,7 +14,7 @@ from starlette.responses import Response
 from actors.checks import MAX_PAGE
 from actors.domain.ids import MAX_COMMAND_ID, check_command_id, check_session_id
 from actors.manager import SessionManager
-from serve_app.schemas import SESSION_ID_SCHEMA
+from serve_app.schemas.base import SESSION_ID_SCHEMA
 
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.permissions import PermissionDecision, PermissionPolicy, PermissionRule
 from actors.domain.policies import ConfirmationPolicy, OnBusy
+from actors.domain.tasks import TaskList
 
 
 class Command(Frozen):
@@ -157,6 +158,13 @@ class ResolveAction(Command):
     by: str = "user"
 
 
+class SetTasks(Command):
+    """Replace the task list."""
+
+    kind: Literal["set_tasks"] = "set_tasks"
+    tasks: TaskList
+
+
 class SpawnChildren(Command):
     """Create child sessions, all or none; their rows are written in the parent's own append."""
 
@@ -184,6 +192,7 @@ AnyCommand = Annotated[
     | Configure
     | AddPermissionRule
     | ResolveAction
+    | SetTasks
     | SpawnChildren
     | ReportChild,
     Field(discriminator="kind"),
@@ -201,6 +210,7 @@ COMMAND: TypeAdapter[
     | Configure
     | AddPermissionRule
     | ResolveAction
+    | SetTasks
     | SpawnChildren
     | ReportChild
 ] = TypeAdapter(AnyCommand)

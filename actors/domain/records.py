@@ -17,6 +17,7 @@ The reference implementation's event names map to these:
     confirmation_timeout            timer.fired, then action.resolved by "timeout"
     permission_denied               tool.call.denied
     persistence_failed              session.persistence_failed
+    task_updated                    tasks.updated
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from actors.domain.commands import Configure
 from actors.domain.messages import BlobTextBlock, ImageBlock, Message, StopReason, TextBlock, TextPart, TokenUsage
 from actors.domain.policies import OnBusy
 from actors.domain.session import SessionConfig
+from actors.domain.tasks import TaskList
 from actors.domain.tools import EffectClass
 
 MAX_RECORD_BYTES = 256 * 1024
@@ -535,6 +537,18 @@ class ChildCompleted(RecordBase):
     data: ChildReport
 
 
+class TasksUpdated(RecordBase):
+    """The task list was replaced."""
+
+    class Data(Frozen):
+        """The whole list as it is from here."""
+
+        tasks: TaskList
+
+    type: Literal["tasks.updated"] = "tasks.updated"
+    data: Data
+
+
 Record = Annotated[
     SessionCreated
     | SessionForked
@@ -566,7 +580,8 @@ Record = Annotated[
     | ActionResolved
     | TimerFired
     | ChildStarted
-    | ChildCompleted,
+    | ChildCompleted
+    | TasksUpdated,
     Field(discriminator="type"),
 ]
 

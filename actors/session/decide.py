@@ -203,6 +203,14 @@ def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
     return [Draft(r.ActionResolved, data, action.turn_id)]
 
 
+def _set_tasks(state: State, command: c.SetTasks) -> list[Draft]:
+    if state.lifecycle.ended:
+        raise SessionEnded(state.session_id, state.lifecycle.value)
+    if command.tasks == state.tasks:
+        return []
+    return [Draft(r.TasksUpdated, r.TasksUpdated.Data(tasks=command.tasks))]
+
+
 def _spawn(state: State, command: c.SpawnChildren) -> list[Draft]:
     if state.lifecycle.ended:
         raise SessionEnded(state.session_id, state.lifecycle.value)
@@ -245,6 +253,7 @@ _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
     c.Configure: _configure,
     c.AddPermissionRule: _add_rule,
     c.ResolveAction: _resolve,
+    c.SetTasks: _set_tasks,
     c.SpawnChildren: _spawn,
     c.ReportChild: _report,
 }

@@ -122,6 +122,10 @@ def _lifecycle(to: SessionState) -> Callable[[State, Any], State]:
     return handler
 
 
+def _tasks_updated(state: State, record: r.TasksUpdated) -> State:
+    return change(state, tasks=record.data.tasks)
+
+
 # --- input and turns -------------------------------------------------------------------------------------------------
 
 
@@ -189,6 +193,7 @@ def _unchanged(state: State, _: Any) -> State:
 _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.SessionCreated: _created,
     r.SessionForked: _forked,
+    r.TasksUpdated: _tasks_updated,
     r.SessionConfigured: _configured,
     r.SessionPaused: _lifecycle(SessionState.paused),
     r.SessionResumed: _lifecycle(SessionState.active),

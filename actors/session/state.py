@@ -17,6 +17,7 @@ from actors.domain.base import Frozen
 from actors.domain.messages import TokenUsage
 from actors.domain.policies import OnBusy
 from actors.domain.session import Activity, ContextUsage, SessionConfig, SessionState
+from actors.domain.tasks import Task
 from actors.session.turn import Stage, ToolCallState, Turn
 
 SNAPSHOT_VERSION = 2
@@ -50,6 +51,7 @@ class State(Frozen):
         queue: Inputs that wait, in the order in which turns will take them.
         actions: Pending ones, oldest first.
         turns: How many turns were started.
+        tasks: The task list.
         task: The input whose answer the parent has not been told yet; None when it is owed none.
     """
 
@@ -72,6 +74,7 @@ class State(Frozen):
     turns: int = 0
     actions: tuple[Action, ...] = ()
     expired: tuple[str, ...] = Field(default=())
+    tasks: tuple[Task, ...] = ()
     usage: TokenUsage = TokenUsage()
     cost: Decimal = Decimal(0)
     context_used: int = 0

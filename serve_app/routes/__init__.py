@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from serve_app.routes import actions, children, console, control, events, forks, policies, service, sessions, turns
+from serve_app.routes import (
+    actions,
+    children,
+    console,
+    control,
+    events,
+    forks,
+    policies,
+    service,
+    sessions,
+    tasks,
+    turns,
+)
 
 
 def include_all(app: FastAPI) -> None:
     """Add every route to the application."""
-    for module in (sessions, children, forks, events, turns, control, actions, policies, service):
+    for module in (sessions, children, forks, events, turns, control, actions, policies, tasks, service):
         app.include_router(module.router)
     console.mount(app)

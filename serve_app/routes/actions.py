@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from actors.domain.actions import Action
 from serve_app.dependencies import After, CommandId, Limit, Manager, SessionId, act, answer
-from serve_app.schemas import Page, ResolveAction
+from serve_app.schemas.base import Page
+from serve_app.schemas.policies import ResolveAction
 
 router = APIRouter(tags=["actions"])
 

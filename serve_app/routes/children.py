@@ -13,7 +13,9 @@ from actors.errors import ChildrenPending
 from actors.manager import SessionManager
 from serve_app.dependencies import CommandId, Manager, SessionId, act, answer
 from serve_app.routes.events import DEFAULT_WAIT_S, MAX_WAIT_S
-from serve_app.schemas import AnyChildren, CreateChild, CreatedSessions, Items
+from serve_app.schemas.base import Items
+from serve_app.schemas.children import AnyChildren, CreateChild
+from serve_app.schemas.sessions import CreatedSessions
 
 router = APIRouter(tags=["children"])
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from actors.domain.session import SnapshotInfo
 from serve_app.dependencies import Manager, SessionId, act, answer
-from serve_app.schemas import Changed
+from serve_app.schemas.base import Changed
 
 router = APIRouter(tags=["control"])
 

@@ -16,7 +16,8 @@ from actors.domain.session import AgentResult, Receipt
 from actors.errors import TurnPending
 from serve_app import sse
 from serve_app.dependencies import CommandId, Limit, Manager, SessionId, act, answer
-from serve_app.schemas import Accepted, AnyInput, Page, PromptInput
+from serve_app.schemas.base import Page
+from serve_app.schemas.inputs import Accepted, AnyInput, PromptInput
 
 DEFAULT_WAIT_S = 60.0
 """How long ``?wait=turn`` waits when nothing is said: clients and proxies often give up after this."""

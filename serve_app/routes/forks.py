@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from actors.domain.session import SessionInfo
 from serve_app.dependencies import CommandId, Manager, SessionId, act, answer
-from serve_app.schemas import Changed, Fork, Rewind
+from serve_app.schemas.base import Changed
+from serve_app.schemas.forks import Fork, Rewind
 
 router = APIRouter(tags=["forks"])
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from actors.domain.permissions import PermissionPolicy
 from actors.reading.dry_run import DryRun
 from serve_app.dependencies import Manager, SessionId, act, answer
-from serve_app.schemas import AddRule, CheckPermission, Decision, Policies, SetPolicies, TryPolicy
+from serve_app.schemas.policies import AddRule, CheckPermission, Decision, Policies, SetPolicies, TryPolicy
 
 router = APIRouter(tags=["policies"])
 

@@ -9,7 +9,8 @@ from actors.domain.tools import ToolDefinition
 from actors.errors import StoreUnavailable
 from actors.session.runtime import ModelInfo
 from serve_app.dependencies import Manager, answer
-from serve_app.schemas import Health, Items, Ready, StoreState
+from serve_app.schemas.base import Items
+from serve_app.schemas.service import Health, Ready, StoreState
 from serve_app.version import version
 
 router = APIRouter(tags=["service"])

@@ -11,14 +11,8 @@ from actors.domain.ids import derived_id, new_ulid
 from actors.domain.llm import LlmConfig
 from actors.domain.session import Activity, SessionInfo, SessionState
 from serve_app.dependencies import After, CommandId, Limit, Manager, SessionId, act, answer
-from serve_app.schemas import (
-    Changed,
-    ConfigureSession,
-    CreatedSessions,
-    CreateSession,
-    CreateSessions,
-    Page,
-)
+from serve_app.schemas.base import Changed, Page
+from serve_app.schemas.sessions import ConfigureSession, CreatedSessions, CreateSession, CreateSessions
 
 router = APIRouter(tags=["sessions"])
 

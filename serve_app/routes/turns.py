@@ -14,7 +14,8 @@ from actors.reading.effects import Effect
 from actors.reading.turns import TurnInfo
 from serve_app.dependencies import CommandId, Limit, Manager, SessionId, act, answer
 from serve_app.problems import TurnNotFound
-from serve_app.schemas import AddedMessage, Changed, Items, Page
+from serve_app.schemas.base import Changed, Items, Page
+from serve_app.schemas.inputs import AddedMessage
 
 router = APIRouter(tags=["turns"])
 

@@ -21,6 +21,7 @@ from actors.domain.messages import PARSE_ERROR, Base64Source, ImageBlock, Messag
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy, OnInDoubt, TimeoutAction
 from actors.domain.session import SessionConfig
+from actors.domain.tasks import Task
 from actors.session.own_tools import with_own
 from actors.session.plan import CallAnswered, CallLost, CommandGiven, Happening, TimersDue, WorldChanged
 from tests.unit.session.world import MODEL, MODELS, WITH_OWN, World, answered, model_fails, model_says, reported
@@ -225,6 +226,11 @@ def _child(world: World, rng: Random) -> c.Command:
     return c.SpawnChildren(**world.identity(), children=(child,))
 
 
+def _tasks(world: World, rng: Random) -> c.Command:
+    tasks = tuple(Task(id=str(number), content="x") for number in range(rng.choice([0, 1, 3])))
+    return c.SetTasks(**world.identity(), tasks=tasks)
+
+
 _COMMANDS: dict[str, Callable[[World, Random], c.Command]] = {
     "send": _send,
     "add": lambda world, rng: c.AddMessage(**world.identity(), message=_message(rng)),
@@ -237,6 +243,7 @@ _COMMANDS: dict[str, Callable[[World, Random], c.Command]] = {
     "configure": _configure,
     "resolve": _resolve,
     "child": _child,
+    "tasks": _tasks,
 }
 _COMMAND_KINDS = (*_COMMANDS, *("send", "resolve", "resume") * 6, "withdraw", "configure")
 

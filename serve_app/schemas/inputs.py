@@ -1,0 +1,61 @@
+"""Inputs and messages, and the receipts for them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Tag
+
+from actors.domain.actions import Action
+from actors.domain.messages import Message
+from actors.domain.policies import OnBusy
+from serve_app.schemas.base import Answer, Body, PromptText
+
+
+class PromptInput(Body):
+    """An input of plain text."""
+
+    prompt: PromptText
+    on_busy: OnBusy = OnBusy.enqueue
+
+
+class MessageInput(Body):
+    """An input of any content blocks."""
+
+    message: Message
+    on_busy: OnBusy = OnBusy.enqueue
+
+
+def _shape(value: Any) -> str:
+    has_message = "message" in value if isinstance(value, dict) else isinstance(value, MessageInput)
+    return "message" if has_message else "prompt"
+
+
+AnyInput = Annotated[
+    Annotated[PromptInput, Tag("prompt")] | Annotated[MessageInput, Tag("message")], Discriminator(_shape)
+]
+"""Either form; which one was meant is told by its members, so that an error is about that one."""
+
+
+class Accepted(Answer):
+    """A receipt: the input is durable.
+
+    Attributes:
+        seq: Place of the input in the journal; stream or page events after ``seq - 1`` to see it.
+        why: ``accepted`` when nobody asked to wait; ``timeout`` when the turn goes on, ``requires_action`` when it
+            waits for a person.
+        actions: With ``requires_action``: what it waits for.
+    """
+
+    session_id: str
+    journal_id: str
+    input_id: str
+    seq: int
+    why: str = "accepted"
+    actions: tuple[Action, ...] = ()
+
+
+class AddedMessage(Answer):
+    """Place of the message in the journal."""
+
+    seq: int

@@ -1,0 +1,70 @@
+"""Decisions and the policies that make them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from actors.domain.actions import Resolution
+from actors.domain.permissions import PermissionDecision, PermissionPolicy
+from actors.domain.policies import ConfirmationPolicy
+from serve_app.schemas.base import Answer, Body
+
+
+class ResolveAction(Body):
+    """A decision.
+
+    Attributes:
+        args: Other arguments to run the call with (approve only).
+        value: The result to give the model (answer only).
+        args_digest: The digest of the arguments the decider saw; refused when they are others.
+    """
+
+    resolution: Resolution
+    args: dict[str, Any] | None = None
+    value: str | None = None
+    reason: str | None = Field(default=None, max_length=4096)
+    args_digest: str | None = None
+
+
+class Policies(Answer):
+    """Both policies of a session, as in force."""
+
+    permission: PermissionPolicy
+    confirmation: ConfirmationPolicy
+
+
+class SetPolicies(Body):
+    """New policies; one that is left out stays."""
+
+    permission: PermissionPolicy | None = None
+    confirmation: ConfirmationPolicy | None = None
+
+
+class CheckPermission(Body):
+    """A call that is only asked about, not made."""
+
+    tool: str = Field(min_length=1, max_length=256)
+    args: dict[str, Any] = {}
+
+
+class AddRule(Body):
+    """One rule more for a session's permission policy."""
+
+    kind: PermissionDecision
+    rule: str = Field(min_length=1, max_length=1024)
+
+
+class TryPolicy(Body):
+    """A permission policy that is only tried on what was called before."""
+
+    policy: PermissionPolicy
+    after: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class Decision(Answer):
+    """What the permission policy says."""
+
+    decision: PermissionDecision

@@ -1,0 +1,47 @@
+"""Creating and configuring sessions."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from actors.domain.llm import MAX_TOKENS
+from actors.domain.session import SessionConfig
+from serve_app.schemas.base import Answer, Body, GivenConfig, GivenModel, ModelName, SessionIdText
+
+MAX_BULK = 10_000
+"""Sessions of one bulk create: one transaction that the store can hold."""
+
+
+class CreateSession(Body):
+    """A new session. Without ``session_id`` the service makes one up."""
+
+    session_id: SessionIdText | None = None
+    config: GivenConfig = SessionConfig()
+
+
+class CreateSessions(Body):
+    """Many new sessions of one configuration: all of them or none."""
+
+    session_ids: tuple[SessionIdText, ...] = Field(min_length=1, max_length=MAX_BULK)
+    config: GivenConfig = SessionConfig()
+
+
+class CreatedSessions(Answer):
+    """The sessions that exist now."""
+
+    session_ids: tuple[str, ...]
+
+
+class ConfigureSession(Body):
+    """Changes of a session's configuration: only members that are given change.
+
+    Attributes:
+        model: A model as ``provider/model`` or with all its settings; a key in it is kept in memory only.
+        system_prompt: None removes it.
+    """
+
+    name: str | None = Field(default=None, max_length=256)
+    model: GivenModel | ModelName | None = None
+    thinking: bool | None = None
+    thinking_budget: int | None = Field(default=None, ge=1024, le=MAX_TOKENS)
+    system_prompt: str | None = Field(default=None, max_length=100_000)
