@@ -6,12 +6,13 @@ import asyncio
 import os
 from typing import Any
 
+from actors.cluster.doors import Doors
 from actors.cluster.links import Links
 from actors.domain.journal import StoredResult
 from actors.effect_host import EffectHost, Executor, HostLimits
 from actors.effect_host.remote import host_handlers
 from actors.errors import InternalError
-from actors.peers import HostPeer, Peer, RuntimeInfo
+from actors.peers import HostPeer, RuntimeInfo
 from actors.served import Served
 from actors.storage.remote import RemoteStore
 
@@ -35,23 +36,25 @@ class HostActor:
         self._name = name
         self._host: EffectHost | None = None
         self._served: Served | None = None
-        self._peer: HostPeer | None = None
+        self._doors: Doors | None = None
 
     async def _start(self, info: RuntimeInfo, kind: str, executor: Executor, limits: HostLimits, links: Links) -> None:
-        import ray
-
         store = RemoteStore(links.to(info.store))
         self._host = EffectHost(self._name, executor, StoreResults(store), limits)
         self._served = Served(host_handlers(self._host))
-        token = info.token.get_secret_value()
-        address = await self._served.listen(info.runtime, kind, token) if info.data_plane else ""
-        node_id = ray.get_runtime_context().get_node_id()
-        peer = Peer(name=self._name, node_id=node_id, address=address)
-        self._peer = HostPeer(ref=self._host.ref, peer=peer)
+        doors = Doors(self._name, self._served, data_plane=info.data_plane, tcp=info.tcp)
+        await doors.open(info.runtime, kind, info.token.get_secret_value())
+        self._doors = doors
 
     async def describe(self) -> HostPeer | None:
         """Who this host is; None before it was opened."""
-        return self._peer
+        if self._host is None or self._doors is None:
+            return None
+        return HostPeer(ref=self._host.ref, peer=self._doors.peer)
+
+    async def far(self) -> str:
+        """Where other nodes reach it."""
+        return await self._doors.open_far() if self._doors is not None else ""
 
     async def invoke(self, method: str, args: dict[str, Any]) -> list[Any]:
         """The data plane's methods as a Ray method."""

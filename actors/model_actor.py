@@ -28,7 +28,7 @@ class ModelActor(HostActor):
         Args:
             keys: By provider name or credential id.
         """
-        if self._peer is None:
+        if self._doors is None:
             links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
             store = RemoteStore(links.to(info.store))
             self._registry = actor_named(info.registry)

@@ -12,11 +12,17 @@ from actors.domain.tools import ToolDefinition
 
 
 class Peer(Frozen):
-    """An actor: its Ray name, the node it runs on, and its address on the data plane ("" when it has none)."""
+    """An actor: its Ray name, the node it runs on, and its addresses on the data plane ("" where it has none).
+
+    Attributes:
+        near: For callers on its node: a Unix socket.
+        far: For callers on other nodes: host and port.
+    """
 
     name: str
     node_id: str
-    address: str = ""
+    near: str = ""
+    far: str = ""
 
 
 class HostPeer(Frozen):
@@ -48,6 +54,8 @@ class RuntimeInfo(Frozen):
     Attributes:
         token: Of the data plane; random per runtime. Never logged.
         term: The registry's, for acquiring epochs.
+        data_plane: False carries everything over Ray calls.
+        tcp: Whether actors serve other nodes over TCP; None: when there are any.
     """
 
     runtime: str
@@ -57,3 +65,4 @@ class RuntimeInfo(Frozen):
     term: int
     world: World
     data_plane: bool = True
+    tcp: bool | None = None

@@ -40,18 +40,18 @@ class RegistryActor:
     async def open(self) -> RuntimeInfo:
         """Bring the runtime up, or take over what is there; returns what clients need."""
         await self._takeover.wait()
-        return self._info
+        return self._pool.info
 
     async def _open(self) -> None:
         launch = self._launch
-        self._pool = ActorPool(launch, self._lost)
+        self._pool = ActorPool(launch, self._keys, self._lost)
         store = await self._pool.open_store()
         self._store = RemoteStore(self._pool.links.to(store))
         term = await self._store.next_term()
         world = World(
             default_model=launch.model, global_policy=launch.settings.permission_policy, workspace=launch.workspace
         )
-        self._info = RuntimeInfo(
+        info = RuntimeInfo(
             runtime=launch.settings.runtime,
             token=launch.token,
             store=store,
@@ -59,9 +59,10 @@ class RegistryActor:
             term=term,
             world=world,
             data_plane=launch.settings.data_plane,
+            tcp=launch.settings.tcp,
         )
         self._residency = Residency(self._store, self._pool.sessions, term, launch.limits)
-        self._info = await self._pool.open(self._info, self._keys, self._residency)
+        await self._pool.open(info, self._residency)
         self._residency.start()
         self._upkeep = Upkeep(self._store, self._residency)
         self._upkeep.start()
@@ -104,30 +105,30 @@ class RegistryActor:
 
     # --- hosts -----------------------------------------------------------------------------------------------------
 
-    async def model_host(self, provider: str) -> HostPeer:
-        """The host that serves a provider, started when there is none."""
+    async def model_host(self, provider: str, node_id: str) -> HostPeer:
+        """The host that serves a provider for those on a node, started when there is none."""
         await self.open()
-        return await self._pool.model_host(provider)
+        return await self._pool.hosts.model_host(provider, node_id)
 
-    async def toolbox(self) -> Toolbox:
-        """The tools, and the host that runs them."""
+    async def toolbox(self, node_id: str = "") -> Toolbox:
+        """The tools, and the host that runs them on a node; the registry's own node when none is named."""
         await self.open()
-        return await self._pool.toolbox()
+        return await self._pool.hosts.toolbox(node_id or ray.get_runtime_context().get_node_id())
 
     async def host(self, host_id: str) -> HostPeer | None:
         """A host by its id, when it lives."""
         await self.open()
-        return self._pool.host(host_id)
+        return self._pool.hosts.host(host_id)
 
     async def host_lives(self, ref: HostRef) -> bool:
         """Whether this very incarnation may still run something."""
         await self.open()
-        return await self._pool.lives(ref)
+        return self._pool.hosts.lives(ref)
 
     async def confirmed_dead(self, ref: HostRef) -> bool:
         """Whether this incarnation, and every process it started, is known to be gone."""
         await self.open()
-        return await self._pool.confirmed_dead(ref)
+        return await self._pool.hosts.confirmed_dead(ref)
 
     # --- models and keys ---------------------------------------------------------------------------------------------
 
@@ -144,16 +145,12 @@ class RegistryActor:
 
     async def default_model(self) -> LlmConfig | None:
         """The model of sessions that name none."""
-        await self.open()
-        return self._info.world.default_model
+        return (await self.open()).world.default_model
 
     async def set_default_model(self, model: LlmConfig | None) -> None:
         """Change it, everywhere."""
-        await self.open()
-        version = self._info.world.version + 1
-        world = self._info.world.model_copy(update={"default_model": model, "version": version})
-        self._info = self._info.model_copy(update={"world": world})
-        await self._pool.surround(self._info)
+        world = (await self.open()).world
+        await self._pool.surround(world.model_copy(update={"default_model": model, "version": world.version + 1}))
 
     # --- the runtime -------------------------------------------------------------------------------------------------
 
@@ -167,7 +164,7 @@ class RegistryActor:
             "resident": len(self._residency.placed),
             "providers": sorted(name for name in self._keys if not is_credential(name)),
             "store": self._launch.store_url.partition(":")[0],
-            "term": self._info.term,
+            "term": self._pool.info.term,
         }
 
     async def pid(self) -> int:

@@ -77,6 +77,8 @@ class Served:
     def __init__(self, handlers: Mapping[str, Callable[..., Any]]) -> None:
         self._handlers = handlers
         self._server: ChannelServer | None = None
+        self._far = ""
+        self._opening_far = asyncio.Lock()
         self._streams: dict[str, _Stream] = {}
 
     async def listen(self, runtime: str, kind: str, token: str, *, fixed: bool = False) -> str:
@@ -84,6 +86,13 @@ class Served:
         self._server = ChannelServer(self._handlers, token)
         path = socket_directory(runtime) / (f"{kind}.sock" if fixed else f"{kind}-{secrets.token_hex(8)}.sock")
         return await self._server.start_unix(str(path))
+
+    async def listen_far(self, host: str) -> str:
+        """Serve other nodes as well, on a free TCP port of this node's address; returns that of the first time."""
+        async with self._opening_far:
+            if self._server is not None and not self._far:
+                self._far = await self._server.start_tcp(host)
+        return self._far
 
     async def invoke(self, method: str, args: dict[str, Any]) -> Answer:
         """Call a handler as a Ray method does; for streams see ``open_stream``."""

@@ -11,6 +11,7 @@ import logging
 import os
 from typing import Any
 
+from actors.cluster.doors import Doors
 from actors.cluster.hosts import ClusterHosts
 from actors.cluster.links import Links, actor_named
 from actors.domain.commands import COMMAND, Command
@@ -39,9 +40,6 @@ class SessionActor:
 
     async def open(self, info: RuntimeInfo) -> Peer:
         """Take part in a runtime; given again after a restart of the registry, it only takes over the new term."""
-        import ray
-
-        context = ray.get_runtime_context()
         self._term = info.term
         self._registry = actor_named(info.registry)
         if self._host is None:
@@ -52,10 +50,14 @@ class SessionActor:
             self._host = SessionHost(
                 RemoteStore(links.to(info.store)), hosts, _surroundings(info.world), on_end=self._tell_end
             )
-            address = await self._served.listen(info.runtime, "session", token) if info.data_plane else ""
+            self._doors = Doors(self._name, self._served, data_plane=info.data_plane, tcp=info.tcp)
+            await self._doors.open(info.runtime, "session", token)
             self._warming = asyncio.get_running_loop().create_task(self._warm())
-            self._peer = Peer(name=self._name, node_id=context.get_node_id(), address=address)
-        return self._peer
+        return self._doors.peer
+
+    async def far(self) -> str:
+        """Where other nodes reach it."""
+        return await self._doors.open_far()
 
     async def _warm(self) -> None:
         """Have the store's connection and the tools there before the first session comes."""

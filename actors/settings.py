@@ -48,6 +48,8 @@ class Settings(BaseSettings):
         silence_s: An actor that has not answered for so long is taken for frozen, killed and replaced.
         tool_running: Tool calls that one tool host runs at the same time.
         data_plane: False carries everything over Ray calls, which is slower.
+        tcp: Whether actors listen on a TCP port of their node, for those on other nodes; None: when there are any.
+            Without it nodes reach each other over Ray calls.
         permission_policy: Denials in it bind every session.
     """
 
@@ -78,6 +80,7 @@ class Settings(BaseSettings):
     silence_s: float = Field(default=10.0, ge=1, le=600, allow_inf_nan=False)
     tool_running: int = Field(default=64, ge=1, le=1024)
     data_plane: bool = True
+    tcp: bool | None = None
     permission_policy: PermissionPolicy | None = None
 
     @field_validator("api_keys", mode="before")

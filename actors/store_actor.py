@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from pydantic import SecretStr
 
+from actors.cluster.doors import Doors
 from actors.cluster.wardens import restart_actor
 from actors.errors import InternalError, StoreError
 from actors.peers import Peer
@@ -31,16 +32,19 @@ class StoreActor:
     Args:
         url: The store's URL.
         token: The data plane's.
+        data_plane, tcp: See ``Settings``.
     """
 
-    def __init__(self, name: str, url: str, runtime: str, token: SecretStr, data_plane: bool) -> None:
+    def __init__(self, name: str, url: str, runtime: str, token: SecretStr, data_plane: bool, tcp: bool | None) -> None:
         self._name = name
         self._url = url
         self._runtime = runtime
         self._token = token
         self._data_plane = data_plane
+        self._tcp = tcp
         self._service: StoreService | None = None
         self._served: Served | None = None
+        self._doors: Doors | None = None
         self._opening: asyncio.Task[Peer] | None = None
         self._warden = RegistryWarden(restart_actor)
         if ray.get_runtime_context().was_current_actor_reconstructed:
@@ -70,11 +74,14 @@ class StoreActor:
         await service.open()
         self._service = service
         self._served = Served(store_handlers(service))
-        address = ""
-        if self._data_plane:
-            # Always the same address: whoever was connected finds the store again after a restart.
-            address = await self._served.listen(self._runtime, "store", self._token.get_secret_value(), fixed=True)
-        return Peer(name=self._name, node_id=ray.get_runtime_context().get_node_id(), address=address)
+        self._doors = Doors(self._name, self._served, data_plane=self._data_plane, tcp=self._tcp)
+        # Always the same socket: whoever was connected on this node finds the store again after a restart.
+        return await self._doors.open(self._runtime, "store", self._token.get_secret_value(), fixed=True)
+
+    async def far(self) -> str:
+        """Where other nodes reach it; asked anew after each lost connection, as a restart gives it another port."""
+        await self.open()
+        return await self._doors.open_far() if self._doors is not None else ""
 
     async def invoke(self, method: str, args: dict[str, Any]) -> list[Any]:
         """The data plane's methods as a Ray method."""

@@ -31,7 +31,7 @@ class ToolActor(HostActor):
         Raises:
             InvalidConfig: a tool cannot be loaded, or two have one name.
         """
-        if self._peer is None:
+        if self._doors is None:
             self._life = claim_life(self._name)
             registry = ToolRegistry.with_builtins({HOST_MARK: self._name})
             for one in tools:

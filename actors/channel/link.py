@@ -61,6 +61,10 @@ class Link:
 
         return ChannelStream(start)
 
+    async def connect(self) -> None:
+        """Have a connection; raises what ``resolve`` and ``ChannelClient.connect`` raise."""
+        await self._connected()
+
     async def close(self) -> None:
         """Drop the connection for good; open and later calls fail with TransportLost."""
         self._over = True

@@ -31,6 +31,10 @@ store, hence thousands; each costs a task of some 3 KB."""
 MAX_CONNECTIONS: Final = 512
 """Connections of one server: half of the usual limit of 1,024 open files; peers share one connection per process."""
 
+MAX_STRANGERS: Final = 256
+"""Connections that have not shown the token, at a time: half of all, so that strangers leave room. When a server
+restarts, all its peers are strangers for the moment that their hellos take."""
+
 HELLO_TIMEOUT_S: Final = 5.0
 """Seconds a new connection has to show the token, so that strangers do not use up the connections."""
 
@@ -43,6 +47,7 @@ class ServerLimits:
 
     max_in_flight: int = MAX_IN_FLIGHT
     max_connections: int = MAX_CONNECTIONS
+    max_strangers: int = MAX_STRANGERS
     max_frame_bytes: int = frames.MAX_FRAME_BYTES
     hello_timeout_s: float = HELLO_TIMEOUT_S
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
@@ -56,6 +61,7 @@ class Service:
         self.token = token
         self.limits = limits
         self.peers: set[Peer] = set()
+        self.strangers: set[Peer] = set()
         self.streaming = {name for name, handler in handlers.items() if inspect.isasyncgenfunction(handler)}
 
 
@@ -91,15 +97,19 @@ class Peer(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Refuse one connection too many; give the others a while to show the token."""
         super().connection_made(transport)
-        if len(self._service.peers) >= self._service.limits.max_connections:
+        service = self._service
+        crowded = len(service.strangers) >= service.limits.max_strangers
+        if crowded or len(service.peers) >= service.limits.max_connections:
             self.refuse(Overloaded("connections to this actor"))
             return
-        self._service.peers.add(self)
+        service.peers.add(self)
+        service.strangers.add(self)
         self._timers.append(self._loop.call_later(self._service.limits.hello_timeout_s, self._hello_is_late))
 
     def on_lost(self) -> None:
         """Nobody waits for the requests any more."""
         self._service.peers.discard(self)
+        self._service.strangers.discard(self)
         self.cancel_all()
 
     def on_stall(self, stalled: bool) -> None:
@@ -143,6 +153,7 @@ class Peer(Connection):
                     self.refuse(InvalidRequest(f"This end of the channel speaks version {frames.PROTOCOL_VERSION}."))
                 else:
                     self._welcomed = True
+                    self._service.strangers.discard(self)
                     self._splitter.max_bytes = self._service.limits.max_frame_bytes
                     self.write(frames.encode([frames.WELCOME, 0, frames.PROTOCOL_VERSION]))
             case _:

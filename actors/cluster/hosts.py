@@ -24,6 +24,8 @@ class ClusterHosts:
 
     Args:
         registry: Ray handle of the registry.
+
+    Calls go to the hosts of this process's own node.
     """
 
     def __init__(self, registry: Any, links: Links) -> None:
@@ -40,12 +42,12 @@ class ClusterHosts:
         """See ``Hosts.model_host``."""
         found = self._models.get(provider)
         if found is None:
-            found = self._models[provider] = self._learn(await self._ask("model_host", provider))
+            found = self._models[provider] = self._learn(await self._ask("model_host", provider, self._links.node_id))
         return found.ref
 
     async def tools(self) -> dict[str, ToolSpec]:
         """See ``Hosts.tools``."""
-        toolbox: Toolbox = await self._ask("toolbox")
+        toolbox: Toolbox = await self._ask("toolbox", self._links.node_id)
         host = self._learn(toolbox.host)
         return {one.name: ToolSpec(definition=one, host=host.ref) for one in toolbox.definitions}
 

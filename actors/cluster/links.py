@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Protocol, TypeVar, cast
 
 import ray
 import ray.exceptions
 
-from actors.caller import Caller
+from actors.caller import Caller, Detour
 from actors.channel import Link
 from actors.errors import GreenroomError, InternalError, TransportLost, from_wire
 from actors.peers import Peer
@@ -93,7 +93,7 @@ class RayCaller:
             raise from_wire(value)
         return value
 
-    async def stream(self, method: str, /, **args: Any) -> AsyncIterator[Any]:
+    async def stream(self, method: str, /, **args: Any) -> AsyncGenerator[Any]:
         """Poll a stream of the actor's."""
         stream = await self.call("stream.open", method=method, args=args)
         try:
@@ -117,35 +117,59 @@ class RayCaller:
         """Nothing is held."""
 
 
+def _far_address(peer: Peer) -> Callable[[], Awaitable[str]]:
+    """Tells where to connect to: as it was given, and from the second time on as the actor says itself."""
+    given = peer.far
+
+    async def ask() -> str:
+        nonlocal given
+        address, given = given, ""
+        if address:
+            return address
+        handle = await asyncio.to_thread(actor_named, peer.name)
+        address = await awaited(handle.far.remote(), peer.name) if handle is not None else ""
+        if not address:
+            raise TransportLost(peer.name)
+        return address
+
+    return ask
+
+
 class Links:
-    """The connections of one process, one per peer."""
+    """The connections of one process, one per peer.
+
+    Attributes:
+        node_id: The node of this process.
+    """
 
     def __init__(self, token: str, *, data_plane: bool) -> None:
         self._token = token
         self._data_plane = data_plane
-        self._node_id = ray.get_runtime_context().get_node_id()
-        self._callers: dict[tuple[str, str], Connection] = {}
+        self.node_id = ray.get_runtime_context().get_node_id()
+        self._callers: dict[Peer, Connection] = {}
 
     def to(self, peer: Peer) -> Connection:
         """How to call a peer."""
-        key = (peer.name, peer.address)
-        caller = self._callers.get(key)
+        caller = self._callers.get(peer)
         if caller is None:
-            caller = self._callers[key] = self._caller(peer)
+            caller = self._callers[peer] = self._caller(peer)
         return caller
 
     def _caller(self, peer: Peer) -> Connection:
-        if not (self._data_plane and peer.address and peer.node_id == self._node_id):
-            return RayCaller(peer.name)
+        over_ray = RayCaller(peer.name)
+        if self._data_plane and peer.near and peer.node_id == self.node_id:
 
-        async def resolve() -> str:
-            return peer.address
+            async def near() -> str:
+                return peer.near
 
-        return Link(resolve, self._token)
+            return Link(near, self._token)
+        if self._data_plane and peer.far and peer.node_id != self.node_id:
+            return Detour(Link(_far_address(peer), self._token), over_ray)
+        return over_ray
 
     async def drop(self, peer: Peer) -> None:
         """A peer is gone."""
-        caller = self._callers.pop((peer.name, peer.address), None)
+        caller = self._callers.pop(peer, None)
         if caller is not None:
             await caller.close()
 

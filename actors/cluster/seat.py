@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.caller import Caller
+from actors.cluster.launch import answered
 from actors.errors import GreenroomError, from_wire
 from actors.peers import Peer
 
@@ -23,6 +24,11 @@ class ActorSeat:
         self.peer = peer
         self.seat_id = peer.name
         self.node_id = peer.node_id
+
+    async def open_far(self) -> None:
+        """Have it listen for other nodes."""
+        far = await answered(self.handle.far.remote(), self.seat_id)
+        self.peer = self.peer.model_copy(update={"far": far})
 
     async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> int:
         """See ``SessionActor.assign``."""

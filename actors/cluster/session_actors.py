@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import ray
@@ -32,13 +32,22 @@ class SessionActors:
 
     Args:
         info: Tells what session actors are opened with, as of now.
+        meet: Called before a session actor is started in a cluster of several nodes.
     """
 
-    def __init__(self, launch: Launch, links: Links, alive: Alive, info: Callable[[], RuntimeInfo]) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        links: Links,
+        alive: Alive,
+        info: Callable[[], RuntimeInfo],
+        meet: Callable[[], Awaitable[None]],
+    ) -> None:
         self._launch = launch
         self._links = links
         self._alive = alive
         self._info = info
+        self._meet = meet
         self._seats: dict[str, ActorSeat] = {}
         self._starting: Counter[str] = Counter()
         self._closing = False
@@ -53,6 +62,7 @@ class SessionActors:
         try:
             options: dict[str, Any] = {"memory": SESSION_ACTOR_BYTES}
             if node_id is not None:
+                await self._meet()
                 options["scheduling_strategy"] = on_node(node_id)
             handle = remote_class(SessionActor, name, **options).remote(name)
             info = self._info()
@@ -90,6 +100,11 @@ class SessionActors:
         residents = await answered(handle.residents.remote(), name)
         # Whoever is told of deaths was told of this one before it had anything to lose.
         return (seat, info.model_copy(update={"world": world}), residents) if name in self._seats else None
+
+    async def open_far(self) -> None:
+        """Have every session actor listen for other nodes."""
+        for seat in list(self._seats.values()):
+            await self._quietly(seat.open_far())
 
     def peer(self, seat_id: str) -> Peer:
         """How to reach a session actor."""

@@ -610,6 +610,19 @@ async def test_connections_beyond_the_bound_are_refused_as_overload(path: Path) 
         assert await first.call("echo", value=1) == 1
 
 
+@on_each_loop
+async def test_strangers_take_only_a_part_of_the_connections(path: Path) -> None:
+    limits = ServerLimits(max_connections=4, max_strangers=1)
+    async with connected(path, {"echo": echo}, limits) as known:
+        other = await ChannelClient.connect(f"unix:{path}", TOKEN)
+        mute = await Stranger.connect(path, hello=False)
+        second = await Stranger.connect(path, hello=False)
+        assert (await second.receive())[2]["type"] == "Overloaded"
+        assert [await one.call("echo", value=1) for one in (known, other)] == [1, 1]
+        for end in (mute, second, other):
+            await end.close()
+
+
 # --- streams ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,77 @@
+"""Sessions on several nodes: where they are placed, and how the nodes talk to each other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import ray
+
+from actors import SessionManager
+from actors.channel import ChannelClient
+from actors.cluster.links import actor_named
+from actors.errors import Unauthorized
+from tests.cluster.raylets import Raylets
+from tests.cluster.sessions import BOUND_S, Sessions, assert_gapless, started
+from tests.cluster.sockets import connected, listening
+from tests.integration.crash_site import Gate, actors_of
+
+
+async def _pids(manager: SessionManager, kind: str) -> list[int]:
+    return [await actor_named(name).pid.remote() for name in actors_of(manager.settings.runtime, kind)]
+
+
+async def test_a_node_that_is_alone_opens_no_port(manager: SessionManager, sessions: Sessions) -> None:
+    await (await sessions.new()).generate("hello", timeout=BOUND_S)
+    rays = await _ports_of_a_bare_actor()
+
+    for kind in ("store", "models", "tools", "session"):
+        for pid in await _pids(manager, kind):
+            assert len(listening(pid)) == rays, f"an actor of kind {kind} listens beside Ray"
+
+
+async def _ports_of_a_bare_actor() -> int:
+    @ray.remote(num_cpus=0)
+    class Bare:
+        async def pid(self) -> int:
+            return os.getpid()
+
+    bare: Any = cast("Any", Bare).remote()
+    return len(listening(await bare.pid.remote()))
+
+
+async def test_sessions_are_spread_over_the_nodes_and_a_turn_with_a_tool_crosses_them_over_tcp(
+    manager: SessionManager, raylets: Raylets, sessions: Sessions, tmp_path: Path
+) -> None:
+    session = await sessions.on_worker()
+    gate = Gate(tmp_path)
+
+    receipt = await session.send(gate.prompt("crossed"))
+    await gate.begun()
+    await gate.open()
+    result = await session.wait_turn(receipt, timeout=BOUND_S)
+
+    assert result.text == "crossed"
+    assert gate.lines == ["begin", "end"]
+    await assert_gapless(session)
+    pid = await sessions.pid(session)
+    (store,) = await _pids(manager, "store")
+    assert connected(os.getpid()) & listening(pid), "the driver on the head reaches the session over TCP"
+    assert connected(pid) & listening(store), "the session reaches the store over TCP"
+    assert "0.0.0.0" not in {end.host for end in listening(pid)}
+    (call,) = await started(session)
+    host = await _pids(manager, "tools")
+    assert any(raylets.runs(one) for one in host), "the worker has a tool host of its own"
+    assert call.data.host.host_id in actors_of(manager.settings.runtime, "tools")
+
+
+async def test_who_does_not_know_the_token_is_refused(manager: SessionManager, sessions: Sessions) -> None:
+    session = await sessions.on_worker()
+    await session.resolve()
+    address = await session.actor.far.remote()
+    assert address.startswith("tcp:")
+
+    with pytest.raises(Unauthorized):
+        await ChannelClient.connect(address, "x" * 43)
