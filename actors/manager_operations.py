@@ -17,6 +17,7 @@ from actors.domain.records import Record
 from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SnapshotInfo
 from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
+from actors.manager_archives import ArchiveOperations
 from actors.manager_children import ChildOperations
 from actors.manager_forks import ForkOperations
 from actors.manager_permissions import PermissionOperations
@@ -51,7 +52,14 @@ class ToolExecutorInfo(Frozen):
     tools: tuple[str, ...]
 
 
-class SessionOperations(ChildOperations, ForkOperations, PermissionOperations, RemovalOperations, TaskOperations):
+class SessionOperations(
+    ArchiveOperations,
+    ChildOperations,
+    ForkOperations,
+    PermissionOperations,
+    RemovalOperations,
+    TaskOperations,
+):
     """What ``SessionManager`` does with a session once it exists."""
 
     # --- turns -----------------------------------------------------------------------------------------------------

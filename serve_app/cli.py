@@ -144,6 +144,38 @@ def destroy(session: SessionArgument, url: UrlOption = DEFAULT_URL, api_key: Key
     say(f"Session {session!r} is destroyed." if done["changed"] else f"There was no session {session!r}.")
 
 
+@app.command()
+def export(
+    session: SessionArgument,
+    file: Annotated[str | None, typer.Argument(help="A new file; standard output when absent.")] = None,
+    url: UrlOption = DEFAULT_URL,
+    api_key: KeyOption = None,
+) -> None:
+    """Write a session as one JSON document, which import takes. It holds no key."""
+    from serve_app.cli_archives import export_to
+
+    with _client(url, api_key) as client:
+        export_to(client, session, file)
+
+
+@app.command(name="import")
+def import_(
+    files: Annotated[list[str], typer.Argument(help="Exported sessions, or session files of A3S Code.")],
+    session_id: Annotated[
+        str | None, typer.Option("--id", help="The session's id; the document's when absent.")
+    ] = None,
+    url: UrlOption = DEFAULT_URL,
+    api_key: KeyOption = None,
+) -> None:
+    """Create sessions from documents, one from each file."""
+    from serve_app.cli_archives import import_all
+
+    with _client(url, api_key) as client:
+        done = import_all(client, files, session_id)
+    if not done:
+        raise typer.Exit(1)
+
+
 DataDirOption = Annotated[str | None, typer.Option("--data-dir", help="Directory of the database.")]
 
 

@@ -35,7 +35,7 @@ from actors.domain.children import Birth, ChildReport
 from actors.domain.commands import Configure
 from actors.domain.messages import BlobTextBlock, ImageBlock, Message, StopReason, TextBlock, TextPart, TokenUsage
 from actors.domain.policies import OnBusy
-from actors.domain.session import SessionConfig
+from actors.domain.session import SessionConfig, SessionState
 from actors.domain.tasks import TaskList
 from actors.domain.tools import EffectClass
 
@@ -99,6 +99,22 @@ class SessionForked(RecordBase):
         cost_usd: str = "0"
 
     type: Literal["session.forked"] = "session.forked"
+    data: Data
+
+
+class SessionImported(RecordBase):
+    """The session came from a document. What was under way, and who waited for whom, stayed where it was."""
+
+    class Data(Frozen):
+        """Where it is from, and what its other records do not tell; None leaves what they tell."""
+
+        origin: str = Field(max_length=64)
+        state: SessionState | None = None
+        usage: TokenUsage | None = None
+        cost_usd: str | None = None
+        context_used: int | None = Field(default=None, ge=0)
+
+    type: Literal["session.imported"] = "session.imported"
     data: Data
 
 
@@ -552,6 +568,7 @@ class TasksUpdated(RecordBase):
 Record = Annotated[
     SessionCreated
     | SessionForked
+    | SessionImported
     | SessionConfigured
     | SessionPaused
     | SessionResumed

@@ -20,7 +20,7 @@ from actors.session.ports import Store
 Mode = Literal["first", "all"] | int
 """For how many answers to wait."""
 
-_TELLING = frozenset({"child.started", "child.completed", "session.forked"})
+_TELLING = frozenset({"child.started", "child.completed", "session.forked", "session.imported"})
 """The records that tell of children; others are not decoded."""
 
 
@@ -42,8 +42,8 @@ class _Family:
                 self.started[record.data.child_journal_id] = record.data.child_id
             elif isinstance(record, r.ChildCompleted):
                 self.reports[record.data.child_journal_id] = record.data
-            elif isinstance(record, r.SessionForked):
-                # Those before are its source's.
+            elif isinstance(record, r.SessionForked | r.SessionImported):
+                # Those before are those of the session it comes from.
                 self.started.clear()
                 self.reports.clear()
 

@@ -8,6 +8,7 @@ and ``fold_waits``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, cast
 
 from actors.domain import records as r
@@ -75,23 +76,42 @@ def _created(state: State, record: r.SessionCreated) -> State:
 
 def _forked(state: State, record: r.SessionForked) -> State:
     data = record.data
-    turn = state.turn
-    ending = Ending(reason="forked", then="cancelled", code="cancelled")
     return change(
         state,
         journal_id=data.journal_id,
         session_id=record.session_id,
         config=state.config.model_copy(update={"name": data.name, "parent_id": data.source_session_id}),
-        parent_journal_id=None,
-        root_journal_id=None,
-        task=None,
         lifecycle=SessionState.active,
         created_at=record.at,
-        queue=(),
-        actions=(),
-        expired=(),
-        turn=turn.model_copy(update={"ending": ending}) if turn is not None else None,
+        **_cut_loose(state, "forked"),
     )
+
+
+def _imported(state: State, record: r.SessionImported) -> State:
+    data = record.data
+    told = {
+        "lifecycle": data.state,
+        "usage": data.usage,
+        "cost": Decimal(data.cost_usd) if data.cost_usd is not None else None,
+        "context_used": data.context_used,
+    }
+    told = {name: value for name, value in told.items() if value is not None}
+    return change(state, **told, **_cut_loose(state, "imported"))
+
+
+def _cut_loose(state: State, reason: str) -> dict[str, Any]:
+    """What changes when a session goes on elsewhere: all that was under way stays where it was."""
+    turn = state.turn
+    ending = Ending(reason=reason, then="cancelled", code="cancelled")
+    return {
+        "parent_journal_id": None,
+        "root_journal_id": None,
+        "task": None,
+        "queue": (),
+        "actions": (),
+        "expired": (),
+        "turn": turn.model_copy(update={"ending": ending}) if turn is not None else None,
+    }
 
 
 def _configured(state: State, record: r.SessionConfigured) -> State:
@@ -193,6 +213,7 @@ def _unchanged(state: State, _: Any) -> State:
 _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.SessionCreated: _created,
     r.SessionForked: _forked,
+    r.SessionImported: _imported,
     r.TasksUpdated: _tasks_updated,
     r.SessionConfigured: _configured,
     r.SessionPaused: _lifecycle(SessionState.paused),

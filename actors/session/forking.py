@@ -6,18 +6,15 @@ here as cancelled, with each call that had begun as unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from actors.domain import records as r
-from actors.domain.calls import Outcome
 from actors.domain.journal import NewSession, Origin
 from actors.domain.records import Draft
 from actors.domain.session import Activity, SessionInfo, SessionState
+from actors.session.closing import closing
 from actors.session.projection import place, project, stored
 from actors.session.state import State
-from actors.session.tool_drafts import completed, denied
-from actors.session.turn import CallPhase, Turn
 
 MAX_NAME = 256
 """Characters of a session's name."""
@@ -72,23 +69,7 @@ def fork_of_state(source: State, data: r.SessionForked.Data, session_id: str, no
     state = source.model_copy(update={"journal_id": data.journal_id, "session_id": session_id})
     state, record = place(state, Draft(r.SessionForked, data, cause=cause), now=now, epoch=source.epoch)
     records = [stored(record)]
-    for draft in _closing(state.turn) if state.turn is not None else ():
+    for draft in closing(state.turn, _REASON) if state.turn is not None else ():
         state, record = place(state, draft, now=now, epoch=source.epoch)
         records.append(stored(record))
     return NewSession(project(state), tuple(records), origin=origin)
-
-
-def _closing(turn: Turn) -> Iterator[Draft]:
-    model = turn.model_call
-    if model is not None:
-        failed = r.ModelCallFailed.Data(
-            call_id=model.call_id, attempt=model.attempt, code="cancelled", message=_REASON, retryable=False
-        )
-        yield Draft(r.ModelCallFailed, failed, turn.turn_id)
-    for call in turn.calls:
-        if call.phase in {CallPhase.started, CallPhase.in_doubt}:
-            text = f"The outcome of this call is unknown: {_REASON}. It may or may not have run: verify it."
-            yield completed(turn, call, Outcome.unknown, text, exit_code=1)
-        elif call.phase is not CallPhase.settled:
-            yield denied(turn, call, "cancelled", f"The call of {call.name} was not run: {_REASON}.")
-    yield Draft(r.TurnCancelled, r.TurnCancelled.Data(reason=_REASON, usage=turn.usage), turn.turn_id)

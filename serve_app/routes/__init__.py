@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from serve_app.routes import (
     actions,
+    archives,
     children,
     console,
     control,
@@ -21,6 +22,6 @@ from serve_app.routes import (
 
 def include_all(app: FastAPI) -> None:
     """Add every route to the application."""
-    for module in (sessions, children, forks, events, turns, control, actions, policies, tasks, service):
+    for module in (archives, sessions, children, forks, events, turns, control, actions, policies, tasks, service):
         app.include_router(module.router)
     console.mount(app)

@@ -28,7 +28,7 @@ tool_executor store_health pause_session resume_session cancel_operation confirm
 set_confirmation_policy get_confirmation_policy set_permission_policy get_permission_policy check_permission
 add_permission_rule dry_run_policy hibernate_session pending_inputs withdraw_input effects spawn_many wait_children
 child_results fork_session fork_many rewind_session snapshot purge_session get_tasks set_tasks
-new with_persistence with_store connect close
+export_session import_session new with_persistence with_store connect close
 """.split()
 
 _LATER_OPERATIONS = """
