@@ -12,11 +12,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# Two lanes run side by side. Each group is a pytest process of its own ("+" joins directories): one process can hold only
-# one Ray, and only one Ray runs at a time.
-LANES := without-ray with-ray
-without-ray := tests/unit+tests/http tests/local tests/browser
-with-ray := tests/integration tests/service tests/docs tests/cluster tests/chaos
+# Two lanes of about the same length run side by side. Each group is a pytest process of its own ("+" joins directories):
+# one process can hold only one Ray. What breaks the most is in one lane, so that it is not in its own way.
+LANES := using breaking
+using := tests/unit+tests/http tests/local tests/browser tests/docs tests/service
+breaking := tests/integration tests/cluster tests/chaos
 
 .DELETE_ON_ERROR:
 .PHONY: run test test-lane $(addprefix test-,$(LANES)) lint bench chaos clean
