@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from actors.channel import ChannelServer, socket_directory
+from actors.channel import ChannelServer, socket_directory, sweep_sockets
 from actors.errors import InvalidRequest, Overloaded, to_wire
 
 MAX_STREAMS = 1000
@@ -84,7 +84,9 @@ class Served:
     async def listen(self, runtime: str, kind: str, token: str, *, fixed: bool = False) -> str:
         """Serve on a Unix socket of this node; returns its address, which is always the same when ``fixed``."""
         self._server = ChannelServer(self._handlers, token)
-        path = socket_directory(runtime) / (f"{kind}.sock" if fixed else f"{kind}-{secrets.token_hex(8)}.sock")
+        directory = socket_directory(runtime)
+        sweep_sockets(directory)
+        path = directory / (f"{kind}.sock" if fixed else f"{kind}-{secrets.token_hex(8)}.sock")
         return await self._server.start_unix(str(path))
 
     async def listen_far(self, host: str) -> str:

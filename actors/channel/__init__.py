@@ -12,6 +12,7 @@ from actors.channel.link import Link
 from actors.channel.peer import MAX_CONNECTIONS, MAX_IN_FLIGHT, Handler, ServerLimits
 from actors.channel.server import ChannelServer
 from actors.channel.stream import STREAM_WINDOW, ChannelStream
+from actors.channel.sweeping import remove_sockets, sweep_sockets
 
 __all__ = [
     "CONNECT_TIMEOUT_S",
@@ -31,5 +32,7 @@ __all__ = [
     "Heartbeat",
     "Link",
     "ServerLimits",
+    "remove_sockets",
     "socket_directory",
+    "sweep_sockets",
 ]

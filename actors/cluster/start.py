@@ -12,6 +12,7 @@ from typing import Any
 import ray
 from pydantic import SecretStr
 
+from actors.channel import remove_sockets
 from actors.cluster.launch import HEAD, Launch, remote_class
 from actors.cluster.links import NAMESPACE, actor_named, actor_names, awaited
 from actors.cluster.runtime import ClusterRuntime
@@ -130,6 +131,7 @@ async def _end(runtime: str, registry: Any) -> None:
         handle = await asyncio.to_thread(actor_named, name)
         if handle is not None:
             ray.kill(handle)
+    await asyncio.to_thread(remove_sockets, runtime)
 
 
 async def join_runtime(settings: Settings) -> ClusterRuntime:

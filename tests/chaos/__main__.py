@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import random
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import ray
@@ -15,16 +17,23 @@ import ray
 from actors.cluster.links import NAMESPACE
 from actors.faults import PIPES
 from tests.chaos import invariants
+from tests.chaos.remains import GONE_S
 from tests.chaos.report import Report
-from tests.chaos.run import GONE_S, pipes_below, run
+from tests.chaos.run import run
 from tests.integration.processes import descendants, none_left
 
+MOST = 50
+"""Faults of one round: everybody's history is looked at after so many, and everything begins anew."""
 
-def chaos(directory: Path, *, seed: int, faults: int) -> Report:
-    """One run from the start of Ray to its end; what it leaves is a violation too."""
+
+def chaos(directory: Path, *, seed: int, faults: int, most: int = MOST) -> Report:
+    """Rounds from the start of Ray to its end; what they leave is a violation too."""
+    report = Report(seed)
     before = descendants()
+    pipes = directory / "pipes"
+    pipes.mkdir()
     # Ray's processes inherit it.
-    os.environ[PIPES] = str(pipes_below(directory))
+    os.environ[PIPES] = str(pipes)
     ray.init(
         address="local",
         num_cpus=4,
@@ -34,7 +43,11 @@ def chaos(directory: Path, *, seed: int, faults: int) -> Report:
         namespace=NAMESPACE,
     )
     try:
-        report = asyncio.run(run(directory, seed=seed, faults=faults))
+        for number, some in enumerate(_rounds(faults, most)):
+            place = directory / str(number)
+            place.mkdir()
+            made = run(place, pipes, seed=seed + number, faults=some, dense=number % 2 == 1)
+            report.add(asyncio.run(made))
     finally:
         del os.environ[PIPES]
         started = descendants() - before
@@ -42,6 +55,12 @@ def chaos(directory: Path, *, seed: int, faults: int) -> Report:
         left = none_left(started, GONE_S)
     report.violations += invariants.nothing_left({"process": left})
     return report
+
+
+def _rounds(faults: int, most: int) -> Iterator[int]:
+    return (
+        min(most, faults - done) for done in itertools.takewhile(lambda done: done < faults, itertools.count(0, most))
+    )
 
 
 def main() -> int:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from actors.domain import records as r
 from actors.domain.calls import Outcome
+from actors.domain.children import ChildOutcome
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,17 @@ class History:
     records: Sequence[r.RecordBase]
     acknowledged: Sequence[str]
     waits: bool = False
+
+    @property
+    def own(self) -> Sequence[r.RecordBase]:
+        """The records that it does not share with the session it was forked from."""
+        return self.records[self.shared :]
+
+    @property
+    def shared(self) -> int:
+        """How many records it shares."""
+        forked = [place for place, one in enumerate(self.records) if isinstance(one, r.SessionForked)]
+        return forked[-1] if forked else 0
 
 
 def inputs_kept_once(history: History) -> list[str]:
@@ -93,8 +106,51 @@ def finished_calls_ran(lines: Iterable[str], finished: Iterable[str]) -> list[st
     ]
 
 
+def children_told_once(parent: History, kin: Mapping[str, History]) -> list[str]:
+    """Each child with a task has told its parent once what became of it, and said what its own journal says.
+
+    Args:
+        kin: The children's histories by journal id.
+    """
+    told = [one.data for one in parent.own if isinstance(one, r.ChildCompleted)]
+    times = Counter(one.child_journal_id for one in told)
+    tasks = {one.data.child_journal_id for one in parent.own if isinstance(one, r.ChildStarted) and one.data.task}
+    broken = [
+        f"{parent.session_id}: child {child} has told {times[child]} times what became of its task"
+        for child in sorted(tasks | times.keys())
+        if times[child] != (child in tasks)
+    ]
+    for one in told:
+        texts = [end.data.text for end in kin[one.child_journal_id].own if isinstance(end, r.TurnCompleted)]
+        if one.outcome is ChildOutcome.completed and texts != [one.text]:
+            broken.append(f"{parent.session_id}: child {one.child_id} told {one.text!r}, its journal says {texts}")
+    return broken
+
+
+def shares_the_beginning(source: History, fork: History) -> list[str]:
+    """A fork begins with its source's records, as they are."""
+    same = fork.shared > 0 and list(fork.records[: fork.shared]) == list(source.records[: fork.shared])
+    return [] if same else [f"{fork.session_id}: its beginning is not that of {source.session_id}"]
+
+
+def unchanged(before: History, after: History) -> list[str]:
+    """A journal is as it was, whatever became of its family."""
+    same = list(before.records) == list(after.records)
+    return [] if same else [f"{before.session_id}: its journal has changed"]
+
+
+def read_in_order(history: History, seen: Sequence[int]) -> list[str]:
+    """Who read along, and came back by cursor, has seen each record once, in order, up to some place."""
+    same = list(seen) == list(range(1, len(seen) + 1)) and len(seen) <= len(history.records)
+    return [] if same else [f"{history.session_id}: a reader has seen {_gaps(seen)}"]
+
+
+def _gaps(seen: Sequence[int]) -> str:
+    return ", ".join(f"{one} after {before}" for before, one in pairwise((0, *seen)) if one != before + 1)
+
+
 def nothing_left(left: Mapping[str, Sequence[str]]) -> list[str]:
-    """No process, actor or row outlives its runtime; what was found, by kind."""
+    """No process, actor, socket, object or row outlives its runtime; what was found, by kind."""
     return [f"{kind} left behind: {one}" for kind, found in left.items() for one in found]
 
 

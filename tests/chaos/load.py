@@ -5,31 +5,33 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
-from actors import PermissionPolicy, Receipt, SessionConfig, SessionHandle, SessionManager
+from actors import PermissionPolicy, SessionConfig, SessionHandle, SessionManager
 from actors.domain import records as r
-from actors.domain.actions import ActionKind
 from actors.domain.ids import new_ulid
 from actors.domain.permissions import PermissionDecision, PermissionRule
 from actors.domain.policies import OnInDoubt
-from actors.errors import GreenroomError, SessionEnded, TurnPending
+from tests.chaos.asking import impatient, sure, until_sure
 from tests.chaos.invariants import History
+from tests.chaos.kin import Kin
+from tests.chaos.reader import Reader
 
 WAIT_S = 120.0
 """Longest wait for one turn to end, over all its recoveries: beyond it, the turn counts as lost."""
 
-AGAIN_S = 0.1
-"""Breath before the same is asked again, in seconds."""
+IMPATIENT_S = 0.05
+"""Longest wait of a user who does not wait for the answer."""
 
 PAGE = 1000
 
-T = TypeVar("T")
-
 ASKS = PermissionPolicy(ask=(PermissionRule("append_once"),), default_decision=PermissionDecision.allow)
 """Lets all run but the unsafe tool, which it asks about."""
+
+KINDS = {"plain": 4, "once": 8, "again": 4, "children": 1, "forks": 1}
+"""How often each kind of turn comes."""
 
 
 class User:
@@ -40,12 +42,14 @@ class User:
         seed: What it says, in which order.
     """
 
-    def __init__(self, session: SessionHandle, files: Path, seed: int) -> None:
+    def __init__(self, manager: SessionManager, session: SessionHandle, files: Path, seed: int) -> None:
         self.session = session
         self.turns = 0
         self.repeated = 0
         self.acknowledged: list[str] = []
         self.lost: list[str] = []
+        self.kin = Kin(manager, session)
+        self.reader = Reader(session)
         self._files = files
         self._random = random.Random(seed)
 
@@ -59,74 +63,71 @@ class User:
         policy = ASKS if seed % 3 == 0 else PermissionPolicy.permissive()
         config = SessionConfig(permission_policy=policy, on_in_doubt=doubt)
         command = new_ulid()
-        created = await _until_sure(lambda: manager.create_session(name, config, command_id=command))
-        return cls(created, files, seed)
+        created = await until_sure(lambda: manager.create_session(name, config, command_id=command))
+        return cls(manager, created, files, seed)
 
     async def talk(self, over: asyncio.Event) -> None:
-        """Turn after turn, until it is over; the turn under way is still waited for."""
-        while not over.is_set():
-            await self.turn()
+        """Turn after turn, until it is over; the turn under way is still waited for. Somebody reads along."""
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(self.reader.read())
+            while not over.is_set():
+                await self.turn(self._random.choices(list(KINDS), list(KINDS.values()))[0])
+            info = await until_sure(self.session.info)
+            if not await self.reader.caught_up(info.head_seq):
+                self.lost.append(f"what its reader waits for after record {info.head_seq}")
+            reading.cancel()
 
-    async def turn(self) -> None:
-        """One input, acknowledged, and its turn, ended."""
+    async def turn(self, kind: str = "once") -> None:
+        """One input, acknowledged, and its turn, ended; or what children and forks do with one each."""
         command, word = new_ulid(), new_ulid()
+        async with self._bounded(command):
+            match kind:
+                case "children":
+                    await self.kin.children([self._prompt("once", f"{word}{n}") for n in (1, 2)], command)
+                case "forks":
+                    await self.kin.forks([self._prompt("once", f"{word}{n}") for n in (1, 2)], command)
+                case _:
+                    await self._turn(command, self._prompt(kind, word))
+
+    @asynccontextmanager
+    async def _bounded(self, command: str) -> AsyncGenerator[None]:
         try:
             async with asyncio.timeout(WAIT_S):
-                await self._turn(command, self._prompt(word))
+                yield
         except TimeoutError:
             self.lost.append(command)
-            return
-        self.turns += 1
+        else:
+            self.turns += 1
 
     async def _turn(self, command: str, prompt: str) -> None:
-        receipt = await self._sure(lambda: self.session.send(prompt, command_id=command))
+        if self._random.random() < 0.1:
+            self.repeated += 1
+            await impatient(
+                lambda: self.session.send(prompt, command_id=command), self._random.uniform(0.0, IMPATIENT_S)
+            )
+        receipt = await sure(self.session, lambda: self.session.send(prompt, command_id=command))
         self.acknowledged.append(command)
         if self._random.random() < 0.2:
             # As if the reply had been lost.
             self.repeated += 1
-            again = await self._sure(lambda: self.session.send(prompt, command_id=command))
+            again = await sure(self.session, lambda: self.session.send(prompt, command_id=command))
             assert again == receipt, "a repeated command has the first outcome"
-        await self._sure(lambda: self._ended(receipt))
+        await sure(self.session, lambda: self.session.wait_turn(receipt, timeout=WAIT_S))
 
-    def _prompt(self, word: str) -> str:
-        kind = self._random.choice(("plain", "once", "once", "again"))
+    def _prompt(self, kind: str, word: str) -> str:
         if kind == "plain":
             return f"said {word}"
         call = json.dumps({"path": str(self._files / kind), "word": word})
         return f"/tool append_{kind} {call}\ndone {word}"
 
-    async def _ended(self, receipt: Receipt) -> None:
-        while True:
-            try:
-                await self.session.wait_turn(receipt, timeout=WAIT_S, until_action=True)
-                return
-            except TurnPending:
-                for action in await self.session.actions():
-                    choice = "approve" if action.kind is ActionKind.approval else "skip"
-                    await self.session.resolve_action(action.action_id, choice)
-
-    async def _sure(self, ask: Callable[[], Awaitable[T]]) -> T:
-        while True:
-            try:
-                return await _until_sure(ask)
-            except SessionEnded:
-                # Killed again and again without progress, it was taken out of service.
-                await _until_sure(self.session.resume)
-
     async def history(self) -> History:
         """What a reader finds at the end."""
-        records: list[r.RecordBase] = []
-        while page := await self.session.records(after=len(records), limit=PAGE):
-            records += page
-        return History(self.session.session_id, records, self.acknowledged, waits=bool(await self.session.actions()))
+        return await history_of(self.session, self.acknowledged)
 
 
-async def _until_sure(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask until there is an answer; what was asked has an identity."""
-    while True:
-        try:
-            return await ask()
-        except SessionEnded:
-            raise
-        except GreenroomError:
-            await asyncio.sleep(AGAIN_S)
+async def history_of(session: SessionHandle, acknowledged: list[str]) -> History:
+    """A session's journal, whole."""
+    records: list[r.RecordBase] = []
+    while page := await session.records(after=len(records), limit=PAGE):
+        records += page
+    return History(session.session_id, records, acknowledged, waits=bool(await session.actions()))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from actors.domain import records as r
+from actors.domain.children import ChildOutcome, ChildReport
 from actors.domain.messages import Message
 from tests.chaos import invariants as i
 
@@ -70,6 +71,82 @@ def test_a_broken_journal_is_found(promise: Callable[[i.History], list[str]], hi
 
 def test_an_open_turn_may_wait_for_a_decision() -> None:
     assert i.turns_ended(_history(_began(1, "t1"), waits=True)) == []
+
+
+def _asked(seq: int, child: str, *, task: bool = True) -> r.ChildStarted:
+    data = r.ChildStarted.Data(child_id=child, child_journal_id=f"j-{child}", task=task)
+    return r.ChildStarted(seq=seq, session_id="s", at=NOW, epoch=1, data=data)
+
+
+def _told(
+    seq: int, child: str, text: str = "hello", outcome: ChildOutcome = ChildOutcome.completed
+) -> r.ChildCompleted:
+    data = ChildReport(child_id=child, child_journal_id=f"j-{child}", outcome=outcome, text=text)
+    return r.ChildCompleted(seq=seq, session_id="s", at=NOW, epoch=1, data=data)
+
+
+CHILD = _history(_began(1, "t1"), _ended(2, "t1"))
+
+
+def test_children_that_told_their_parent_once_what_their_journal_says_break_nothing() -> None:
+    parent = _history(
+        _asked(1, "a"),
+        _asked(2, "b"),
+        _asked(3, "c", task=False),
+        _told(4, "b", "", ChildOutcome.failed),
+        _told(5, "a"),
+    )
+    assert i.children_told_once(parent, {"j-a": CHILD, "j-b": CHILD, "j-c": CHILD}) == []
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [
+        _history(_asked(1, "a")),
+        _history(_asked(1, "a"), _told(2, "a"), _told(3, "a")),
+        _history(_told(1, "a")),
+        _history(_asked(1, "a", task=False), _told(2, "a")),
+        _history(_asked(1, "a"), _told(2, "a", "something else")),
+    ],
+    ids=["silent", "told twice", "never asked", "without a task", "not what it said"],
+)
+def test_an_answer_of_a_child_that_is_lost_or_doubled_or_wrong_is_found(parent: i.History) -> None:
+    assert len(i.children_told_once(parent, {"j-a": CHILD})) == 1
+
+
+def _fork(*records: r.RecordBase) -> i.History:
+    seq = len(records) + 1
+    data = r.SessionForked.Data(journal_id="f", source_journal_id="s", source_session_id="s", name="")
+    return _history(
+        *records, r.SessionForked(seq=seq, session_id="f", at=NOW, epoch=1, data=data), _heard(seq + 1, "f")
+    )
+
+
+def test_a_fork_owns_what_follows_the_beginning_that_it_shares() -> None:
+    source = _history(_heard(1, "c1"), _began(2, "t1"), _ended(3, "t1"), _heard(4, "c2"))
+    fork = _fork(*source.records[:3])
+    assert (fork.shared, [one.seq for one in fork.own], source.shared) == (3, [4, 5], 0)
+    assert i.shares_the_beginning(source, fork) == []
+
+
+def test_a_fork_whose_beginning_is_another_is_found() -> None:
+    source = _history(_heard(1, "c1"), _heard(2, "c2"))
+    for wrong in (_fork(_heard(1, "c1"), _heard(2, "other")), _fork(), _history(_heard(1, "c1"))):
+        assert len(i.shares_the_beginning(source, wrong)) == 1
+
+
+def test_a_journal_that_changes_when_its_family_is_destroyed_is_found() -> None:
+    before = _history(_heard(1, "c1"))
+    assert i.unchanged(before, _history(_heard(1, "c1"))) == []
+    assert len(i.unchanged(before, _history())) == 1
+    assert len(i.unchanged(before, _history(_heard(1, "c1", epoch=2)))) == 1
+
+
+@pytest.mark.parametrize("seen", [[1, 3], [1, 2, 2, 3], [2, 3], [1, 2, 3, 4], [2, 1]])
+def test_a_reader_to_whom_something_came_twice_or_never_is_found(seen: list[int]) -> None:
+    history = _history(_heard(1, "c1"), _heard(2, "c2"), _heard(3, "c3"))
+    assert i.read_in_order(history, [1, 2]) == []
+    assert len(i.read_in_order(history, seen)) == 1
 
 
 def test_a_second_run_of_an_unsafe_tool_is_found() -> None:

@@ -1,0 +1,48 @@
+"""Somebody who decides what sessions ask: from the inbox over all of them, sooner or later."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from actors import SessionManager
+from actors.domain.actions import Action, ActionKind
+from actors.errors import GreenroomError
+
+ROUND_S = 0.3
+"""Between two looks at the inbox, in seconds."""
+
+LATER = 0.4
+"""How often a question is left for the next look: so that some sessions have hibernated when it is answered."""
+
+PAGE = 1000
+
+
+class Clerk:
+    """Approves what asks to run, and never lets a call in doubt run again.
+
+    Attributes:
+        decided: How many answers were given.
+    """
+
+    def __init__(self, manager: SessionManager, seed: int) -> None:
+        self.decided = 0
+        self._manager = manager
+        self._random = random.Random(seed)
+
+    async def work(self) -> None:
+        """Decide until cancelled."""
+        while True:
+            try:
+                for action in (await self._manager.actions(limit=PAGE)).items:
+                    if self._random.random() > LATER:
+                        await self._decide(action)
+            except GreenroomError:
+                # It lost its session, or the answer, or somebody was faster: it is seen at the next look.
+                pass
+            await asyncio.sleep(ROUND_S)
+
+    async def _decide(self, action: Action) -> None:
+        choice = "approve" if action.kind is ActionKind.approval else "skip"
+        await self._manager.resolve_action(action.session_id, action.action_id, choice)
+        self.decided += 1
