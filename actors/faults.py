@@ -52,6 +52,8 @@ class Point(StrEnum):
     ack_after = "call.ack.after"
     execute_before = "host.execute.before"
     execute_after = "host.execute.after"
+    record_before = "host.record.before"
+    record_after = "host.record.after"
     deliver_before = "delivery.before"
     deliver_after = "delivery.after"
     snapshot_before = "snapshot.before"

@@ -8,25 +8,13 @@ from typing import Any
 
 from actors.cluster.doors import Doors
 from actors.cluster.links import Links
-from actors.domain.journal import StoredResult
 from actors.effect_host import EffectHost, Executor, HostLimits
 from actors.effect_host.remote import host_handlers
+from actors.effect_host.sink import StoreSink
 from actors.errors import InternalError
 from actors.peers import HostPeer, RuntimeInfo
 from actors.served import Served
 from actors.storage.remote import RemoteStore
-
-
-class StoreResults:
-    """The store's table of results, as a host's sink."""
-
-    def __init__(self, store: RemoteStore) -> None:
-        self._store = store
-
-    async def save(self, tenant: str, journal_id: str, call_id: str, attempt: int, outcome: bytes) -> None:
-        """See ``ResultSink.save``."""
-        result = StoredResult(call_id=call_id, attempt=attempt, outcome=outcome)
-        await self._store.put_result(tenant, journal_id, result)
 
 
 class HostActor:
@@ -40,7 +28,7 @@ class HostActor:
 
     async def _start(self, info: RuntimeInfo, kind: str, executor: Executor, limits: HostLimits, links: Links) -> None:
         store = RemoteStore(links.to(info.store))
-        self._host = EffectHost(self._name, executor, StoreResults(store), limits)
+        self._host = EffectHost(self._name, executor, StoreSink(store), limits)
         self._served = Served(host_handlers(self._host))
         doors = Doors(self._name, self._served, data_plane=info.data_plane, tcp=info.tcp)
         await doors.open(info.runtime, kind, info.token.get_secret_value())

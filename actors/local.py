@@ -13,11 +13,11 @@ from pydantic import SecretStr
 from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.commands import Command
 from actors.domain.ids import new_ulid
-from actors.domain.journal import StoredResult
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import EffectHost
+from actors.effect_host.sink import StoreSink
 from actors.errors import GreenroomError, NotHere, SessionNotFound
 from actors.llm.catalogue import ProviderPool, check_provider
 from actors.llm.executor import ModelExecutor
@@ -42,15 +42,6 @@ from actors.tools.registry import ToolRegistry
 
 PER_SEAT = 1_000_000
 """One process hosts as many sessions as it has memory for."""
-
-
-class _LocalResults:
-    def __init__(self, store: StoreService) -> None:
-        self._store = store
-
-    async def save(self, tenant: str, journal_id: str, call_id: str, attempt: int, outcome: bytes) -> None:
-        result = StoredResult(call_id=call_id, attempt=attempt, outcome=outcome)
-        await self._store.put_result(tenant, journal_id, result)
 
 
 class _LocalSeat:
@@ -120,12 +111,13 @@ class LocalRuntime:
         return runtime
 
     async def _begin(self, registry: ToolRegistry) -> None:
-        results = _LocalResults(self._store)
+        sink = StoreSink(self._store)
         self._providers = ProviderPool(credentials(self._key))
         name = new_ulid()
         models = ModelExecutor(self._providers.of, self._blobs)
-        self._models = EffectHost(f"models-{name}", models, results)
-        self._tools = EffectHost(f"tools-{name}", ToolExecutor(Path(self._workspace), registry), results)
+        tools = ToolExecutor(Path(self._workspace), registry, sink)
+        self._models = EffectHost(f"models-{name}", models, sink)
+        self._tools = EffectHost(f"tools-{name}", tools, sink)
         self._registry = registry
         self._hosts = LocalHosts(self._models, self._tools, registry)
         self._sessions = SessionHost(self._store, self._hosts, self._around(), on_end=self._ended)

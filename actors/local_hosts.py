@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, ToolCall
+from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, Reconciled, ToolCall
 from actors.effect_host import EffectHost
 from actors.errors import HostGone
 from actors.session.ports import ToolSpec
@@ -52,6 +52,10 @@ class LocalHosts:
     async def ack(self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey]) -> None:
         """See ``Hosts.ack``."""
         await self._host(host).ack(journal_id, epoch, host.incarnation, keys)
+
+    async def reconcile(self, host: HostRef, call: ToolCall, recorded: bytes | None) -> Reconciled:
+        """See ``Hosts.reconcile``."""
+        return await self._host(host).reconcile(call.journal_id, call.epoch, host.incarnation, call, recorded)
 
     def forget(self, journal_id: str) -> None:
         """Nothing is kept of a session."""

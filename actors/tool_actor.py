@@ -8,8 +8,10 @@ from typing import Any
 from actors.cluster.links import Links
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import HostLimits
+from actors.effect_host.sink import StoreSink
 from actors.host_actor import HostActor
 from actors.peers import RuntimeInfo, Toolbox
+from actors.storage.remote import RemoteStore
 from actors.tools.executor import ToolExecutor
 from actors.tools.given import as_tool
 from actors.tools.leftovers import HOST_MARK, claim_life
@@ -37,8 +39,9 @@ class ToolActor(HostActor):
             for one in tools:
                 registry.register(as_tool(one))
             self._definitions = registry.definitions()
-            executor = ToolExecutor(Path(info.world.workspace) if info.world.workspace else None, registry)
             links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
+            sink = StoreSink(RemoteStore(links.to(info.store)))
+            executor = ToolExecutor(Path(info.world.workspace) if info.world.workspace else None, registry, sink)
             await self._start(info, "tools", executor, HostLimits(running=running), links)
         return await self.toolbox()
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, TypeVar
 
 from actors.cluster.links import Links, ask_registry
-from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, ToolCall
+from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, Reconciled, ToolCall
 from actors.domain.contexts import Contexts
 from actors.effect_host.remote import RemoteHost
 from actors.errors import HostGone, TransportLost
@@ -106,6 +106,11 @@ class ClusterHosts:
         """See ``Hosts.ack``."""
         _, remote = await self._host(host)
         await remote.ack(journal_id, epoch, keys)
+
+    async def reconcile(self, host: HostRef, call: ToolCall, recorded: bytes | None) -> Reconciled:
+        """See ``Hosts.reconcile``."""
+        found, remote = await self._host(host)
+        return await self._told(found, remote.reconcile(call, recorded))
 
     def forget(self, journal_id: str) -> None:
         """See ``Hosts.forget``."""

@@ -140,6 +140,34 @@ class ToolOutcome(Frozen):
         return (TextBlock(text=self.content), *self.images)
 
 
+class Verdict(StrEnum):
+    """What a tool can tell of a call whose outcome was lost."""
+
+    done = "done"
+    """It has taken effect."""
+
+    not_done = "not_done"
+    """It has had no effect and never will: it may run again."""
+
+    unclear = "unclear"
+    """Nobody can tell."""
+
+
+class Reconciled(Frozen):
+    """A tool's verdict. ``outcome``: what came of the call, when it is done."""
+
+    verdict: Verdict = Verdict.unclear
+    outcome: ToolOutcome | None = None
+
+    @classmethod
+    def done(cls, outcome: ToolOutcome) -> Reconciled:
+        """The call has taken effect, and this came of it."""
+        return cls(verdict=Verdict.done, outcome=outcome)
+
+
+NOT_DONE = Reconciled(verdict=Verdict.not_done)
+UNCLEAR = Reconciled()
+
 CallOutcome = Annotated[ModelOutcome | ToolOutcome, Field(discriminator="kind")]
 OUTCOME: TypeAdapter[ModelOutcome | ToolOutcome] = TypeAdapter(CallOutcome)
 

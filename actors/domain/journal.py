@@ -95,6 +95,8 @@ class AppendPart:
         actions: Upserts by action_id.
         blobs: By digest; one that exists already is left alone.
         creations: Child sessions that are born in this append.
+        settled: Attempts (call_id, attempt) of which everything is known now: what hosts wrote down of them goes, and
+            the facts of attempts before them.
     """
 
     tenant: str
@@ -108,6 +110,7 @@ class AppendPart:
     outbox: tuple[OutboxRow, ...] = ()
     blobs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     creations: tuple[NewSession, ...] = ()
+    settled: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +163,17 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class StoredResult:
-    """An outcome that a host wrote down since nobody fetched it."""
+    """What a host wrote down of one attempt.
+
+    Attributes:
+        outcome: What came of it, when nobody fetched that; the first one stays.
+        facts: What the tool recorded before it took effect, to tell afterwards whether it did; the last one stays.
+    """
 
     call_id: str
     attempt: int
-    outcome: bytes
+    outcome: bytes | None = None
+    facts: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

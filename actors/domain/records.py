@@ -448,10 +448,10 @@ class ToolCallDenied(RecordBase):
 
 
 class ToolCallInDoubt(RecordBase):
-    """Nobody knows whether the started call ran: ``detail`` says what is known."""
+    """An attempt was lost with its host: nobody knows whether it ran. ``detail`` says what is known."""
 
     class Data(Frozen):
-        """Which call."""
+        """Which call. ``untouched``: its tool says that it has had no effect."""
 
         call_id: str
         attempt: int
@@ -459,6 +459,7 @@ class ToolCallInDoubt(RecordBase):
         tool_use_id: str
         name: str
         detail: str
+        untouched: bool = False
 
     type: Literal["tool.call.in_doubt"] = "tool.call.in_doubt"
     data: Data

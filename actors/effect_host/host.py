@@ -7,18 +7,15 @@ is HostGone, a lower epoch Fenced; a higher epoch raises the fence, also for cal
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import functools
-import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
 
 from actors import faults
-from actors.domain.calls import Attached, CallKey, CallStatus, HostRef, Outcome
-from actors.effect_host.entry import Channel, Entry
+from actors.domain.calls import Attached, CallKey, CallStatus, HostRef, Outcome, Reconciled, ToolCall
+from actors.effect_host.entry import Entry
 from actors.effect_host.fences import Fences
-from actors.effect_host.outcomes import broken, unknown
+from actors.effect_host.outcomes import undone
 from actors.effect_host.ports import (
     MAX_KEYS,
     MAX_WAIT_S,
@@ -34,10 +31,9 @@ from actors.effect_host.ports import (
 from actors.effect_host.readers import Cursor, Readers
 from actors.effect_host.register import Register
 from actors.effect_host.retention import Retention
-from actors.errors import Fenced, HostGone, InvalidRequest, Overloaded
+from actors.effect_host.work import Work
+from actors.errors import GreenroomError, HostGone, InvalidRequest, Overloaded
 from actors.faults import Point
-
-logger = logging.getLogger(__name__)
 
 
 class EffectHost:
@@ -54,14 +50,11 @@ class EffectHost:
         self.ref = HostRef(host_id=host_id, incarnation=secrets.token_hex(8))
         self._executor = executor
         self._limits = limits or HostLimits()
-        self._slots = asyncio.Semaphore(self._limits.running)
         self._register = Register(self._limits, clock)
         self._fences = Fences(self._limits.journals, clock, self._register.has_calls)
         self._retention = Retention(self._limits, clock, results, self._register.forget)
         self._readers = Readers(self._register, self._limits.waiters)
-        self._open: set[asyncio.Task[CallResult]] = set()
-        self._open_bytes = 0
-        self._executing = 0
+        self._work = Work(host_id, executor, self._limits, self._fences, self)
         self._closed = False
 
     # --- what sessions ask ------------------------------------------------------------------------------------------
@@ -122,7 +115,7 @@ class EffectHost:
         entry.stop()
         await asyncio.wait([entry.done], timeout=self._limits.cancel_s)
         if not entry.done.done() and entry.call is not None:
-            return Attached(key=key, status=CallStatus.running, outcome=unknown(entry.call))
+            return Attached(key=key, status=CallStatus.running, outcome=undone(entry.call))
         return await entry.settled()
 
     async def ack(self, journal_id: str, epoch: int, incarnation: str, keys: Sequence[CallKey]) -> None:
@@ -133,6 +126,20 @@ class EffectHost:
         self._check_count(len(keys))
         self._admit(journal_id, epoch, incarnation)
         self._acknowledge(keys, journal_id, epoch)
+
+    async def reconcile(
+        self, journal_id: str, epoch: int, incarnation: str, call: ToolCall, recorded: bytes | None
+    ) -> Reconciled:
+        """What the tool can tell of an attempt that another host began, and that died with it.
+
+        Args:
+            recorded: What the tool recorded then, as JSON; None when that was nothing.
+
+        Raises:
+            HostGone, Fenced: see the module.
+        """
+        self._admit(journal_id, epoch, incarnation)
+        return await self._executor.reconcile(call, recorded)
 
     # --- what readers ask -------------------------------------------------------------------------------------------
 
@@ -153,8 +160,8 @@ class EffectHost:
     async def stats(self) -> HostStats:
         """Sizes and counts."""
         return HostStats(
-            open=len(self._open),
-            executing=self._executing,
+            open=len(self._work),
+            executing=self._work.executing,
             unacknowledged=len(self._register.entries),
             retained_bytes=self._retention.bytes,
             known=len(self._register),
@@ -169,13 +176,13 @@ class EffectHost:
         await self._retention.sweep()
 
     async def close(self) -> None:
-        """Cancel every call, answer all who wait, hand outcomes to the store; each step at most 5 s."""
+        """Cancel every call, answer all who wait, hand outcomes to the store; each step at most 5 s.
+
+        Calls that may run again leave none: whoever waits for one gets HostGone, and whoever comes later finds nothing.
+        """
         self._closed = True
         self._readers.close()
-        for entry in self._register.entries.values():
-            entry.stop()
-        if self._open:
-            await asyncio.wait(self._open, timeout=self._limits.close_s)
+        await self._work.close()
         await self._retention.close()
 
     # --- admission --------------------------------------------------------------------------------------------------
@@ -191,68 +198,25 @@ class EffectHost:
         if count > MAX_KEYS:
             raise InvalidRequest(f"One request names at most {MAX_KEYS} calls.")
 
-    def _check_load(self) -> None:
-        if len(self._open) >= self._limits.running + self._limits.queued:
-            raise Overloaded("too many calls wait at an effect host")
-        if self._open_bytes >= self._limits.call_bytes:
-            raise Overloaded("the calls at an effect host hold too much context")
-        if self._retention.full:
-            self._retention.pressure.set()
-            raise Overloaded("outcomes that nobody fetched fill an effect host")
-
     # --- the life of an entry ---------------------------------------------------------------------------------------
 
     def _start(self, call: Call) -> Entry:
-        self._check_load()
+        self._work.check_room()
+        if self._retention.full:
+            self._retention.pressure.set()
+            raise Overloaded("outcomes that nobody fetched fill an effect host")
         entry = self._register.enter(call.key, call.journal_id, call.tenant, call.epoch)
-        entry.call = call
-        self._open_bytes += entry.weight
-        coroutine = self._carry_out(entry, call)
-        entry.task = asyncio.get_running_loop().create_task(coroutine, context=contextvars.Context())
-        self._open.add(entry.task)
-        entry.task.add_done_callback(functools.partial(self._finished, entry, call))
+        self._work.begin(entry, call)
         self._retention.start()
         self._readers.wake(entry.id)
         return entry
 
-    async def _carry_out(self, entry: Entry, call: Call) -> CallResult:
-        async with self._slots:
-            self._fences.check(entry.journal_id, entry.epoch)
-            entry.executing = True
-            self._executing += 1
-            try:
-                faults.hit(Point.execute_before)
-                result = await self._executor.execute(call, functools.partial(self._emit, entry))
-                faults.hit(Point.execute_after)
-                return result
-            finally:
-                self._executing -= 1
+    def emitted(self, entry: Entry) -> None:
+        """See ``Owner.emitted``."""
+        self._readers.wake(entry.id)
 
-    def _emit(self, entry: Entry, channel: Channel, text: str) -> None:
-        if text and entry.status is CallStatus.running:
-            entry.deltas.append(channel, text)
-            self._readers.wake(entry.id)
-
-    def _finished(self, entry: Entry, call: Call, task: asyncio.Task[CallResult]) -> None:
-        self._open.discard(task)
-        self._open_bytes -= entry.weight
-        entry.task = None
-        entry.call = None
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, Fenced) and not entry.executing:
-            self._withdraw(entry, error)
-            return
-        try:
-            outcome = self._cancelled(entry, call) if task.cancelled() else task.result()
-        except Exception as broke:
-            logger.exception("the executor of host %s broke", self.ref.host_id)
-            outcome = broken(call, broke)
-        self._settle(entry, outcome)
-
-    def _cancelled(self, entry: Entry, call: Call) -> CallResult:
-        return self._executor.cancelled(call, entry.deltas.read(0)) if entry.cancelling else broken(call, None)
-
-    def _settle(self, entry: Entry, outcome: CallResult) -> None:
+    def settled(self, entry: Entry, outcome: CallResult) -> None:
+        """See ``Owner.settled``."""
         cancelled = outcome.outcome is Outcome.cancelled
         entry.status = CallStatus.cancelled if cancelled else CallStatus.settled
         entry.outcome = outcome
@@ -263,8 +227,8 @@ class EffectHost:
         else:
             self._retention.add(entry)
 
-    def _withdraw(self, entry: Entry, error: Fenced) -> None:
-        """The call has not begun and no present activation asked for it: as if it had never come."""
+    def withdrawn(self, entry: Entry, error: GreenroomError) -> None:
+        """See ``Owner.withdrawn``."""
         self._register.forget(entry)
         entry.done.set_result(error)
         self._readers.wake(entry.id)

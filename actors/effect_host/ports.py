@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from actors.domain.base import Frozen
-from actors.domain.calls import CallKey, CallStatus, Delta, Emit, ModelCall, ModelOutcome, ToolCall, ToolOutcome
+from actors.domain.calls import (
+    CallKey,
+    CallStatus,
+    Delta,
+    Emit,
+    ModelCall,
+    ModelOutcome,
+    Reconciled,
+    ToolCall,
+    ToolOutcome,
+)
 
 Call = ModelCall | ToolCall
 CallResult = ModelOutcome | ToolOutcome
@@ -39,12 +49,20 @@ class Executor(Protocol):
         """What a cancelled call gave. ``deltas`` are the pieces still held; the first index tells what was lost."""
         ...
 
+    async def reconcile(self, call: ToolCall, recorded: bytes | None) -> Reconciled:
+        """What became of a call whose outcome was lost with its host; unclear when nobody can tell."""
+        ...
+
 
 class ResultSink(Protocol):
-    """Where outcomes go that nobody fetched; the first write of a (call_id, attempt) wins."""
+    """Where a host writes down what has to outlive it; both return only when it is durable."""
 
     async def save(self, tenant: str, journal_id: str, call_id: str, attempt: int, outcome: bytes) -> None:
-        """Keep an outcome (compact JSON); return only when it is durable."""
+        """Keep an outcome that nobody fetched (compact JSON); the first one of an attempt stays."""
+        ...
+
+    async def save_facts(self, tenant: str, journal_id: str, call_id: str, attempt: int, facts: bytes) -> None:
+        """Keep what a tool records before it takes effect (compact JSON); the last of an attempt stays."""
         ...
 
 

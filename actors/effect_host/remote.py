@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from actors.caller import Caller
-from actors.domain.calls import Attached, CallKey, EffectCall, ModelCall, ToolCall
+from actors.domain.calls import Attached, CallKey, EffectCall, ModelCall, Reconciled, ToolCall
 from actors.domain.contexts import NOTHING, Beginning, Context, Contexts
 from actors.effect_host.host import EffectHost
 from actors.effect_host.ports import DeltaPage
@@ -80,6 +80,11 @@ def host_handlers(host: EffectHost) -> dict[str, Handler]:
     async def ack(journal_id: str, epoch: int, incarnation: str, keys: list[list[Any]]) -> None:
         await host.ack(journal_id, epoch, incarnation, _unpack_keys(keys))
 
+    async def reconcile(journal_id: str, epoch: int, incarnation: str, call: bytes, recorded: bytes | None) -> bytes:
+        unpacked = ToolCall.model_validate_json(call)
+        answer = await host.reconcile(journal_id, epoch, incarnation, unpacked, recorded)
+        return answer.model_dump_json().encode()
+
     async def poll_many(cursors: list[list[Any]], wait_s: float) -> bytes:
         wanted = [(CallKey(call_id=one[0], attempt=one[1]), int(one[2])) for one in cursors]
         return _PAGES.dump_json(await host.poll_many(wanted, wait_s))
@@ -89,7 +94,8 @@ def host_handlers(host: EffectHost) -> dict[str, Handler]:
             async for page in pages:
                 yield page.model_dump_json().encode()
 
-    return {"run": run, "attach": attach, "cancel": cancel, "ack": ack, "poll_many": poll_many, "watch": watch}
+    asked: dict[str, Handler] = {"run": run, "attach": attach, "cancel": cancel, "ack": ack, "reconcile": reconcile}
+    return asked | {"poll_many": poll_many, "watch": watch}
 
 
 class RemoteHost:
@@ -140,6 +146,18 @@ class RemoteHost:
         await self._caller.call(
             "ack", journal_id=journal_id, epoch=epoch, incarnation=self._incarnation, keys=_pack_keys(keys)
         )
+
+    async def reconcile(self, call: ToolCall, recorded: bytes | None) -> Reconciled:
+        """See ``EffectHost.reconcile``."""
+        answer = await self._caller.call(
+            "reconcile",
+            journal_id=call.journal_id,
+            epoch=call.epoch,
+            incarnation=self._incarnation,
+            call=call.model_dump_json().encode(),
+            recorded=recorded,
+        )
+        return Reconciled.model_validate_json(answer)
 
     async def poll_many(self, cursors: Sequence[tuple[CallKey, int]], wait_s: float) -> list[DeltaPage]:
         """See ``EffectHost.poll_many``."""

@@ -9,7 +9,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from actors.domain.blobs import inflate
-from actors.domain.calls import Delta, Emit, ModelCall, ModelOutcome, Outcome, ToolCall, ToolOutcome
+from actors.domain.calls import (
+    UNCLEAR,
+    Delta,
+    Emit,
+    ModelCall,
+    ModelOutcome,
+    Outcome,
+    Reconciled,
+    ToolCall,
+    ToolOutcome,
+)
 from actors.domain.messages import Message
 from actors.errors import GreenroomError, StoreCorrupt
 from actors.llm.decoded import DecodedContexts
@@ -73,6 +83,11 @@ class ModelExecutor:
             provider=call.llm.provider,
             model=call.llm.model,
         )
+
+    async def reconcile(self, call: ToolCall, recorded: bytes | None) -> Reconciled:
+        """No tool runs here."""
+        del call, recorded
+        return UNCLEAR
 
     async def _ask(self, call: ModelCall, emit: Emit) -> ModelOutcome:
         provider = await self._providers(call)

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from actors import faults
 from actors.domain import records as r
-from actors.domain.calls import OUTCOME, Attached, CallKey, CallStatus, ModelCall, Outcome, ToolCall
+from actors.domain.calls import Attached, CallKey, CallStatus, ModelCall, Outcome, ToolCall
 from actors.errors import Fenced, GreenroomError, HostGone
 from actors.faults import Point
 from actors.session.effects import Effects
-from actors.session.plan import CallAnswered, CallLost, Happening
-from actors.session.ports import Hosts, Store
+from actors.session.plan import CallAnswered, Happening
+from actors.session.ports import Hosts, Store, ToolSpec
+from actors.session.remains import Remains
 from actors.session.state import State
 
 log = logging.getLogger(__name__)
@@ -45,14 +46,13 @@ class CallKeeper:
         post: Callable[[Happening], None],
         stop: Callable[[GreenroomError], None],
         spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
-        renew: Callable[[], Awaitable[None]],
+        renew: Callable[[], Awaitable[Mapping[str, ToolSpec]]],
     ) -> None:
-        self._store = store
         self._hosts = hosts
+        self._remains = Remains(store, hosts, renew)
         self._post = post
         self._stop = stop
         self._spawn = spawn
-        self._renew = renew
         self._calls: dict[CallKey, Call] = {}
         self._tasks: dict[CallKey, asyncio.Task[Any]] = {}
         self._ended: set[CallKey] = set()
@@ -171,11 +171,11 @@ class CallKeeper:
 
     async def _outcome(self, call: Call, answer: Attached) -> Attached:
         """A host's answer; when the host has no outcome any more, or never had one, what the store keeps of it."""
-        return answer if answer.outcome is not None else await self._stored(call) or answer
+        return answer if answer.outcome is not None else await self._remains.outcome(call) or answer
 
     async def _recall(self, call: Call) -> Attached | None:
         """What is known of an attempt that was started before: from the store, then from its host."""
-        stored = await self._stored(call)
+        stored = await self._remains.outcome(call)
         if stored is not None:
             return stored
         faults.hit(Point.attach_before)
@@ -187,29 +187,15 @@ class CallKeeper:
             return None
         return await self._outcome(call, answer)
 
-    async def _stored(self, call: Call) -> Attached | None:
-        for result in await self._store.results(call.tenant, call.journal_id):
-            if (result.call_id, result.attempt) == (call.call_id, call.attempt):
-                outcome = OUTCOME.validate_json(result.outcome)
-                return Attached(key=call.key, status=CallStatus.settled, outcome=outcome)
-        return None
-
     async def _is_lost(self, call: Call, gone: HostGone) -> bool:
         """Settle the matter of a call whose host is another incarnation; False when it is too early to say."""
-        try:
-            if isinstance(call, ToolCall) and not await self._hosts.confirmed_dead(call.host):
-                return False
-            stored = await self._stored(call)
-            await self._renew()
-        except GreenroomError as exc:
-            log.info("cannot tell yet whether call %s is lost: %s", call.call_id, exc)
-            return False
-        if stored is not None:
-            self._answered(call, stored)
-        else:
+        found = await self._remains.after(call, gone)
+        if isinstance(found, CallAnswered):
+            self._answered(call, found.answer)
+        elif found is not None:
             self._was_given_up(call)
-            self._post(CallLost(Attached(key=call.key, status=CallStatus.never_seen), gone.detail))
-        return True
+            self._post(found)
+        return found is not None
 
     async def _end(self, call: Call) -> None:
         """Ask the host to end a call until it answers, or until the call has settled some other way."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from actors import faults
+from actors.domain import records as r
+from actors.domain.calls import Outcome
 from actors.domain.ids import new_ulid
 from actors.domain.journal import Appended, AppendPart, Snapshot
 from actors.errors import GreenroomError, StoreUnavailable, TransportLost
@@ -120,4 +122,12 @@ def _part(made: Plan, epoch: int) -> AppendPart:
         outbox=tuple(made.outbox),
         blobs=made.blobs,
         creations=tuple(made.creations),
+        settled=tuple(key for record in made.records for key in _settled(record)),
     )
+
+
+def _settled(record: r.Record) -> Iterator[tuple[str, int]]:
+    """The attempt of which everything is known with this record."""
+    ends = isinstance(record, r.ModelCallCompleted | r.ModelCallFailed | r.ToolCallLate)
+    if ends or (isinstance(record, r.ToolCallCompleted) and record.data.outcome is not Outcome.unknown):
+        yield record.data.call_id, record.data.attempt

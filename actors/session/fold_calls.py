@@ -208,6 +208,14 @@ def tool_denied(state: State, record: r.ToolCallDenied) -> State:
 
 
 def tool_in_doubt(state: State, record: r.ToolCallInDoubt) -> State:
-    """Nobody knows whether the call ran."""
+    """The attempt is lost."""
     data = record.data
-    return change_call(state, data.index, phase=CallPhase.in_doubt, doubt=data.detail, decision=None, action_id=None)
+    return change_call(
+        state,
+        data.index,
+        phase=CallPhase.in_doubt,
+        doubt=data.detail,
+        untouched=data.untouched,
+        decision=None,
+        action_id=None,
+    )

@@ -27,6 +27,9 @@ def closing_draft(state: State, answer: Attached) -> Draft | None:
         return _model(turn.turn_id, turn.model_call, answer)
     for call in turn.calls:
         if call.phase is CallPhase.started and call.key == answer.key:
+            outcome = answer.outcome
+            if turn.ending is None and isinstance(outcome, ToolOutcome) and outcome.outcome is Outcome.unknown:
+                return _doubt(turn.turn_id, call, outcome.content)
             return _tool(turn.turn_id, call, answer)
     return None
 
@@ -60,7 +63,7 @@ def too_large_draft(draft: Draft) -> Draft:
 _TOO_LARGE = "The call ended, but what it gave is too large to be kept. Do it in smaller parts."
 
 
-def lost_draft(state: State, answer: Attached, detail: str) -> Draft | None:
+def lost_draft(state: State, answer: Attached, detail: str, *, untouched: bool) -> Draft | None:
     """The record for an attempt whose host is gone."""
     turn = state.turn
     if turn is None:
@@ -69,7 +72,7 @@ def lost_draft(state: State, answer: Attached, detail: str) -> Draft | None:
         return _model_failed(turn.turn_id, turn.model_call, "HostGone", detail, host_lost=True)
     for call in turn.calls:
         if call.phase is CallPhase.started and call.key == answer.key:
-            return _doubt(turn.turn_id, call, detail)
+            return _doubt(turn.turn_id, call, detail, untouched=untouched)
     return None
 
 
@@ -189,7 +192,7 @@ def _tool(turn_id: str, call: ToolCallState, answer: Attached) -> Draft:
     return Draft(r.ToolCallCompleted, data, turn_id)
 
 
-def _doubt(turn_id: str, call: ToolCallState, detail: str) -> Draft:
+def _doubt(turn_id: str, call: ToolCallState, detail: str, *, untouched: bool = False) -> Draft:
     data = r.ToolCallInDoubt.Data(
         call_id=call.call_id or "",
         attempt=call.attempt,
@@ -197,5 +200,6 @@ def _doubt(turn_id: str, call: ToolCallState, detail: str) -> Draft:
         tool_use_id=call.tool_use_id,
         name=call.name,
         detail=detail,
+        untouched=untouched,
     )
     return Draft(r.ToolCallInDoubt, data, turn_id)

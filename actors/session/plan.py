@@ -45,10 +45,11 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True)
 class CallLost:
-    """The host of an attempt is gone, and so is everything it ran."""
+    """The host of an attempt is gone, and so is everything it ran. ``untouched``: the attempt has had no effect."""
 
     answer: Attached
     detail: str
+    untouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def _happen(made: Plan, happening: Happening, around: Surroundings, now: datetim
         if drafts == [None] and happening.late:
             drafts = [late_draft(happening.answer)]
     elif isinstance(happening, CallLost):
-        drafts = [lost_draft(made.state, happening.answer, happening.detail)]
+        drafts = [lost_draft(made.state, happening.answer, happening.detail, untouched=happening.untouched)]
     elif isinstance(happening, TimersDue):
         turn_id = made.state.turn.turn_id if made.state.turn else None
         due = made.state.timers_due(now)

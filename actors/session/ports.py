@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from actors.domain.actions import Action
-from actors.domain.calls import Attached, CallKey, HostRef, ModelCall, ToolCall
+from actors.domain.calls import Attached, CallKey, HostRef, ModelCall, Reconciled, ToolCall
 from actors.domain.commands import Reply
 from actors.domain.contexts import Context
 from actors.domain.journal import (
@@ -35,10 +35,11 @@ from actors.domain.tools import ToolDefinition
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What an activation needs: the newest snapshot, and every record after it."""
+    """What an activation needs: the newest snapshot, every record after it, and what hosts wrote down of attempts."""
 
     snapshot: Snapshot | None
     records: tuple[StoredRecord, ...]
+    results: tuple[StoredResult, ...] = ()
 
 
 class Store(Protocol):
@@ -150,11 +151,11 @@ class Store(Protocol):
         ...
 
     async def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
-        """Keep an outcome that nobody fetched."""
+        """Keep what a host has to say of an attempt."""
         ...
 
     async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
-        """All kept outcomes of a journal."""
+        """What hosts wrote down of a journal's attempts."""
         ...
 
     async def receivers(
@@ -254,6 +255,14 @@ class Hosts(Protocol):
 
     async def ack(self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey]) -> None:
         """The outcomes are committed: the host may forget them."""
+        ...
+
+    async def reconcile(self, host: HostRef, call: ToolCall, recorded: bytes | None) -> Reconciled:
+        """What a tool of this host can tell of a call whose own host died under it.
+
+        Args:
+            recorded: What the tool had recorded before it took effect; None when that was nothing.
+        """
         ...
 
     def forget(self, journal_id: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -46,7 +46,7 @@ from actors.session.plan import (
     WorldChanged,
     plan,
 )
-from actors.session.ports import Hosts, Store, Submitted
+from actors.session.ports import Hosts, Store, Submitted, ToolSpec
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
 from actors.session.waiters import TurnWaiters
@@ -257,10 +257,11 @@ class SessionRunner:
             self._around = replace(self._around, model_host=host, model_error=error)
         self.post(WorldChanged())
 
-    async def _renew(self) -> None:
+    async def _renew(self) -> Mapping[str, ToolSpec]:
         """A host is gone: ask for the tools and the model's host again."""
         tools = with_own(await self._hosts.tools())
         self._around = replace(self._around, tools=tools, model_host=None, model_error=None)
+        return tools
 
     def _tell_unavailable(self, made: Plan) -> None:
         """The append goes on, but nobody waits for it any more, and what came after it is not begun."""

@@ -165,8 +165,11 @@ def _doubt(state: State, turn: Turn, call: ToolCallState, tools: Tools) -> Draft
     """What becomes of a call that may or may not have run."""
     spec = tools.get(call.name)
     policy = state.config.on_in_doubt
-    if call.effect is not EffectClass.unsafe and call.attempt < MAX_TOOL_ATTEMPTS and spec is not None:
+    harmless = call.untouched or call.effect is not EffectClass.unsafe
+    if harmless and call.attempt < MAX_TOOL_ATTEMPTS and spec is not None:
         return started(turn, call, spec)
+    if call.untouched:
+        return _not_run(turn, call, call.doubt or "its host went away")
     if call.decision is Resolution.retry or (policy is OnInDoubt.retry and call.attempt < MAX_TOOL_ATTEMPTS):
         return started(turn, call, spec) if spec is not None else _unknown(turn, call, "the tool is gone")
     if call.decision is Resolution.answer:
@@ -182,6 +185,12 @@ def _doubt(state: State, turn: Turn, call: ToolCallState, tools: Tools) -> Draft
             r.TurnCancelling, r.TurnCancelling.Data(reason=reason, then="failed", code="in_doubt"), turn.turn_id
         )
     return _unknown(turn, call, call.doubt or "its host went away")
+
+
+def _not_run(turn: Turn, call: ToolCallState, why: str) -> Draft:
+    return completed(
+        turn, call, Outcome.error, f"The call has had no effect and was not run again: {why}.", exit_code=1
+    )
 
 
 def _unknown(turn: Turn, call: ToolCallState, why: str) -> Draft:
@@ -216,7 +225,7 @@ def closing(state: State, turn: Turn, calls: list[ToolCallState], reason: str) -
         return
     for call in calls:
         if call.phase is CallPhase.in_doubt:
-            yield _unknown(turn, call, call.doubt or reason)
+            yield (_not_run if call.untouched else _unknown)(turn, call, call.doubt or reason)
         elif call.own:
             yield own_tools.ended(turn, call) if call.has_come else own_tools.cancelled(turn, call, reason)
         elif call.phase is not CallPhase.started:

@@ -32,6 +32,7 @@ class ToolCallState(Frozen):
 
     Attributes:
         decision: What was decided about it, by a person or a timer.
+        doubt: What is known of an attempt that was lost; ``untouched``: it has had no effect.
         result: The encoded message that answers the call, once settled.
         wait: What a started call waits for that the session carries out by itself; None of all others.
         wakes_at: When the time it waits for is over; ``woken``: it is.
@@ -54,6 +55,7 @@ class ToolCallState(Frozen):
     host: HostRef | None = None
     effect: EffectClass = EffectClass.unsafe
     doubt: str | None = None
+    untouched: bool = False
     result: bytes | None = None
     wait: Wait | None = None
     wakes_at: datetime | None = None

@@ -190,11 +190,14 @@ class Backend(Protocol):
         ...
 
     def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
-        """Keep an outcome; the first write of (call_id, attempt) wins. Unknown journals are ignored."""
+        """Keep what a host tells of (call_id, attempt): the first outcome stays, and the last facts.
+
+        Unknown journals are ignored.
+        """
         ...
 
     def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
-        """All kept outcomes of a journal."""
+        """What hosts wrote down of a journal's attempts, in order."""
         ...
 
     def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:

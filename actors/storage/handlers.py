@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Final
 
-from actors.session.ports import Loaded
 from actors.storage import wire
 from actors.storage.moments import maybe_micros, moment
 from actors.storage.rules import MAX_PAGE, bounded, is_last
@@ -126,8 +125,8 @@ def _rows(service: StoreService) -> dict[str, Handler]:
 
 def _records(service: StoreService) -> dict[str, Handler]:
     async def load(tenant: str, journal_id: str) -> Plain:
-        snapshot, page = await service.beginning(tenant, journal_id)
-        return [wire.loaded_out(Loaded(snapshot, page)), is_last(page, MAX_PAGE)]
+        beginning = await service.beginning(tenant, journal_id)
+        return [wire.loaded_out(beginning), is_last(beginning.records, MAX_PAGE)]
 
     async def state(tenant: str, journal_id: str, upto: int | None) -> Plain:
         return wire.snapshot_out(await service.state(tenant, journal_id, upto=upto))

@@ -133,7 +133,7 @@ class MemoryBackend(MemoryReads):
         with self._access():
             journal = self._journals.get((tenant, journal_id))
             if journal is not None:
-                journal.results.setdefault((result.call_id, result.attempt), result)
+                journal.keep(result)
 
     def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
         """See ``Backend.delivered``."""

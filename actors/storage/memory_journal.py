@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from actors.domain.actions import Action
@@ -47,7 +48,20 @@ class Journal:
         self._take(part.records)
         self.actions.update((action.action_id, action) for action in part.actions)
         self.blobs.update(part.blobs)
+        for call_id, last in part.settled:
+            for attempt in range(1, last + 1):
+                kept = self.results.get((call_id, attempt))
+                if kept is not None and (attempt == last or kept.outcome is None):
+                    del self.results[call_id, attempt]
         self._settle_row()
+
+    def keep(self, result: StoredResult) -> None:
+        """Take what a host tells of an attempt; the first outcome stays, and the last facts."""
+        key = (result.call_id, result.attempt)
+        known = self.results.get(key, result)
+        outcome = result.outcome if known.outcome is None else known.outcome
+        facts = known.facts if result.facts is None else result.facts
+        self.results[key] = replace(result, outcome=outcome, facts=facts)
 
     def acquire(self, term: int, assignment_no: int) -> None:
         """Begin the next epoch."""

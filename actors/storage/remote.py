@@ -114,7 +114,7 @@ class RemoteStore:
         return await self._call("put_snapshot", tenant=tenant, journal_id=journal_id, snapshot=plain)
 
     async def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
-        """Keep an outcome that nobody fetched."""
+        """See ``Backend.put_result``."""
         await self._call("put_result", tenant=tenant, journal_id=journal_id, result=wire.result_out(result))
 
     async def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
@@ -170,7 +170,7 @@ class RemoteStore:
             page = await self.records(tenant, journal_id, after=records[-1].seq, limit=MAX_PAGE)
             records += page
             complete = is_last(page, MAX_PAGE)
-        return Loaded(loaded.snapshot, tuple(records))
+        return Loaded(loaded.snapshot, tuple(records), loaded.results)
 
     async def state(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot:
         """The fold at a seq, without activating anything."""
@@ -236,7 +236,7 @@ class RemoteStore:
         return tuple(each(wire.letter_in, page))
 
     async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
-        """All kept outcomes of a journal."""
+        """What hosts wrote down of a journal's attempts."""
         return tuple(each(wire.result_in, await self._call("results", tenant=tenant, journal_id=journal_id)))
 
     async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:

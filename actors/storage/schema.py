@@ -39,8 +39,8 @@ def _small(name: str) -> Column[int]:
     return Column(name, SmallInteger, nullable=False)
 
 
-def _bytes(name: str) -> Column[bytes]:
-    return Column(name, LargeBinary, nullable=False)
+def _bytes(name: str, *, null: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=null)
 
 
 META: Final = Table(
@@ -169,9 +169,10 @@ RESULTS: Final = Table(
     _text("journal_id", key=True),
     _text("call_id", key=True),
     _big("attempt", key=True),
-    _bytes("outcome"),
+    _bytes("outcome", null=True),
+    _bytes("facts", null=True),
 )
-"""Outcomes of calls that nobody fetched from their host."""
+"""What hosts wrote down of attempts: outcomes that nobody fetched, and what tools recorded before they took effect."""
 
 SNAPSHOTS: Final = Table(
     "snapshots",

@@ -83,21 +83,23 @@ class StoreReads:
         return await self._read(lambda: self._backend.count(tenant, wanted))
 
     async def load(self, tenant: str, journal_id: str) -> Loaded:
-        """The newest snapshot, and every record after it."""
-        snapshot, page = await self.beginning(tenant, journal_id)
+        """The newest snapshot, every record after it, and what hosts wrote down of attempts."""
+        beginning = await self.beginning(tenant, journal_id)
+        page = beginning.records
         records = list(page)
         while not is_last(page, MAX_PAGE):
             page = await self.records(tenant, journal_id, after=records[-1].seq, limit=MAX_PAGE)
             records += page
-        return Loaded(snapshot, tuple(records))
+        return Loaded(beginning.snapshot, tuple(records), beginning.results)
 
-    async def beginning(self, tenant: str, journal_id: str) -> tuple[Snapshot | None, tuple[StoredRecord, ...]]:
-        """The newest snapshot, and the first page of the records after it."""
+    async def beginning(self, tenant: str, journal_id: str) -> Loaded:
+        """The same with no more than the first page of the records."""
 
-        def read() -> tuple[Snapshot | None, tuple[StoredRecord, ...]]:
+        def read() -> Loaded:
             snapshot = self._backend.snapshot(tenant, journal_id)
             after = 0 if snapshot is None else snapshot.seq
-            return snapshot, self._backend.records(tenant, journal_id, after=after, limit=MAX_PAGE)
+            page = self._backend.records(tenant, journal_id, after=after, limit=MAX_PAGE)
+            return Loaded(snapshot, page, self._backend.results(tenant, journal_id))
 
         return await self._read(read)
 

@@ -28,7 +28,7 @@ from actors.domain.journal import (
 )
 from actors.domain.retention import Retention
 from actors.errors import CommandConflict, InvalidConfig, StoreUnavailable
-from actors.storage import sql_append, sql_journal, sql_retention
+from actors.storage import sql_append, sql_journal, sql_results, sql_retention
 from actors.storage.migrations import establish
 from actors.storage.moments import micros
 from actors.storage.rules import SCHEMA_VERSION, occupied, unborn, unfit
@@ -167,7 +167,7 @@ class SqlBackend(SqlReads):
         """See ``Backend.put_result``."""
         with self._write() as connection:
             if session_row(connection, tenant, journal_id) is not None:
-                sql_append.keep_result(connection, tenant, journal_id, result)
+                sql_results.keep(connection, tenant, journal_id, result)
 
     def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
         """See ``Backend.delivered``."""

@@ -13,8 +13,9 @@ from typing import Final
 from sqlalchemy import ClauseElement, Connection, Table, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from actors.domain.journal import Acquired, Appended, AppendPart, NewSession, OutboxRow, Refused, StoredResult
+from actors.domain.journal import Acquired, Appended, AppendPart, NewSession, OutboxRow, Refused
 from actors.errors import Fenced, SessionNotFound
+from actors.storage import sql_results
 from actors.storage.prepared import Prepared
 from actors.storage.rows import (
     PROJECTION,
@@ -26,7 +27,7 @@ from actors.storage.rows import (
     session_values,
 )
 from actors.storage.rules import Head, claims, judge, names, session_key
-from actors.storage.schema import ACTIONS, BLOB_REFS, BLOBS, CLAIMED, META, OUTBOX, RECORDS, RESULTS, SESSIONS
+from actors.storage.schema import ACTIONS, BLOB_REFS, BLOBS, CLAIMED, META, OUTBOX, RECORDS, SESSIONS
 
 Key = tuple[str, str]
 """Tenant and journal id."""
@@ -102,7 +103,6 @@ _FORGET_LETTER: Final = Prepared.always(
 _UPSERT_ACTION: Final = _upsert(ACTIONS, replace=True)
 _KEEP_BLOB: Final = _upsert(BLOBS, replace=False)
 _KEEP_REF: Final = _upsert(BLOB_REFS, replace=False)
-_KEEP_RESULT: Final = _upsert(RESULTS, replace=False)
 
 
 def taken_names(connection: Connection, tenant: str, sessions: Iterable[NewSession]) -> set[str]:
@@ -122,12 +122,6 @@ def insert_sessions(connection: Connection, sessions: Sequence[NewSession]) -> N
     _INSERT_RECORD.run(connection, records)
     for new in sessions:
         _keep_blobs(connection, new.row.tenant, new.row.journal_id, new.blobs)
-
-
-def keep_result(connection: Connection, tenant: str, journal_id: str, result: StoredResult) -> None:
-    """Write an outcome; the first one stays."""
-    values = {"call_id": result.call_id, "attempt": result.attempt, "outcome": result.outcome}
-    _KEEP_RESULT.run(connection, [{"tenant": tenant, "journal_id": journal_id, **values}])
 
 
 def acquire(connection: Connection, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
@@ -209,6 +203,7 @@ def _write(connection: Connection, parts: Sequence[AppendPart]) -> None:
     post(connection, [(part.tenant, part.journal_id, row) for part in parts for row in part.outbox])
     actions = [action_values(part.tenant, part.journal_id, action) for part in parts for action in part.actions]
     _UPSERT_ACTION.run(connection, actions)
+    sql_results.forget(connection, [(part.tenant, part.journal_id, *one) for part in parts for one in part.settled])
     for part in parts:
         _keep_blobs(connection, part.tenant, part.journal_id, part.blobs)
 

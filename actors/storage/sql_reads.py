@@ -17,7 +17,7 @@ from actors.domain.actions import Action
 from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult
 from actors.domain.session import SessionInfo, SessionState
 from actors.errors import SessionNotFound, StoreCorrupt, StoreUnavailable
-from actors.storage import sql_journal
+from actors.storage import sql_journal, sql_results
 from actors.storage.failures import is_stale, translated
 from actors.storage.moments import maybe_moment, micros
 from actors.storage.rows import info_of
@@ -32,7 +32,6 @@ from actors.storage.schema import (
     OUTBOX,
     PENDING,
     RECORDS,
-    RESULTS,
     SESSIONS,
 )
 
@@ -211,11 +210,8 @@ class SqlReads:
 
     def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
         """See ``Backend.results``."""
-        of = RESULTS.c
-        query = select(of.call_id, of.attempt, of.outcome).where(of_journal(RESULTS, tenant, journal_id))
         with self._read() as connection:
-            found = connection.execute(query.order_by(of.call_id, of.attempt))
-            return tuple(StoredResult(call_id, attempt, bytes(outcome)) for call_id, attempt, outcome in found)
+            return sql_results.of_session(connection, tenant, journal_id)
 
     def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
         """See ``Backend.due``."""

@@ -13,9 +13,9 @@ from sqlalchemy import ColumnElement, Connection, Table, Text, cast, delete, exi
 
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo
-from actors.storage import sql_append, sql_journal
+from actors.storage import sql_append, sql_journal, sql_results
 from actors.storage.moments import micros
-from actors.storage.rules import COMMAND_MEMORY, RESULT_MEMORY, last_message
+from actors.storage.rules import COMMAND_MEMORY, last_message
 from actors.storage.schema import (
     ACTIONS,
     BELONGINGS,
@@ -28,7 +28,6 @@ from actors.storage.schema import (
     OUTBOX,
     PENDING,
     RECORDS,
-    RESULTS,
     SESSIONS,
 )
 from actors.storage.sql_reads import of_journal
@@ -177,7 +176,7 @@ def _idle() -> ColumnElement[bool]:
 
 def purge(connection: Connection, now: datetime, limit: int) -> int:
     """Remove at most ``limit`` rows of each kind; how many there were."""
-    done = _purge_commands(connection, now, limit) + _purge_results(connection, now, limit)
+    done = _purge_commands(connection, now, limit) + sql_results.purge(connection, now, limit)
     erased = connection.execute(select(ERASED.c.tenant, ERASED.c.journal_id).limit(1)).one_or_none()
     return done if erased is None else done + _erase_some(connection, (erased.tenant, erased.journal_id), limit)
 
@@ -197,14 +196,3 @@ def _purge_commands(connection: Connection, now: datetime, limit: int) -> int:
     kept = of.command_id.contains(":") & letter
     old = select(of.tenant, of.command_id).where(of.at < micros(now - COMMAND_MEMORY), ~kept).limit(limit)
     return connection.execute(delete(COMMANDS).where(tuple_(of.tenant, of.command_id).in_(old))).rowcount
-
-
-def _purge_results(connection: Connection, now: datetime, limit: int) -> int:
-    """Outcomes of sessions that have no open turn, and so no call that could ask for one."""
-    of = RESULTS.c
-    unused = select(of.tenant, of.journal_id, of.call_id, of.attempt).join(
-        SESSIONS, (_S.tenant == of.tenant) & (_S.journal_id == of.journal_id)
-    )
-    unused = unused.where(_S.open_turn.is_(None), _S.updated_at < micros(now - RESULT_MEMORY)).limit(limit)
-    key = tuple_(of.tenant, of.journal_id, of.call_id, of.attempt)
-    return connection.execute(delete(RESULTS).where(key.in_(unused))).rowcount

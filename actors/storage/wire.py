@@ -147,12 +147,13 @@ def part_out(part: AppendPart) -> Plain:
         each(outbox_out, part.outbox),
         dict(part.blobs),
         each(new_out, part.creations),
+        each(list, part.settled),
     ]
 
 
 def part_in(plain: Plain) -> AppendPart:
     """See ``part_out``."""
-    tenant, journal_id, epoch, expected_seq, batch_id, records, row, actions, outbox, blobs, creations = plain
+    tenant, journal_id, epoch, expected_seq, batch_id, records, row, actions, outbox, blobs, creations, settled = plain
     return AppendPart(
         tenant,
         journal_id,
@@ -165,6 +166,7 @@ def part_in(plain: Plain) -> AppendPart:
         tuple(each(outbox_in, outbox)),
         dict(blobs),
         tuple(each(new_in, creations)),
+        tuple((call_id, attempt) for call_id, attempt in settled),
     )
 
 
@@ -243,25 +245,29 @@ def snapshot_in(plain: Plain) -> Snapshot:
 
 
 def loaded_out(loaded: Loaded) -> Plain:
-    """``[snapshot or None, records]``."""
-    return [maybe(snapshot_out, loaded.snapshot), each(record_out, loaded.records)]
+    """``[snapshot or None, records, results]``."""
+    return [
+        maybe(snapshot_out, loaded.snapshot),
+        each(record_out, loaded.records),
+        each(result_out, loaded.results),
+    ]
 
 
 def loaded_in(plain: Plain) -> Loaded:
     """See ``loaded_out``."""
-    snapshot, records = plain
-    return Loaded(maybe(snapshot_in, snapshot), tuple(each(record_in, records)))
+    snapshot, records, results = plain
+    return Loaded(maybe(snapshot_in, snapshot), tuple(each(record_in, records)), tuple(each(result_in, results)))
 
 
 def result_out(result: StoredResult) -> Plain:
-    """``[call_id, attempt, outcome]``."""
-    return [result.call_id, result.attempt, result.outcome]
+    """``[call_id, attempt, outcome, facts]``."""
+    return [result.call_id, result.attempt, result.outcome, result.facts]
 
 
 def result_in(plain: Plain) -> StoredResult:
     """See ``result_out``."""
-    call_id, attempt, outcome = plain
-    return StoredResult(call_id, attempt, outcome)
+    call_id, attempt, outcome, facts = plain
+    return StoredResult(call_id, attempt, outcome, facts)
 
 
 def hint_out(hint: Hint) -> Plain:

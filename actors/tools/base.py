@@ -7,13 +7,14 @@ into outcomes. Below are the tools themselves.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from actors.domain.calls import Outcome, ToolOutcome
+from actors.domain.calls import UNCLEAR, Outcome, Reconciled, ToolOutcome
 from actors.domain.tools import ToolDefinition
+from actors.tools.threads import awaited
 
 MAX_OUTPUT_BYTES = 100 * 1024
 """Text of one result: about 25,000 tokens, more than a model reads with profit."""
@@ -27,7 +28,7 @@ MAX_LINE_CHARS = 2000
 _MARKER = "\n[... output truncated: {dropped} more bytes ...]\n"
 
 
-def _record_nowhere(facts: Mapping[str, Any]) -> None:
+async def _record_nowhere(facts: Mapping[str, Any]) -> None:
     del facts
 
 
@@ -41,7 +42,9 @@ class ToolContext:
         emit: Takes a piece of output for those who watch; never blocks.
         timeout_s: Seconds that the call may take.
         record: Keeps facts that must be known even when no outcome is handed back, such as the hashes of a file
-            before and after a change that is about to be made.
+            before and after a change that is about to be made. They are durable when it returns, and outlive the host;
+            those recorded before stay. ToolError when they cannot be kept: then do nothing that depends on them.
+        recorded: In ``reconcile``: what the lost attempt had recorded.
     """
 
     call_id: str
@@ -50,7 +53,12 @@ class ToolContext:
     workspace: Path
     emit: Callable[[str], None]
     timeout_s: float
-    record: Callable[[Mapping[str, Any]], None] = _record_nowhere
+    record: Callable[[Mapping[str, Any]], Awaitable[None]] = _record_nowhere
+    recorded: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def record_from_thread(self, facts: Mapping[str, Any]) -> None:
+        """``record`` for tools that are plain functions, which run in a thread."""
+        awaited(self.record(facts))
 
 
 class Tool(ABC):
@@ -72,21 +80,15 @@ class Tool(ABC):
             ToolError: The tool says no; its sentence goes to the model.
         """
 
-    async def reconcile(
-        self, args: dict[str, Any], ctx: ToolContext, recorded: Mapping[str, Any]
-    ) -> ToolOutcome | None:
-        """Find out what became of a call whose outcome was lost.
+    async def reconcile(self, args: dict[str, Any], ctx: ToolContext) -> Reconciled:
+        """Find out what became of a call whose outcome was lost with its host. Nothing of that host runs any more.
 
         Args:
             args: The call's arguments.
-            ctx: The call's context.
-            recorded: What the call recorded before its host died; may be empty.
-
-        Returns:
-            The outcome when the call has taken effect, and None when it has not, or when nobody can tell.
+            ctx: The call's context; ``recorded`` is what it had recorded.
         """
-        del args, ctx, recorded
-        return None
+        del args, ctx
+        return UNCLEAR
 
 
 def succeeded(content: str, **metadata: Any) -> ToolOutcome:

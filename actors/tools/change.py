@@ -1,21 +1,20 @@
 """The tools that change files: ``write`` and ``edit``. Both replace the file in one step.
 
 ``write`` is idempotent: the second run puts the same bytes there. ``edit`` is not, since a new text that holds the
-old one can be applied twice; it is ``unsafe`` and can be reconciled by the hashes that it records before the rename.
+old one can be applied twice; it is ``unsafe``. Both are reconciled by the hashes that they record before the rename.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
-from actors.domain.calls import ToolOutcome
+from actors.domain.calls import NOT_DONE, UNCLEAR, Reconciled, ToolOutcome
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.errors import ToolError
 from actors.tools.base import Tool, ToolContext, schema, succeeded
 from actors.tools.files import PATH
-from actors.tools.replace import MAX_FILE_BYTES, OldFile, read_old, replace
+from actors.tools.replace import MAX_FILE_BYTES, OldFile, read_old, remove_temporary, replace
 from actors.tools.threads import Stop, stoppable
 from actors.tools.workspace import Place, locate
 
@@ -37,23 +36,25 @@ class WriteTool(Tool):
         def work(stop: Stop) -> ToolOutcome:
             with locate(str(ctx.workspace), path, create_parents=True) as place:
                 old = read_old(place, stop)
-                facts = replace(place, old, data, stop=stop, record=ctx.record, only_if_unchanged=False)
+                facts = replace(
+                    place,
+                    old,
+                    data,
+                    stop=stop,
+                    record=ctx.record_from_thread,
+                    call_id=ctx.call_id,
+                    only_if_unchanged=False,
+                )
             return _written(place, data, facts)
 
         return await stoppable(work)
 
-    async def reconcile(
-        self, args: dict[str, Any], ctx: ToolContext, recorded: Mapping[str, Any]
-    ) -> ToolOutcome | None:
+    async def reconcile(self, args: dict[str, Any], ctx: ToolContext) -> Reconciled:
         """Whether the file holds ``content`` now."""
         data = _encoded(args["content"])
-
-        def work(stop: Stop) -> ToolOutcome | None:
-            with locate(str(ctx.workspace), args["file_path"]) as place:
-                old = read_old(place, stop)
-                return _written(place, data, dict(recorded)) if old.data == data else None
-
-        return await stoppable(work)
+        return await stoppable(
+            lambda stop: _reconciled(args["file_path"], ctx, stop, lambda place, facts: _written(place, data, facts))
+        )
 
 
 class EditTool(Tool):
@@ -88,24 +89,42 @@ class EditTool(Tool):
             with locate(str(ctx.workspace), args["file_path"]) as place:
                 file = read_old(place, stop)
                 data, count = _edited(place, file, old, new, every=every)
-                facts = replace(place, file, data, stop=stop, record=ctx.record, only_if_unchanged=True)
-            return _replaced(place, count, facts | {"replacements": count})
+                facts = replace(
+                    place,
+                    file,
+                    data,
+                    stop=stop,
+                    record=lambda facts: ctx.record_from_thread({**facts, "replacements": count}),
+                    call_id=ctx.call_id,
+                    only_if_unchanged=True,
+                )
+            return _replaced(place, facts | {"replacements": count})
 
         return await stoppable(work)
 
-    async def reconcile(
-        self, args: dict[str, Any], ctx: ToolContext, recorded: Mapping[str, Any]
-    ) -> ToolOutcome | None:
+    async def reconcile(self, args: dict[str, Any], ctx: ToolContext) -> Reconciled:
         """Whether the file has the hash that was recorded before the rename."""
-        after = recorded.get("after_sha256")
+        return await stoppable(lambda stop: _reconciled(args["file_path"], ctx, stop, _replaced))
 
-        def work(stop: Stop) -> ToolOutcome | None:
-            with locate(str(ctx.workspace), args["file_path"]) as place:
-                if after is None or read_old(place, stop).digest != after:
-                    return None
-                return _replaced(place, None, dict(recorded))
 
-        return await stoppable(work)
+def _reconciled(
+    path: str, ctx: ToolContext, stop: Stop, outcome: Callable[[Place, dict[str, Any]], ToolOutcome]
+) -> Reconciled:
+    """Tell by the file whether a change took effect, and remove what the call has left beside it.
+
+    Hashes are durable before the rename: where there are none, nothing was renamed.
+    """
+    facts = dict(ctx.recorded)
+    try:
+        with locate(str(ctx.workspace), path) as place:
+            remove_temporary(place, ctx.call_id)
+            found = read_old(place, stop).digest
+            if facts and found == facts["after_sha256"]:
+                return Reconciled.done(outcome(place, facts))
+    except ToolError:
+        # The way to the file is gone, or what is there is no file: somebody else has been there.
+        return UNCLEAR if facts else NOT_DONE
+    return NOT_DONE if not facts or found == facts["before_sha256"] else UNCLEAR
 
 
 def _encoded(text: str) -> bytes:
@@ -142,10 +161,9 @@ def _edited(place: Place, file: OldFile, old: bytes, new: bytes, *, every: bool)
 
 def _written(place: Place, data: bytes, facts: dict[str, Any]) -> ToolOutcome:
     lines = data.count(b"\n") + (bool(data) and not data.endswith(b"\n"))
-    known = facts or {"file_path": place.relative, "after_sha256": hashlib.sha256(data).hexdigest()}
-    return succeeded(f"Wrote {len(data)} bytes ({lines} lines) to {place.relative}.", **known)
+    return succeeded(f"Wrote {len(data)} bytes ({lines} lines) to {place.relative}.", **facts)
 
 
-def _replaced(place: Place, count: int | None, facts: dict[str, Any]) -> ToolOutcome:
-    what = "the text" if count is None else f"{count} occurrence{'' if count == 1 else 's'}"
-    return succeeded(f"Replaced {what} in {place.relative}.", **facts)
+def _replaced(place: Place, facts: dict[str, Any]) -> ToolOutcome:
+    count = facts["replacements"]
+    return succeeded(f"Replaced {count} occurrence{'' if count == 1 else 's'} in {place.relative}.", **facts)

@@ -8,20 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 from weakref import WeakKeyDictionary
 
 from jsonschema.protocols import Validator
 
-from actors.domain.calls import CallKey, Delta, Emit, ModelCall, ModelOutcome, Outcome, ToolCall, ToolOutcome
+from actors.domain.calls import (
+    UNCLEAR,
+    CallKey,
+    Delta,
+    Emit,
+    ModelCall,
+    ModelOutcome,
+    Outcome,
+    Reconciled,
+    ToolCall,
+    ToolOutcome,
+    Verdict,
+)
+from actors.effect_host.ports import ResultSink
 from actors.errors import GreenroomError, InvalidConfig, ToolError
 from actors.tools.arguments import check, validator
 from actors.tools.base import MAX_OUTPUT_BYTES, Tool, ToolContext, capped, failed
+from actors.tools.facts import keep_facts
 from actors.tools.registry import ToolRegistry
+
+log = logging.getLogger(__name__)
 
 BOUND_MARGIN_S = 10.0
 """What a tool that bounds itself gets beyond its time, to kill what it started and to say what there is so far."""
@@ -61,13 +79,18 @@ class ToolExecutor:
     Args:
         workspace: Directory for calls that name none; None refuses such calls.
         registry: The tools; the built-in ones when None.
+        sink: Where facts are kept that tools record. Without one they end with the process, and no call of this
+            executor can be reconciled.
     """
 
-    def __init__(self, workspace: Path | str | None, registry: ToolRegistry | None = None) -> None:
+    def __init__(
+        self, workspace: Path | str | None, registry: ToolRegistry | None = None, sink: ResultSink | None = None
+    ) -> None:
         self.registry = ToolRegistry.with_builtins() if registry is None else registry
         self.workspace = None if workspace is None else Path(workspace)
         self._validators: WeakKeyDictionary[Tool, Validator] = WeakKeyDictionary()
         self._recorded: dict[CallKey, dict[str, Any]] = {}
+        self._sink = sink
 
     @overload
     async def execute(self, call: ToolCall, emit: Emit) -> ToolOutcome: ...
@@ -112,19 +135,24 @@ class ToolExecutor:
             outcome=Outcome.cancelled, content=_clean(content), exit_code=1, metadata=_small_metadata(metadata)
         )
 
-    async def reconcile(self, call: ToolCall, recorded: Mapping[str, Any]) -> ToolOutcome | None:
-        """What became of a call whose outcome was lost with its host; None when nobody can tell, or it never ran.
+    async def reconcile(self, call: ToolCall, recorded: bytes | None) -> Reconciled:
+        """What became of a call whose outcome was lost with its host.
 
         Args:
             call: The call.
-            recorded: What it had recorded; may be empty.
+            recorded: What it had recorded, as JSON; None when that was nothing.
         """
         try:
             run = self._prepare(call, _emit_nowhere)
-            outcome = await run.tool.reconcile(run.args, run.ctx, recorded)
-        except ToolError:
-            return None
-        return None if outcome is None else self._bounded(call, outcome)
+            facts = json.loads(recorded) if recorded is not None else {}
+            async with asyncio.timeout(run.ctx.timeout_s):
+                found = await run.tool.reconcile(run.args, replace(run.ctx, recorded=facts))
+        except Exception as error:
+            log.info("tool %s cannot tell what became of call %s: %r", call.name, call.call_id, error)
+            return UNCLEAR
+        if found.outcome is None:
+            return found if found.verdict is not Verdict.done else UNCLEAR
+        return Reconciled.done(self._bounded(call, found.outcome))
 
     def _prepare(self, call: ToolCall, emit: Emit) -> _Run:
         tool = self.registry.get(call.name)
@@ -139,7 +167,7 @@ class ToolExecutor:
             workspace=self._workspace(call),
             emit=lambda text: emit("output", text),
             timeout_s=tool.definition.timeout_s or call.timeout_s,
-            record=lambda facts: self._record(call.key, facts),
+            record=lambda facts: self._record(call, facts),
         )
         return _Run(tool, call.args, ctx)
 
@@ -164,10 +192,12 @@ class ToolExecutor:
             raise ToolError(f"The workspace {str(chosen)!r} is not a directory.")
         return canonical
 
-    def _record(self, key: CallKey, facts: Mapping[str, Any]) -> None:
+    async def _record(self, call: ToolCall, facts: Mapping[str, Any]) -> None:
         while len(self._recorded) >= MAX_RECORDED:
             del self._recorded[next(iter(self._recorded))]
-        self._recorded[key] = self._recorded.get(key, {}) | dict(facts)
+        known = self._recorded[call.key] = self._recorded.get(call.key, {}) | dict(facts)
+        if self._sink is not None:
+            await keep_facts(self._sink, call, known)
 
     async def _run(self, run: _Run) -> ToolOutcome:
         limit = run.ctx.timeout_s

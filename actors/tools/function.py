@@ -17,11 +17,14 @@ from typing import Annotated, Any, Generic, ParamSpec, TypeVar, cast, get_type_h
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError
 
-from actors.domain.calls import ToolOutcome
+from actors.domain.calls import UNCLEAR, Reconciled, ToolOutcome, Verdict
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.errors import InvalidConfig, ToolError
 from actors.tools.base import Tool, ToolContext, succeeded
 from actors.tools.threads import in_thread
+
+Reconcile = Callable[[dict[str, Any], ToolContext], object]
+"""What ``tool(reconcile=...)`` takes."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -40,9 +43,11 @@ class FunctionTool(Tool, Generic[_P, _R]):
         name: str,
         effect: EffectClass,
         timeout: float | None,
+        reconcile: Reconcile | None = None,
         local_names: Mapping[str, Any] | None = None,
     ) -> None:
         self.function = function
+        self._reconcile = reconcile
         self._name = name
         self._types = _types(function, local_names or {})
         self.definition = self._define(effect, timeout)
@@ -62,10 +67,19 @@ class FunctionTool(Tool, Generic[_P, _R]):
         """Call the function: on the loop when it is async, else in a thread."""
         values = self._values(args, ctx)
         function = cast("Callable[..., object]", self.function)
-        if inspect.iscoroutinefunction(function):
-            return _outcome(await function(**values))
-        result = await in_thread(lambda: function(**values))
-        return _outcome(await result if inspect.isawaitable(result) else result)
+        return _outcome(await _called(function, lambda: function(**values)))
+
+    async def reconcile(self, args: dict[str, Any], ctx: ToolContext) -> Reconciled:
+        """Ask the function that was given for it; without one nobody can tell."""
+        function = self._reconcile
+        if function is None:
+            return UNCLEAR
+        found = await _called(function, lambda: function(args, ctx))
+        if isinstance(found, Reconciled):
+            return found
+        if isinstance(found, Verdict):
+            return Reconciled(verdict=found)
+        return UNCLEAR if found is None else Reconciled.done(_outcome(found))
 
     def _define(self, effect: EffectClass, timeout: float | None) -> ToolDefinition:
         try:
@@ -107,9 +121,19 @@ class FunctionTool(Tool, Generic[_P, _R]):
 def tool(function: Callable[_P, _R], /) -> FunctionTool[_P, _R]: ...
 
 
+async def _called(function: Callable[..., object], call: Callable[[], object]) -> object:
+    """On the loop when it is async, else in a thread."""
+    result = call() if inspect.iscoroutinefunction(function) else await in_thread(call)
+    return await result if inspect.isawaitable(result) else result
+
+
 @overload
 def tool(
-    *, effect: EffectClass | str = EffectClass.unsafe, name: str | None = None, timeout: float | None = None
+    *,
+    effect: EffectClass | str = EffectClass.unsafe,
+    name: str | None = None,
+    timeout: float | None = None,
+    reconcile: Reconcile | None = None,
 ) -> Callable[[Callable[_P, _R]], FunctionTool[_P, _R]]: ...
 
 
@@ -120,6 +144,7 @@ def tool(
     effect: EffectClass | str = EffectClass.unsafe,
     name: str | None = None,
     timeout: float | None = None,
+    reconcile: Reconcile | None = None,
 ) -> Any:
     """Make a tool of a typed function, sync or async.
 
@@ -132,6 +157,10 @@ def tool(
         effect: ``pure``, ``idempotent`` or ``unsafe``: what running a call twice would mean.
         name: The function's own name when None.
         timeout: Longest run in seconds; the session's ``tool_timeout_s`` when None.
+        reconcile: Told the arguments and the context of a call whose host died under it, says what became of it,
+            sync or async: ``Verdict.not_done`` has it run again, ``Verdict.unclear`` and None leave it in doubt, and
+            anything else is what came of it. The context's ``call_id`` names the call as it did then, and
+            ``recorded`` is what the tool recorded.
 
     Raises:
         InvalidConfig: The signature cannot be described to a model.
@@ -146,6 +175,7 @@ def tool(
             name=name or getattr(decorated, "__name__", ""),
             effect=_effect(effect),
             timeout=timeout,
+            reconcile=reconcile,
             local_names=caller,
         )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import stat
 import threading
 from collections.abc import Callable, Mapping
@@ -95,9 +94,14 @@ def replace(
     *,
     stop: Stop,
     record: Callable[[Mapping[str, Any]], None],
+    call_id: str,
     only_if_unchanged: bool,
 ) -> dict[str, Any]:
     """Put ``data`` where ``old`` was, in one step that survives a power cut, and keep the file's mode.
+
+    Args:
+        record: Gets the hashes before the rename.
+        call_id: Names the temporary file, so that another attempt finds what a lost one has left.
 
     Returns:
         The metadata: ``file_path``, ``bytes``, ``before_sha256``, ``after_sha256``, and small texts.
@@ -111,11 +115,13 @@ def replace(
         "before_sha256": old.digest,
         "after_sha256": hashlib.sha256(data).hexdigest(),
     }
-    temporary = f".{place.name[:100]}.{secrets.token_hex(8)}.tmp"
+    temporary = _temporary(place, call_id)
     try:
+        remove_temporary(place, call_id)
         _write_temporary(place, temporary, old, data)
         stop.check()
         record(facts)
+        stop.check()
         _rename(place, temporary, old if only_if_unchanged else None)
     except OSError as error:
         raise refused(place.asked, error) from error
@@ -123,6 +129,16 @@ def replace(
         with suppress(OSError):
             os.unlink(temporary, dir_fd=place.directory)
     return facts | _texts(old, data)
+
+
+def _temporary(place: Place, call_id: str) -> str:
+    return f".{place.name[:100]}.{hashlib.sha256(call_id.encode()).hexdigest()[:16]}.tmp"
+
+
+def remove_temporary(place: Place, call_id: str) -> None:
+    """Remove what an attempt of this call has left beside the file, if anything."""
+    with suppress(OSError):
+        os.unlink(_temporary(place, call_id), dir_fd=place.directory)
 
 
 def _write_temporary(place: Place, temporary: str, old: OldFile, data: bytes) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -25,6 +25,9 @@ STOP_GRACE_S = 5.0
 """How long a cancelled call waits for work that was told to stop: it checks at each chunk of 64 KiB."""
 
 _slots = threading.BoundedSemaphore(MAX_THREADS)
+
+_loop: contextvars.ContextVar[asyncio.AbstractEventLoop] = contextvars.ContextVar("_loop")
+"""The loop that waits for the work of this thread."""
 
 
 class Stop:
@@ -70,12 +73,22 @@ async def stoppable(work: Callable[[Stop], _T]) -> _T:
         raise
 
 
+def awaited(wanted: Awaitable[_T]) -> _T:
+    """For work in a thread: have the loop that waits for it await something, and get what came of that."""
+
+    async def wait() -> _T:
+        return await wanted
+
+    return asyncio.run_coroutine_threadsafe(wait(), _loop.get()).result()
+
+
 def _start(work: Callable[[], _T]) -> asyncio.Future[_T]:
     if not _slots.acquire(blocking=False):
         raise ToolError(f"{MAX_THREADS} tool calls are at work in threads of this host. Try again when some are done.")
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
     context = contextvars.copy_context()
+    context.run(_loop.set, loop)
 
     def body() -> None:
         try:

@@ -11,6 +11,7 @@ import pytest
 from actors import errors
 from actors.domain.calls import (
     OUTCOME,
+    UNCLEAR,
     CallKey,
     CallStatus,
     Delta,
@@ -23,7 +24,9 @@ from actors.domain.calls import (
     ToolOutcome,
 )
 from actors.domain.llm import LlmConfig
+from actors.domain.tools import EffectClass
 from actors.effect_host import EffectHost, HostLimits, HostStats
+from tests.unit.unclear import Unclear
 
 _JOURNAL = "01J"
 _VIEWER: contextvars.ContextVar[str] = contextvars.ContextVar("viewer", default="nobody")
@@ -37,7 +40,7 @@ class _Clock:
         return self.now
 
 
-class _Stage:
+class _Stage(Unclear):
     """An executor: each call waits for its own future; ``ignore_cancel`` makes calls hold on when cancelled."""
 
     def __init__(self) -> None:
@@ -81,6 +84,9 @@ class _Sink:
         if self.failing:
             raise errors.StoreUnavailable("down")
         self.rows.setdefault((tenant, journal_id, call_id, attempt), outcome)
+
+    async def save_facts(self, tenant: str, journal_id: str, call_id: str, attempt: int, facts: bytes) -> None:
+        raise AssertionError("no tool records anything here")
 
 
 class _World:
@@ -227,20 +233,26 @@ async def test_a_run_that_meets_a_settled_call_gets_its_outcome_and_never_execut
     assert world.stage.started == [("c1", 1)]
 
 
-async def test_an_executor_that_raises_gives_an_error_outcome_that_tells_nothing_but_the_kind(world: _World) -> None:
-    caller = asyncio.create_task(world.host.run(world.call()))
+@pytest.mark.parametrize(
+    ("effect", "expected"), [("pure", Outcome.error), ("idempotent", Outcome.unknown), ("unsafe", Outcome.unknown)]
+)
+async def test_an_executor_that_raises_tells_nothing_but_the_kind_and_what_may_have_run_is_unknown(
+    world: _World, effect: str, expected: Outcome
+) -> None:
+    call = world.call().model_copy(update={"effect": EffectClass(effect)})
+    caller = asyncio.create_task(world.host.run(call))
     await world.until(lambda: bool(world.stage.started))
     world.stage.fail("c1", ValueError("secret"))
 
     outcome = (await caller).outcome
 
     assert isinstance(outcome, ToolOutcome)
-    assert outcome.outcome is Outcome.error
+    assert outcome.outcome is expected
     assert "ValueError" in outcome.content
     assert "secret" not in outcome.content
 
 
-async def test_an_executor_cancelled_from_within_gives_an_error_and_not_a_cancelled_call(world: _World) -> None:
+async def test_an_executor_cancelled_from_within_gives_an_unknown_and_not_a_cancelled_call(world: _World) -> None:
     caller = asyncio.create_task(world.host.run(world.call()))
     await world.until(lambda: bool(world.stage.started))
     world.stage.fail("c1", asyncio.CancelledError())
@@ -249,7 +261,7 @@ async def test_an_executor_cancelled_from_within_gives_an_error_and_not_a_cancel
 
     assert answer.status is CallStatus.settled
     assert answer.outcome is not None
-    assert answer.outcome.outcome is Outcome.error
+    assert answer.outcome.outcome is Outcome.unknown
 
 
 async def test_a_broken_model_executor_gives_a_model_outcome(world: _World) -> None:
@@ -718,3 +730,28 @@ async def test_close_cancels_calls_answers_waiters_and_hands_outcomes_to_the_sto
     assert {row[2] for row in world.sink.rows} == {"c1", "c2"}
     with pytest.raises(errors.HostGone):
         await world.host.run(world.call("c3"))
+
+
+@pytest.mark.parametrize("effect", [EffectClass.pure, EffectClass.idempotent])
+async def test_a_host_that_closes_leaves_no_outcome_of_a_call_that_may_run_again(
+    world: _World, effect: EffectClass
+) -> None:
+    call = world.call().model_copy(update={"effect": effect})
+    caller = asyncio.create_task(world.host.run(call))
+    await world.until(lambda: bool(world.stage.started))
+
+    await world.host.close()
+
+    with pytest.raises(errors.HostGone):
+        await caller
+    assert world.sink.rows == {}
+
+
+async def test_what_a_tool_tells_of_a_lost_call_is_told_to_the_newest_activation_alone(world: _World) -> None:
+    call = world.call(epoch=3)
+    assert await world.host.reconcile(_JOURNAL, 3, world.incarnation, call, None) == UNCLEAR
+
+    with pytest.raises(errors.Fenced):
+        await world.host.reconcile(_JOURNAL, 2, world.incarnation, call, None)
+    with pytest.raises(errors.HostGone):
+        await world.host.reconcile(_JOURNAL, 3, "another", call, None)

@@ -12,11 +12,12 @@ from actors.domain.contexts import Contexts
 from actors.domain.llm import LlmConfig
 from actors.effect_host import EffectHost
 from actors.effect_host.remote import RemoteHost, host_handlers
+from tests.unit.unclear import Unclear
 
 MESSAGES = tuple(f'{{"text":"{number}"}}'.encode() for number in range(6))
 
 
-class Seen:
+class Seen(Unclear):
     """An executor that remembers the contexts it was given."""
 
     def __init__(self) -> None:

@@ -25,6 +25,7 @@ from actors.domain.calls import (
 )
 from actors.effect_host import EffectHost, HostLimits
 from actors.errors import Fenced, HostGone
+from tests.unit.unclear import Unclear
 
 _JOURNALS = ("j1", "j2")
 _OURS = st.builds(CallKey, call_id=st.sampled_from("abcd"), attempt=st.sampled_from((1, 1, 2)))
@@ -33,7 +34,7 @@ _LAGS = st.sampled_from((0, 0, 0, 0, -1, 1))
 """How far a request's epoch is from the newest: mostly the present activation asks, at times an old or a new one."""
 
 
-class _Ledger:
+class _Ledger(Unclear):
     """An executor that writes down each start, and holds every call until it is told to end one."""
 
     def __init__(self) -> None:

@@ -29,6 +29,9 @@ from tests.unit.local.runtimes import asking
 ACTED: Final = ("first", "second")
 """What the unsafe tool is asked to write, one line in each of two turns."""
 
+EDITS: Final = ("edit-1", "edit-2")
+"""The inputs whose turns change a file, in a way that shows when it was done twice."""
+
 HELD: Final = ("hold-1", "hold-2")
 """The inputs whose turns are cancelled."""
 
@@ -64,9 +67,17 @@ def acted(folder: Path) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
+def edited(folder: Path) -> str:
+    """The file that is changed: one more ``+`` for each time it was."""
+    return (folder / "notes").read_text()
+
+
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncGenerator[SessionManager]:
-    """A runtime on the folder's database."""
+    """A runtime on the folder's database, with the file that is changed."""
+    notes = folder / "notes"
+    if not notes.exists():
+        notes.write_text("!")
     settings = Settings(workspace=str(folder))
     url = f"sqlite:///{folder / 'sessions.db'}"
     manager = await SessionManager.local("scripted/prompt", store=url, settings=settings, tools=_tools(folder))
@@ -78,7 +89,7 @@ async def opened(folder: Path) -> AsyncGenerator[SessionManager]:
 
 async def live(manager: SessionManager) -> SessionHandle:
     """Live the whole life, or what is left of it. The second call that runs is the first of the unsafe tool."""
-    policy = PermissionPolicy(allow=["hold"])
+    policy = PermissionPolicy(allow=["hold", "edit"])
     session = (await _sure(lambda: manager.create_sessions(["s"], asking(permission_policy=policy), command_id="c")))[0]
     for what in ACTED:
         prompt = f'/tool act {{"what": "{what}"}}\n/say Done.'
@@ -87,6 +98,10 @@ async def live(manager: SessionManager) -> SessionHandle:
         while not await session.hibernate():  # noqa: ASYNC110 - no event tells of it
             # Its record can be read a moment before the session is done with it.
             await asyncio.sleep(0)
+    for name in EDITS:
+        prompt = '/tool edit {"file_path": "notes", "old_string": "!", "new_string": "!+"}\n/say Done.'
+        await _sure(lambda name=name, prompt=prompt: session.send(prompt, command_id=name))
+        await _through(session)
     for child in ("c1", "c2"):
         # One after the other: answers that come together are delivered together.
         spec = ChildSpec(prompt="/say Done.", session_id=child)
@@ -129,6 +144,7 @@ async def _through(session: SessionHandle) -> None:
 
 async def _resolve(session: SessionHandle) -> None:
     for action in await session.actions():
+        assert action.tool != "edit", "whether a file was changed can be seen"
         answer = "approve" if action.kind is ActionKind.approval else "skip"
         try:
             await _sure(lambda action=action, answer=answer: session.resolve_action(action.action_id, answer))

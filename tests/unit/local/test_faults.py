@@ -18,7 +18,7 @@ from actors.domain import records as r
 from actors.faults import REPLIES, WIRE, Fault, Point, What
 from actors.handle import SessionHandle
 from actors.session.committer import Committer
-from tests.unit.local.faulted import ACTED, HELD, acted, live, opened, with_lost_requests
+from tests.unit.local.faulted import ACTED, EDITS, HELD, acted, edited, live, opened, with_lost_requests
 from tests.unit.local.runtimes import LIMIT_S
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,7 +51,7 @@ async def _whole(session: SessionHandle) -> None:
     records = await session.records(limit=1000)
     assert [one.seq for one in records] == list(range(1, len(records) + 1))
     inputs = Counter(one.cause for one in records if isinstance(one, r.UserMessage))
-    assert inputs == Counter((*ACTED, *HELD))
+    assert inputs == Counter((*ACTED, *EDITS, *HELD))
     ends = (r.TurnCompleted, r.TurnFailed, r.TurnCancelled)
     assert sum(isinstance(one, ends) for one in records) == sum(isinstance(one, r.TurnStarted) for one in records)
 
@@ -63,6 +63,8 @@ async def _again(folder: Path) -> None:
         await _whole(session)
         assert len(await session.child_results()) == 2
     assert max(Counter(acted(folder)).values(), default=0) <= 1
+    assert edited(folder) == "!++"
+    assert not [name for name in os.listdir(folder) if name.endswith(".tmp")]
 
 
 async def test_a_life_passes_every_place_twice(tmp_path: Path) -> None:
@@ -70,6 +72,7 @@ async def test_a_life_passes_every_place_twice(tmp_path: Path) -> None:
     async with asyncio.timeout(LIMIT_S), opened(tmp_path) as manager:
         await _whole(await live(manager))
     assert acted(tmp_path) == list(ACTED)
+    assert edited(tmp_path) == "!++"
     assert {point for point in PLACES if armed.passed[point] < 2} == set()
 
 

@@ -19,6 +19,7 @@ from actors.session.ports import Loaded, ToolSpec
 from actors.session.projection import new_session
 from actors.storage.memory import MemoryBackend
 from actors.storage.service import StoreService
+from tests.unit.unclear import UnclearHosts
 
 TENANT = "default"
 LIMIT_S = 10.0
@@ -79,7 +80,7 @@ def answer(call: ModelCall | ToolCall, text: str = "done") -> Attached:
     return Attached(key=call.key, status=CallStatus.settled, outcome=outcome)
 
 
-class FakeHosts:
+class FakeHosts(UnclearHosts):
     """Hosts whose calls end when the test says so."""
 
     def __init__(self) -> None:

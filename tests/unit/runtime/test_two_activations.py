@@ -193,7 +193,7 @@ class Unfenced(EffectHost):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._fences = Open(1, lambda: 0.0, lambda _: False)
+        self._fences = self._work._fences = Open(1, lambda: 0.0, lambda _: False)  # pyright: ignore[reportPrivateUsage]
 
 
 class AtTheDoor(Fences):
@@ -220,7 +220,7 @@ class FencedAtTheDoor(EffectHost):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._fences = AtTheDoor()
+        self._fences = self._work._fences = AtTheDoor()  # pyright: ignore[reportPrivateUsage]
 
 
 class AnyIncarnation(EffectHost):

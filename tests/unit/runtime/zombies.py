@@ -24,6 +24,7 @@ from actors.domain.calls import (
     ModelCall,
     ModelOutcome,
     Outcome,
+    Reconciled,
     ToolCall,
     ToolOutcome,
 )
@@ -39,6 +40,7 @@ from actors.session_host import SessionHost
 from actors.storage.memory import MemoryBackend
 from actors.storage.service import StoreService
 from tests.unit.runtime.parts import TENANT
+from tests.unit.unclear import Unclear
 
 T = TypeVar("T")
 Call = ModelCall | ToolCall
@@ -122,7 +124,7 @@ class HostProcess:
             self._world.broken.append(f"a call began for epoch {owner}, and {self._newest} had been admitted")
 
 
-class Work:
+class Work(Unclear):
     """What models and tools do. When their process is dead they do nothing any more, in the middle of a call too."""
 
     def __init__(self, world: World, process: HostProcess) -> None:
@@ -285,6 +287,12 @@ class FarHosts:
             await asked.ack(journal_id, epoch, host.incarnation, keys)
 
         await self._over(host, lambda: self._world.hosts[host.host_id].ask(host, epoch, [], acked))
+
+    async def reconcile(self, host: HostRef, call: ToolCall, recorded: bytes | None) -> Reconciled:
+        async def told(asked: EffectHost) -> Reconciled:
+            return await asked.reconcile(call.journal_id, call.epoch, host.incarnation, call, recorded)
+
+        return await self._over(host, lambda: self._world.hosts[host.host_id].ask(host, call.epoch, [], told))
 
     def forget(self, journal_id: str) -> None:
         del journal_id

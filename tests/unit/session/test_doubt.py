@@ -54,6 +54,39 @@ def test_a_call_that_may_run_again_does_so_three_times_and_is_then_asked_about()
     assert [action.kind.value for action in world.state.actions] == ["in_doubt"]
 
 
+def test_an_unsafe_call_that_is_known_to_have_had_no_effect_runs_again_by_itself() -> None:
+    world, call = _calling("act")
+    world.lose(call, untouched=True)
+    (again,) = world.running
+    assert (again.call_id, again.attempt) == (call.call_id, 2)
+    assert world.state.actions == ()
+
+
+def test_a_call_that_never_had_an_effect_is_given_up_without_a_question() -> None:
+    world, _ = _calling("act")
+    for _ in range(3):
+        world.lose(world.running[0], untouched=True)
+    (closed,) = _of(world, r.ToolCallCompleted)
+    assert (closed.outcome, closed.attempt) == (Outcome.error, 3)
+    assert "no effect" in _result(world)
+    assert world.state.actions == ()
+
+
+def test_a_lost_call_without_an_effect_is_no_unknown_when_its_turn_is_cancelled() -> None:
+    world, call = _calling("act")
+    world.tell(c.Cancel(**world.identity()))
+    world.lose(call, untouched=True)
+    assert _of(world, r.ToolCallCompleted)[0].outcome is Outcome.error
+    assert world.state.turn is None
+
+
+def test_an_outcome_that_the_host_itself_does_not_know_puts_an_unsafe_call_in_doubt() -> None:
+    world, call = _calling("act")
+    world.result(call, outcome=Outcome.unknown)
+    assert _of(world, r.ToolCallCompleted) == []
+    assert [action.kind.value for action in world.state.actions] == ["in_doubt"]
+
+
 def test_an_unsafe_call_in_doubt_is_asked_about_and_not_run_again() -> None:
     world, call = _calling("act")
     world.lose(call)

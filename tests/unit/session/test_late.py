@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.calls import Attached, CallKey, CallStatus, HostRef, ModelCall, Outcome, ToolCall, ToolOutcome
 from actors.domain.messages import Message, ToolUseBlock
@@ -17,10 +18,12 @@ from actors.errors import GreenroomError, HostGone
 from actors.session.calls import CallKeeper
 from actors.session.effects import Effects
 from actors.session.plan import CallAnswered, CallLost, Happening
+from actors.session.ports import ToolSpec
 from tests.unit.session.world import World, answered
+from tests.unit.unclear import UnclearHosts
 
 
-class Stubborn:
+class Stubborn(UnclearHosts):
     """A host whose call does not end when it is told to; ``end`` is what comes of it."""
 
     def __init__(self) -> None:
@@ -71,6 +74,7 @@ class Kept:
 
     async def give_up(self) -> None:
         self.keeper.keep(Effects(running=(self.call,)))
+        self.world.tell(c.Cancel(**self.world.identity()))
         self.keeper.keep(Effects(running=(self.call,), ending=True))
         closed = self.world.happen(await self.posted.get())
         self.keeper.acknowledge(closed.records)
@@ -82,8 +86,9 @@ def _stop(reason: GreenroomError) -> None:
     pytest.fail(f"the session was ended: {reason}")
 
 
-async def _nothing() -> None:
+async def _nothing() -> dict[str, ToolSpec]:
     """The world is as it was."""
+    return {}
 
 
 async def test_a_session_is_kept_until_the_outcome_of_a_call_closed_as_unknown_has_come() -> None:

@@ -142,9 +142,9 @@ class World:
         done = ToolOutcome(outcome=outcome, content=content)
         return self.happen(CallAnswered(answered(call, done)))
 
-    def lose(self, call: Call) -> Plan:
+    def lose(self, call: Call, *, untouched: bool = False) -> Plan:
         """The host of a running call is gone."""
-        return self.happen(CallLost(answered(call, None), "the host died"))
+        return self.happen(CallLost(answered(call, None), "the host died", untouched=untouched))
 
     @property
     def silent(self) -> list[r.ChildStarted]:

@@ -248,6 +248,34 @@ def test_the_first_outcome_of_an_attempt_is_kept(backend: Backend) -> None:
     assert backend.results(TENANT, "J-none") == ()
 
 
+def test_of_facts_the_last_stay_and_beside_them_the_first_outcome(backend: Backend) -> None:
+    born(backend, "s")
+    for facts, outcome in ((b"f1", None), (b"f2", None), (None, b"one"), (b"f3", b"two")):
+        backend.put_result(TENANT, journal("s"), StoredResult("call", 1, outcome, facts))
+
+    assert backend.results(TENANT, journal("s")) == (StoredResult("call", 1, b"one", b"f3"),)
+
+
+def test_what_is_kept_of_an_attempt_goes_with_the_append_that_settles_it(backend: Backend) -> None:
+    born(backend, "s", "t")
+    kept = (
+        StoredResult("a", 1, facts=b"f"),
+        StoredResult("a", 2, b"two", b"f"),
+        StoredResult("a", 3, facts=b"f"),
+        StoredResult("a", 4, b"four"),
+        StoredResult("b", 1, b"one"),
+    )
+    for session_id in ("s", "t"):
+        for one in kept:
+            backend.put_result(TENANT, journal(session_id), one)
+
+    backend.append([part("s", 1, settled=(("a", 3), ("c", 1)))])
+
+    # An outcome of an attempt that was given up is something to be told still.
+    assert backend.results(TENANT, journal("s")) == (kept[1], kept[3], kept[4])
+    assert backend.results(TENANT, journal("t")) == kept
+
+
 def test_messages_wait_for_their_receivers_until_they_are_delivered(backend: Backend) -> None:
     born(backend, "s", "r", "other")
     backend.append([part("s", 1, outbox=(outbox(3), outbox(2))), part("r", 1, outbox=(outbox(3, "far"), outbox(2)))])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from actors.domain.calls import Verdict
 from actors.domain.tools import EffectClass
 from actors.errors import PathOutsideWorkspace, ToolError
 from actors.tools.base import ToolContext
@@ -96,7 +97,7 @@ async def test_the_hashes_are_known_before_the_file_changes(workspace: Path, con
     (workspace / "f").write_text("old")
     seen: list[tuple[Mapping[str, Any], str]] = []
 
-    def record(facts: Mapping[str, Any]) -> None:
+    async def record(facts: Mapping[str, Any]) -> None:
         seen.append((facts, (workspace / "f").read_text()))
 
     await _edit(context(record=record), "old", "new")
@@ -111,7 +112,7 @@ async def test_a_call_that_dies_between_record_and_rename_leaves_the_old_file(
 ) -> None:
     (workspace / "f").write_text("old")
 
-    def record(facts: Mapping[str, Any]) -> None:
+    async def record(facts: Mapping[str, Any]) -> None:
         raise OSError(5, "the disk is gone")
 
     with pytest.raises(ToolError):
@@ -165,7 +166,7 @@ async def test_edit_of_a_missing_file_is_an_error(context: MakeContext) -> None:
 async def test_edit_does_not_overwrite_what_somebody_wrote_in_between(workspace: Path, context: MakeContext) -> None:
     (workspace / "f").write_text("old")
 
-    def record(facts: Mapping[str, Any]) -> None:
+    async def record(facts: Mapping[str, Any]) -> None:
         (workspace / "f").write_text("somebody else's")
 
     with pytest.raises(ToolError, match="changed by somebody else"):
@@ -188,26 +189,89 @@ async def test_a_cancelled_edit_changes_nothing_afterwards(workspace: Path, cont
     assert os.listdir(workspace) == ["f"]
 
 
-async def test_reconcile_tells_by_the_hash_whether_an_edit_took_effect(workspace: Path, context: MakeContext) -> None:
-    args = {"file_path": "f", "old_string": "a", "new_string": "aa"}
-    recorded = {"before_sha256": _sha("a"), "after_sha256": _sha("aa")}
+EDIT: dict[str, Any] = {"file_path": "f", "old_string": "a", "new_string": "aa"}
+FACTS: dict[str, Any] = {"before_sha256": _sha("a"), "after_sha256": _sha("aa"), "replacements": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "verdict"),
+    [("a", Verdict.not_done), ("aa", Verdict.done), ("b", Verdict.unclear), (None, Verdict.unclear)],
+)
+async def test_the_file_tells_whether_an_edit_took_effect(
+    workspace: Path, context: MakeContext, content: str | None, verdict: Verdict
+) -> None:
+    if content is not None:
+        (workspace / "f").write_text(content)
+
+    assert (await EditTool().reconcile(EDIT, context(recorded=FACTS))).verdict is verdict
+
+
+async def test_the_outcome_of_an_edit_is_the_one_that_was_lost(workspace: Path, context: MakeContext) -> None:
+    recorded: dict[str, Any] = {}
+
+    async def record(facts: Mapping[str, Any]) -> None:
+        recorded.update(facts)
+
     (workspace / "f").write_text("a")
-    before = await EditTool().reconcile(args, context(), recorded)
-    (workspace / "f").write_text("aa")
-    after = await EditTool().reconcile(args, context(), recorded)
+    done = await EditTool().run(EDIT, context(record=record))
+    found = (await EditTool().reconcile(EDIT, context(recorded=recorded))).outcome
 
-    assert before is None
-    assert after is not None and after.metadata["after_sha256"] == _sha("aa")
-    assert await EditTool().reconcile(args, context(), {}) is None
+    assert found is not None
+    assert (found.outcome, found.content) == (done.outcome, done.content)
+    assert found.metadata == {key: done.metadata[key] for key in recorded}
 
 
-async def test_reconcile_of_a_write_looks_at_the_content(workspace: Path, context: MakeContext) -> None:
-    args = {"file_path": "f", "content": "new"}
-    (workspace / "f").write_text("old")
-    assert await WriteTool().reconcile(args, context(), {}) is None
+@pytest.mark.parametrize("tool", [EditTool(), WriteTool()])
+@pytest.mark.parametrize("content", ["a", "aa", None])
+async def test_what_was_not_recorded_was_not_done(
+    workspace: Path, context: MakeContext, tool: EditTool | WriteTool, content: str | None
+) -> None:
+    if content is not None:
+        (workspace / "f").write_text(content)
+    args = EDIT if isinstance(tool, EditTool) else {"file_path": "f", "content": "aa"}
 
-    await WriteTool().run(args, context())
-    assert await WriteTool().reconcile(args, context(), {}) is not None
+    assert (await tool.reconcile(args, context())).verdict is Verdict.not_done
+
+
+@pytest.mark.parametrize(
+    ("before", "content", "verdict"),
+    [
+        (None, None, Verdict.not_done),
+        (None, "aa", Verdict.done),
+        (_sha("a"), "a", Verdict.not_done),
+        (_sha("a"), "aa", Verdict.done),
+        (_sha("a"), "b", Verdict.unclear),
+        (_sha("a"), None, Verdict.unclear),
+    ],
+)
+async def test_the_file_tells_whether_a_write_took_effect(
+    workspace: Path, context: MakeContext, before: str | None, content: str | None, verdict: Verdict
+) -> None:
+    if content is not None:
+        (workspace / "f").write_text(content)
+    facts = {"before_sha256": before, "after_sha256": _sha("aa")}
+
+    found = await WriteTool().reconcile({"file_path": "f", "content": "aa"}, context(recorded=facts))
+
+    assert found.verdict is verdict
+
+
+async def test_what_a_lost_attempt_has_left_beside_the_file_is_removed(workspace: Path, context: MakeContext) -> None:
+    (workspace / "f").write_text("a")
+    left = asyncio.Event()
+
+    async def record(facts: Mapping[str, Any]) -> None:
+        left.set()
+        await asyncio.Event().wait()
+
+    lost = asyncio.create_task(EditTool().run(EDIT, context(record=record)))
+    await left.wait()
+    assert len(os.listdir(workspace)) == 2
+    # The thread of the lost attempt stands for a process that died: nothing of it goes on before the end.
+    assert (await EditTool().reconcile(EDIT, context(recorded=FACTS))).verdict is Verdict.not_done
+
+    assert os.listdir(workspace) == ["f"]
+    lost.cancel()
 
 
 def test_effect_classes_say_what_a_second_run_would_do() -> None:

@@ -7,11 +7,19 @@ from typing import Any
 
 import pytest
 
-from actors.domain.calls import Delta, Outcome, ToolOutcome
+from actors.domain.calls import UNCLEAR, Delta, Outcome, ToolOutcome, Verdict
 from actors.domain.tools import EffectClass, ToolDefinition
-from actors.errors import InvalidConfig, ModelUnavailable, ToolError
+from actors.errors import (
+    GreenroomError,
+    InvalidConfig,
+    ModelUnavailable,
+    SessionNotFound,
+    StoreUnavailable,
+    ToolError,
+)
 from actors.tools.base import MAX_OUTPUT_BYTES, Tool, ToolContext, schema, succeeded
 from actors.tools.executor import MAX_METADATA_BYTES, ToolExecutor
+from actors.tools.function import tool
 from actors.tools.registry import ToolRegistry
 
 from .conftest import MakeCall
@@ -36,7 +44,7 @@ class _Scripted(Tool):
             return self._outcome
         if self._outcome is not None:
             raise self._outcome
-        ctx.record({"before_sha256": "b"})
+        await ctx.record({"before_sha256": "b"})
         ctx.emit("half ")
         try:
             await asyncio.Event().wait()
@@ -230,17 +238,76 @@ async def test_a_timed_out_command_keeps_its_output(workspace: Path, make_call: 
     assert "timed out" in outcome.content
 
 
-async def test_an_edit_is_reconciled_through_the_executor(workspace: Path, make_call: MakeCall) -> None:
+class _Sink:
+    """Keeps facts, after as many failures as it is told."""
+
+    def __init__(self, failures: int = 0, error: GreenroomError | None = None) -> None:
+        self.facts: dict[tuple[str, str, str, int], bytes] = {}
+        self.failures = failures
+        self._error = error or StoreUnavailable("down")
+
+    async def save_facts(self, tenant: str, journal_id: str, call_id: str, attempt: int, facts: bytes) -> None:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise self._error
+        self.facts[tenant, journal_id, call_id, attempt] = facts
+
+    async def save(self, tenant: str, journal_id: str, call_id: str, attempt: int, outcome: bytes) -> None:
+        raise AssertionError("executors hand outcomes to their host")
+
+
+EDIT = {"file_path": "f", "old_string": "a", "new_string": "aa"}
+
+
+async def test_what_an_edit_recorded_reconciles_it_on_another_host(workspace: Path, make_call: MakeCall) -> None:
     (workspace / "f").write_text("a")
-    call = make_call("edit", {"file_path": "f", "old_string": "a", "new_string": "aa"})
-    executor = ToolExecutor(workspace)
-    done = await executor.execute(call, _emit)
+    call = make_call("edit", EDIT)
+    sink = _Sink()
+    done = await ToolExecutor(workspace, sink=sink).execute(call, _emit)
 
-    found = await executor.reconcile(call, done.metadata)
-    unknown = await executor.reconcile(call, {})
+    other = ToolExecutor(workspace, sink=sink)
+    found = await other.reconcile(call, sink.facts[call.tenant, call.journal_id, call.call_id, call.attempt])
 
-    assert found is not None and found.outcome is Outcome.ok
-    assert unknown is None
+    assert found.outcome is not None
+    assert (found.outcome.outcome, found.outcome.content) == (Outcome.ok, done.content)
+    assert (await other.reconcile(call, None)).verdict is Verdict.not_done
+
+
+@pytest.mark.parametrize(
+    ("error", "failures", "content"),
+    [
+        (StoreUnavailable("down"), 1, "aa"),
+        (SessionNotFound("s"), 1, "a"),
+    ],
+)
+async def test_a_file_is_changed_only_once_the_facts_are_durable(
+    workspace: Path, make_call: MakeCall, error: GreenroomError, failures: int, content: str
+) -> None:
+    (workspace / "f").write_text("a")
+    executor = ToolExecutor(workspace, sink=_Sink(failures, error))
+
+    outcome = await executor.execute(make_call("edit", EDIT), _emit)
+
+    assert (workspace / "f").read_text() == content
+    assert outcome.outcome is (Outcome.ok if content == "aa" else Outcome.error)
+    assert ("Nothing was changed" in outcome.content) == (content == "a")
+
+
+async def test_a_tool_that_fails_to_say_what_became_of_a_call_leaves_it_unclear(
+    workspace: Path, make_call: MakeCall
+) -> None:
+    def broken(args: dict[str, Any], ctx: ToolContext) -> None:
+        raise ZeroDivisionError
+
+    @tool(reconcile=broken)
+    def act() -> str:
+        """Do it."""
+        return "acted"
+
+    executor = ToolExecutor(workspace, ToolRegistry([act]))
+
+    assert await executor.reconcile(make_call("act"), None) == UNCLEAR
+    assert await executor.reconcile(make_call("nothing"), None) == UNCLEAR
 
 
 def test_a_name_belongs_to_one_tool() -> None:

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from actors.domain.calls import Outcome, ToolOutcome
+from actors.domain.calls import NOT_DONE, UNCLEAR, Outcome, Reconciled, ToolOutcome, Verdict
 from actors.domain.tools import EffectClass
 from actors.errors import InvalidConfig, ToolError
-from actors.tools.base import ToolContext
+from actors.tools.base import ToolContext, succeeded
 from actors.tools.executor import ToolExecutor
 from actors.tools.function import FunctionTool, load_tool, tool
 from actors.tools.registry import ToolRegistry
@@ -204,3 +204,46 @@ def test_choices_reach_the_model() -> None:
     def choose(mode: Literal["fast", "slow"]) -> None: ...
 
     assert choose.definition.parameters["properties"]["mode"]["enum"] == ["fast", "slow"]
+
+
+async def _later(args: dict[str, Any], ctx: ToolContext) -> str:
+    return f"{ctx.call_id} did {args['what']} with {ctx.recorded['key']}"
+
+
+@pytest.mark.parametrize(
+    ("reconcile", "expected"),
+    [
+        (_later, Reconciled.done(succeeded("j:1:2 did it with k"))),
+        (lambda args, ctx: succeeded(args["what"]), Reconciled.done(succeeded("it"))),
+        (lambda args, ctx: {"n": 1}, Reconciled.done(succeeded('{"n": 1}'))),
+        (lambda args, ctx: Verdict.not_done, NOT_DONE),
+        (lambda args, ctx: Verdict.unclear, UNCLEAR),
+        (lambda args, ctx: None, UNCLEAR),
+        (None, UNCLEAR),
+    ],
+)
+async def test_a_function_given_for_it_says_what_became_of_a_lost_call(
+    context: MakeContext, reconcile: Any, expected: Reconciled
+) -> None:
+    @tool(reconcile=reconcile)
+    def act(what: str) -> str:
+        """Do it."""
+        return what
+
+    assert await act.reconcile({"what": "it"}, context(recorded={"key": "k"})) == expected
+
+
+async def test_a_plain_function_records_what_has_to_be_known_before_it_goes_on(context: MakeContext) -> None:
+    seen: list[Any] = []
+
+    async def record(facts: Any) -> None:
+        await asyncio.sleep(0)
+        seen.append(dict(facts))
+
+    @tool
+    def act(ctx: ToolContext) -> str:
+        """Do it."""
+        ctx.record_from_thread({"key": "k"})
+        return str(seen)
+
+    assert (await act.run({}, context(record=record))).content == "[{'key': 'k'}]"

@@ -42,7 +42,8 @@ CREATE TABLE effect_results (
 	journal_id TEXT NOT NULL, 
 	call_id TEXT NOT NULL, 
 	attempt BIGINT NOT NULL, 
-	outcome BYTEA NOT NULL, 
+	outcome BYTEA, 
+	facts BYTEA, 
 	PRIMARY KEY (tenant, journal_id, call_id, attempt)
 );
 

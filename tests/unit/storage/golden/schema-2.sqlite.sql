@@ -42,7 +42,8 @@ CREATE TABLE effect_results (
 	journal_id TEXT NOT NULL, 
 	call_id TEXT NOT NULL, 
 	attempt BIGINT NOT NULL, 
-	outcome BLOB NOT NULL, 
+	outcome BLOB, 
+	facts BLOB, 
 	PRIMARY KEY (tenant, journal_id, call_id, attempt)
 );
 
