@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from actors import errors
     from actors.domain.children import ChildResult, ChildSpec
     from actors.domain.events import Event
+    from actors.domain.external_tasks import ExternalTask, ExternalTaskResult
+    from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig, TaskHandlerMode
     from actors.domain.llm import LlmConfig
     from actors.domain.messages import ContentBlock, Message, TokenUsage
     from actors.domain.permissions import PermissionDecision, PermissionMode, PermissionPolicy, PermissionRule
@@ -33,6 +35,9 @@ _HOMES = {
     "ContentBlock": "actors.domain.messages",
     "ContextUsage": "actors.domain.session",
     "Event": "actors.domain.events",
+    "ExternalTask": "actors.domain.external_tasks",
+    "ExternalTaskResult": "actors.domain.external_tasks",
+    "LaneHandlerConfig": "actors.domain.lanes",
     "LlmConfig": "actors.domain.llm",
     "Message": "actors.domain.messages",
     "PermissionDecision": "actors.domain.permissions",
@@ -44,10 +49,12 @@ _HOMES = {
     "SessionHandle": "actors.handle",
     "SessionLane": "actors.domain.policies",
     "SessionManager": "actors.manager",
+    "SessionQueueConfig": "actors.domain.lanes",
     "SessionState": "actors.domain.session",
     "Settings": "actors.settings",
     "SyncSessionManager": "actors.sync",
     "Task": "actors.domain.tasks",
+    "TaskHandlerMode": "actors.domain.lanes",
     "TimeoutAction": "actors.domain.policies",
     "TokenUsage": "actors.domain.messages",
     "ToolDefinition": "actors.domain.tools",
@@ -63,6 +70,9 @@ __all__ = [
     "ContentBlock",
     "ContextUsage",
     "Event",
+    "ExternalTask",
+    "ExternalTaskResult",
+    "LaneHandlerConfig",
     "LlmConfig",
     "Message",
     "PermissionDecision",
@@ -74,10 +84,12 @@ __all__ = [
     "SessionHandle",
     "SessionLane",
     "SessionManager",
+    "SessionQueueConfig",
     "SessionState",
     "Settings",
     "SyncSessionManager",
     "Task",
+    "TaskHandlerMode",
     "TimeoutAction",
     "TokenUsage",
     "ToolDefinition",

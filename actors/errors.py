@@ -13,6 +13,10 @@
     |-- InputNotFound
     |-- ActionNotFound
     |-- ActionSettled             somebody else's resolution was committed first
+    |-- ExternalTaskNotFound
+    |-- ExternalTaskSettled       it has an outcome already
+    |-- TaskLeased                another worker has claimed the task
+    |-- TaskLeaseLost             the claim is over, or never was
     |-- CommandConflict           a command id was used before with other arguments
     |-- TurnPending               not an outcome yet: carries the receipt to wait with
     |-- ChildrenPending           not all answers yet: ask for what there is, or wait on
@@ -268,6 +272,69 @@ class ActionSettled(GreenroomError):
     @property
     def message(self) -> str:
         return f"Action {self.action_id!r} is settled already ({self.resolution}). Nothing is left to decide."
+
+
+class ExternalTaskNotFound(GreenroomError):
+    """The session never offered this task."""
+
+    status = 404
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id)
+        self.task_id = task_id
+
+    @property
+    def message(self) -> str:
+        return f"There is no external task {_shown(self.task_id)}. List the session's tasks to see what is to be done."
+
+
+class ExternalTaskSettled(GreenroomError):
+    """The first outcome of a task stands; ``resolution`` says what it was."""
+
+    status = 409
+
+    def __init__(self, task_id: str, resolution: str) -> None:
+        super().__init__(task_id, resolution)
+        self.task_id = task_id
+        self.resolution = resolution
+
+    @property
+    def message(self) -> str:
+        return f"External task {self.task_id!r} is settled already ({self.resolution}). Its result is not taken."
+
+
+class TaskLeased(GreenroomError):
+    """A worker has claimed the task. ``expires_at`` is when the claim ends, in ISO 8601."""
+
+    status = 409
+    retryable = True
+
+    def __init__(self, task_id: str, worker: str, expires_at: str) -> None:
+        super().__init__(task_id, worker, expires_at)
+        self.task_id = task_id
+        self.worker = worker
+        self.expires_at = expires_at
+
+    @property
+    def message(self) -> str:
+        return f"External task {self.task_id!r} is claimed by {self.worker!r} until {self.expires_at}. Take another."
+
+
+class TaskLeaseLost(GreenroomError):
+    """The result was not given under the claim that the task has now."""
+
+    status = 409
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id)
+        self.task_id = task_id
+
+    @property
+    def message(self) -> str:
+        return (
+            f"External task {self.task_id!r} is not, or no longer, claimed with the lease that came with the result. "
+            f"Claim it first, and prolong the claim in time."
+        )
 
 
 class CommandConflict(GreenroomError):

@@ -22,6 +22,7 @@ from actors.errors import (
     GreenroomError,
 )
 from actors.handle_children import SessionChildren
+from actors.handle_lanes import SessionLanes
 from actors.handle_permissions import SessionPermissions
 from actors.handle_stream import TurnStream
 from actors.handle_tasks import SessionTasks
@@ -33,7 +34,7 @@ WAIT_SLICE_S = 30.0
 """Longest wait of one call for a turn's end; after that the wait goes on at the store."""
 
 
-class SessionHandle(SessionChildren, SessionPermissions, SessionTasks):
+class SessionHandle(SessionChildren, SessionLanes, SessionPermissions, SessionTasks):
     """One session. Made by a ``SessionManager``; every method raises SessionNotFound when the session is gone."""
 
     def __init__(self, runtime: Runtime, info: SessionInfo) -> None:

@@ -20,6 +20,7 @@ from actors.handle_stream import TurnStream
 from actors.manager_archives import ArchiveOperations
 from actors.manager_children import ChildOperations
 from actors.manager_forks import ForkOperations
+from actors.manager_lanes import LaneOperations
 from actors.manager_permissions import PermissionOperations
 from actors.manager_removal import RemovalOperations
 from actors.manager_tasks import TaskOperations
@@ -56,6 +57,7 @@ class SessionOperations(
     ArchiveOperations,
     ChildOperations,
     ForkOperations,
+    LaneOperations,
     PermissionOperations,
     RemovalOperations,
     TaskOperations,

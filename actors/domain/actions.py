@@ -1,4 +1,4 @@
-"""What a session waits for from outside: an approval, or a decision about a call in doubt."""
+"""What a session waits for from outside: an approval, a decision about a call in doubt, or work that others do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from actors.domain.base import Frozen
+from actors.domain.policies import SessionLane
+from actors.domain.tools import EffectClass
 
 
 class ActionKind(StrEnum):
@@ -14,10 +16,11 @@ class ActionKind(StrEnum):
 
     approval = "approval"
     in_doubt = "in_doubt"
+    external_task = "external_task"
 
 
 class Resolution(StrEnum):
-    """How an action ended."""
+    """How an action ended. The last four are those of external tasks; a lost one is no worker's any more."""
 
     approve = "approve"
     reject = "reject"
@@ -25,13 +28,45 @@ class Resolution(StrEnum):
     skip = "skip"
     answer = "answer"
     cancelled = "cancelled"
+    completed = "completed"
+    failed = "failed"
+    timeout = "timeout"
+    lost = "lost"
 
 
 CHOICES: dict[ActionKind, frozenset[Resolution]] = {
     ActionKind.approval: frozenset({Resolution.approve, Resolution.reject}),
     ActionKind.in_doubt: frozenset({Resolution.retry, Resolution.skip, Resolution.answer}),
+    ActionKind.external_task: frozenset(),
 }
-"""Which resolutions a person may choose, by kind."""
+"""Which resolutions a person may choose, by kind. A task has a result instead."""
+
+
+class TaskLease(Frozen):
+    """One worker's claim to a task: until ``expires_at`` nobody else may work on it.
+
+    Attributes:
+        lease_id: What the worker says with the result, so that it settles no other claim.
+    """
+
+    lease_id: str
+    worker: str
+    expires_at: datetime
+
+
+class TaskTerms(Frozen):
+    """What a worker needs to know of a call besides its tool and arguments.
+
+    Attributes:
+        call_id: The same over all attempts of the call.
+    """
+
+    lane: SessionLane
+    timeout_ms: int
+    call_id: str
+    attempt: int
+    effect: EffectClass
+    lease: TaskLease | None = None
 
 
 class Action(Frozen):
@@ -43,6 +78,7 @@ class Action(Frozen):
         args: The arguments the call would run with.
         args_digest: Hex digest of the arguments; a resolution may carry it to say what it saw.
         expires_at: When the policy decides instead; None waits for ever.
+        task: Of an external task, which is completed and not resolved.
     """
 
     action_id: str
@@ -57,6 +93,7 @@ class Action(Frozen):
     requested_at: datetime
     expires_at: datetime | None = None
     detail: str = ""
+    task: TaskTerms | None = None
     resolution: Resolution | None = None
     resolved_by: str | None = None
     resolved_at: datetime | None = None

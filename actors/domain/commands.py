@@ -11,11 +11,16 @@ from pydantic import Field, TypeAdapter
 from actors.domain.actions import Resolution
 from actors.domain.base import Frozen
 from actors.domain.children import MAX_CHILDREN, ChildReport, NewChild
+from actors.domain.external_tasks import ExternalTaskResult
+from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.permissions import PermissionDecision, PermissionPolicy, PermissionRule
-from actors.domain.policies import ConfirmationPolicy, OnBusy
+from actors.domain.policies import ConfirmationPolicy, OnBusy, SessionLane
 from actors.domain.tasks import TaskList
+
+MAX_LEASE_MS = 24 * 3600 * 1000
+"""Longest claim to a task before it has to be prolonged: so long a dead worker holds it up at worst."""
 
 
 class Command(Frozen):
@@ -123,6 +128,7 @@ class Configure(Command):
     thinking_budget: int | None = None
     permission_policy: PermissionPolicy | None = None
     confirmation_policy: ConfirmationPolicy | None = None
+    queue_config: SessionQueueConfig | None = None
     set_fields: tuple[str, ...] = ()
 
 
@@ -136,6 +142,42 @@ class AddPermissionRule(Command):
     kind: Literal["add_permission_rule"] = "add_permission_rule"
     decision: PermissionDecision
     rule: PermissionRule
+
+
+class SetLaneHandler(Command):
+    """Change who carries out the calls of one lane; the session's other lanes stay as they are then."""
+
+    kind: Literal["set_lane_handler"] = "set_lane_handler"
+    lane: SessionLane
+    handler: LaneHandlerConfig
+
+
+class LeaseTask(Command):
+    """Claim an external task, or prolong a claim.
+
+    Attributes:
+        lease_id: Name of the claim, made by whoever sends this, or of the one that is prolonged.
+    """
+
+    kind: Literal["lease_task"] = "lease_task"
+    task_id: str
+    lease_id: str = Field(max_length=128)
+    prolongs: bool = False
+    worker: str = Field(max_length=128)
+    lease_ms: int = Field(gt=0, le=MAX_LEASE_MS)
+
+
+class CompleteTask(Command):
+    """Say what came of an external task.
+
+    Attributes:
+        lease_id: The claim under which it was carried out; None when it was not claimed.
+    """
+
+    kind: Literal["complete_task"] = "complete_task"
+    task_id: str
+    result: ExternalTaskResult
+    lease_id: str | None = None
 
 
 class ResolveAction(Command):
@@ -191,6 +233,9 @@ AnyCommand = Annotated[
     | Complete
     | Configure
     | AddPermissionRule
+    | SetLaneHandler
+    | LeaseTask
+    | CompleteTask
     | ResolveAction
     | SetTasks
     | SpawnChildren
@@ -209,6 +254,9 @@ COMMAND: TypeAdapter[
     | Complete
     | Configure
     | AddPermissionRule
+    | SetLaneHandler
+    | LeaseTask
+    | CompleteTask
     | ResolveAction
     | SetTasks
     | SpawnChildren

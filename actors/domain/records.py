@@ -15,6 +15,8 @@ The reference implementation's event names map to these:
     confirmation_required           action.requested
     confirmation_received           action.resolved
     confirmation_timeout            timer.fired, then action.resolved by "timeout"
+    external_task_pending           task.offered
+    external_task_completed         task.completed
     permission_denied               tool.call.denied
     persistence_failed              session.persistence_failed
     task_updated                    tasks.updated
@@ -33,8 +35,9 @@ from actors.domain.base import Frozen
 from actors.domain.calls import HostRef, Outcome
 from actors.domain.children import Birth, ChildReport
 from actors.domain.commands import Configure
+from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import BlobTextBlock, ImageBlock, Message, StopReason, TextBlock, TextPart, TokenUsage
-from actors.domain.policies import OnBusy
+from actors.domain.policies import OnBusy, SessionLane
 from actors.domain.session import SessionConfig, SessionState
 from actors.domain.tasks import TaskList
 from actors.domain.tools import EffectClass
@@ -384,6 +387,14 @@ class Wait(Frozen):
     answers: int | None = None
 
 
+class Offer(Frozen):
+    """That those outside are offered a call to carry out, or, with mode hybrid, only told of it."""
+
+    task_id: str
+    mode: TaskHandlerMode
+    timeout_ms: int
+
+
 class ToolCallStarted(RecordBase):
     """A tool call is about to begin: durable before anything runs. Arguments stand in the model's message."""
 
@@ -399,6 +410,7 @@ class ToolCallStarted(RecordBase):
         host: HostRef
         args: dict[str, Any] | None = None
         wait: Wait | None = None
+        offer: Offer | None = None
 
     type: Literal["tool.call.started"] = "tool.call.started"
     data: Data
@@ -480,6 +492,70 @@ class ToolCallLate(RecordBase):
     data: Data
 
 
+# --- external tasks --------------------------------------------------------------------------------------------------
+
+
+class TaskOffered(RecordBase):
+    """A call of a lane with an external or hybrid handler is there for those outside; again when a lease ran out.
+
+    With ``mode`` hybrid it is only news: the runtime runs the call itself.
+    """
+
+    class Data(Frozen):
+        """Everything that a worker needs. ``call_id`` is its idempotency key."""
+
+        task_id: str
+        mode: TaskHandlerMode
+        lane: SessionLane
+        call_id: str
+        attempt: int
+        index: int
+        tool_use_id: str
+        tool: str
+        args: dict[str, Any]
+        effect: EffectClass
+        timeout_ms: int
+
+    type: Literal["task.offered"] = "task.offered"
+    data: Data
+
+
+class TaskLeased(RecordBase):
+    """A worker works on a task, and nobody else may for ``lease_ms`` from here."""
+
+    class Data(Frozen):
+        """Who, and the name of the claim; the same name again prolongs it."""
+
+        task_id: str
+        index: int
+        lease_id: str
+        worker: str
+        lease_ms: int
+
+    type: Literal["task.leased"] = "task.leased"
+    data: Data
+
+
+class TaskCompleted(RecordBase):
+    """A task is settled; what its call became stands in the next record.
+
+    ``resolution``: ``completed`` or ``failed`` by a worker, ``timeout``, ``cancelled``, or ``lost`` with its worker.
+    """
+
+    class Data(Frozen):
+        """How. ``error`` says why there is no result."""
+
+        task_id: str
+        index: int
+        success: bool
+        resolution: Resolution
+        by: str
+        error: str | None = None
+
+    type: Literal["task.completed"] = "task.completed"
+    data: Data
+
+
 # --- actions, timers, children ---------------------------------------------------------------------------------------
 
 
@@ -521,7 +597,10 @@ class ActionResolved(RecordBase):
 
 
 class TimerFired(RecordBase):
-    """A moment the session waited for has passed: ``turn``, ``action:<id>``, or ``call:<index>`` of the open round."""
+    """A moment the session waited for has passed: ``turn``, ``action:<id>``, or one of the open round's calls.
+
+    Those are ``call:<index>`` for the end of its wait and ``lease:<index>`` for the end of its worker's claim.
+    """
 
     class Data(Frozen):
         """Which timer."""
@@ -594,6 +673,9 @@ Record = Annotated[
     | ToolCallDenied
     | ToolCallInDoubt
     | ToolCallLate
+    | TaskOffered
+    | TaskLeased
+    | TaskCompleted
     | ActionRequested
     | ActionResolved
     | TimerFired

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, field_validator
 
 from actors.domain.base import Frozen, one_line
 from actors.domain.ids import MAX_SESSION_ID
+from actors.domain.lanes import SessionQueueConfig
 from actors.domain.llm import MAX_TOKENS, LlmConfig
 from actors.domain.messages import Message, TextPart, TokenUsage, decode_messages
 from actors.domain.permissions import PermissionPolicy
@@ -68,6 +69,7 @@ class SessionConfig(Frozen):
         max_context_length: Context window in tokens; 0 means 200,000.
         permission_policy: None asks for everything.
         confirmation_policy: None is the enabled policy: 30 s, then reject.
+        queue_config: How its lanes work; None carries out every call inside, without limits.
         thinking_enabled: Ask the model to think first, within ``thinking_budget`` tokens (at least 1,024).
         max_rounds: Model calls that one turn may take.
         max_turn_s: Longest wall time of a turn in seconds; waits for people, children and timers do not count.
@@ -93,6 +95,7 @@ class SessionConfig(Frozen):
     storage_type: StorageType | None = None
     permission_policy: PermissionPolicy | None = None
     confirmation_policy: ConfirmationPolicy | None = None
+    queue_config: SessionQueueConfig | None = None
     parent_id: str | None = Field(default=None, max_length=MAX_SESSION_ID)
     thinking_enabled: bool = False
     thinking_budget: int | None = Field(default=None, ge=1024, le=MAX_TOKENS)
@@ -149,6 +152,11 @@ class SessionConfig(Frozen):
     def permissions(self) -> PermissionPolicy:
         """The permission policy in force."""
         return self.permission_policy or PermissionPolicy()
+
+    @property
+    def queue(self) -> SessionQueueConfig:
+        """How the lanes work."""
+        return self.queue_config or SessionQueueConfig()
 
     def changed(self, **values: Any) -> Self:
         """A validated copy with other values."""

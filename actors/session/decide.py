@@ -29,6 +29,7 @@ from actors.errors import (
     SessionEnded,
     SessionPaused,
 )
+from actors.session import external
 from actors.session.fold_waits import may_resolve
 from actors.session.projection import small
 from actors.session.state import State
@@ -179,9 +180,17 @@ def _add_rule(state: State, command: c.AddPermissionRule) -> list[Draft]:
     return _configure(state, c.Configure(command_id=command.command_id, permission_policy=policy, set_fields=fields))
 
 
+def _set_lane_handler(state: State, command: c.SetLaneHandler) -> list[Draft]:
+    queue = state.config.queue.with_handler(command.lane, command.handler)
+    change = c.Configure(command_id=command.command_id, queue_config=queue, set_fields=("queue_config",))
+    return _configure(state, change)
+
+
 def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
     _short(command.reason)
     action = state.action(command.action_id)
+    if action is None and any(command.action_id in {task.action_id, task.tool_use_id} for task in state.external_tasks):
+        raise InvalidRequest("An external task is not resolved: it is completed with its result.")
     if action is None:
         raise ActionNotFound(command.action_id)
     if action.action_id in state.expired:
@@ -252,6 +261,9 @@ _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
     c.Complete: _complete,
     c.Configure: _configure,
     c.AddPermissionRule: _add_rule,
+    c.SetLaneHandler: _set_lane_handler,
+    c.LeaseTask: external.lease,
+    c.CompleteTask: external.complete,
     c.ResolveAction: _resolve,
     c.SetTasks: _set_tasks,
     c.SpawnChildren: _spawn,

@@ -1,8 +1,7 @@
 """``apply(state, record) -> state``: the meaning of every record, and nothing else.
 
 Pure: no clock, no randomness, no I/O. Time is the record's own ``at``. What happens to the calls of a turn is in
-``actors.session.fold_calls``
-and ``fold_waits``.
+``actors.session.fold_calls``, ``fold_external`` and ``fold_waits``.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from actors.domain.policies import OnBusy
 from actors.domain.session import SessionState
 from actors.errors import InternalError
 from actors.session import fold_calls as calls
+from actors.session import fold_external as external
 from actors.session import fold_waits as waits
 from actors.session.fold_calls import change, change_turn, flush_held, open_turn, remember
 from actors.session.state import Entry, QueuedInput, State, turn_deadline
@@ -239,6 +239,9 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.ToolCallDenied: calls.tool_denied,
     r.ToolCallInDoubt: calls.tool_in_doubt,
     r.ToolCallLate: _unchanged,
+    r.TaskOffered: external.task_offered,
+    r.TaskLeased: external.task_leased,
+    r.TaskCompleted: external.task_completed,
     r.ActionRequested: waits.action_requested,
     r.ActionResolved: waits.action_resolved,
     r.TimerFired: waits.timer_fired,

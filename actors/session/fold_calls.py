@@ -189,6 +189,9 @@ def tool_started(state: State, record: r.ToolCallStarted) -> State:
         effect=data.effect,
         args=args,
         wait=data.wait,
+        woken=False,
+        offer=data.offer,
+        offered=False,
         wakes_at=record.at + timedelta(milliseconds=for_ms) if for_ms is not None else None,
     )
 

@@ -68,6 +68,8 @@ def timer_fired(state: State, record: r.TimerFired) -> State:
         return change_turn(state, timed_out=True) if state.turn else state
     if kind == "call":
         return change_call(state, int(which), woken=True)
+    if kind == "lease":
+        return change_call(state, int(which), lapsed=True)
     return change(state, expired=(*state.expired, which))
 
 

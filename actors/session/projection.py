@@ -20,6 +20,7 @@ from actors.domain.records import Draft
 from actors.domain.session import SessionConfig, SessionInfo
 from actors.errors import InvalidRequest
 from actors.session.fold import apply
+from actors.session.fold_external import changed_tasks
 from actors.session.fold_waits import resolved_action
 from actors.session.state import State
 
@@ -72,7 +73,13 @@ def place(state: State, draft: Draft, *, now: datetime, epoch: int) -> tuple[Sta
     return apply(state, record), record
 
 
-_FROM_OUTSIDE = (r.SessionConfigured.Data, r.SessionError.Data, r.TurnCancelling.Data, r.ActionResolved.Data)
+_FROM_OUTSIDE = (
+    r.SessionConfigured.Data,
+    r.SessionError.Data,
+    r.TurnCancelling.Data,
+    r.ActionResolved.Data,
+    r.TaskCompleted.Data,
+)
 """Further records whose size callers decide; what the core makes by itself is bounded."""
 
 
@@ -164,7 +171,7 @@ def changed_actions(before: State, records: tuple[r.Record, ...], after: State) 
                 touched[action.action_id] = resolved_action(action, record)
         elif isinstance(record, r.ActionRequested) and record.data.action_id not in rows:
             known[record.data.action_id] = _brief(record, after)
-    return tuple(touched.values())
+    return (*touched.values(), *changed_tasks(before, records))
 
 
 def _brief(record: r.ActionRequested, state: State) -> Action:

@@ -98,13 +98,18 @@ class State(Frozen):
         return turn
 
     @property
+    def external_tasks(self) -> tuple[Action, ...]:
+        """What somebody outside has been offered to do and has not done yet, in the calls' order."""
+        return tuple(call.task for call in self.turn.calls if call.task is not None) if self.turn else ()
+
+    @property
     def waits_for_people(self) -> bool:
         """Whether the open turn can only go on after a decision from outside."""
         return bool(self.actions) and not self.expired and self._in_round is not None
 
     @property
     def waits_for_others(self) -> bool:
-        """Whether the open turn can only go on once children have reported, or a timer is over."""
+        """Whether the open turn can only go on once children or workers have reported, or a timer is over."""
         turn = self._in_round
         return turn is not None and any(call.waits for call in turn.calls)
 
@@ -131,6 +136,7 @@ class State(Frozen):
             action.expires_at for action in self.actions if action.expires_at and action.action_id not in self.expired
         ]
         due += [call.wakes_at for call in self._sleeping if call.wakes_at]
+        due += [until for call in self._sleeping if (until := call.leased_until)]
         turn = self.turn
         if turn and not turn.ending and not turn.timed_out and turn.waiting_since is None:
             due.append(turn.deadline)
@@ -149,13 +155,14 @@ class State(Frozen):
         return self.updated_at + timedelta(seconds=self.config.ttl_s)
 
     def timers_due(self, now: datetime) -> tuple[str, ...]:
-        """Names of the timers that are over: ``turn``, ``action:<id>`` and ``call:<index>``."""
+        """Names of the timers that are over: ``turn``, ``action:<id>``, ``call:<index>`` and ``lease:<index>``."""
         names = [
             f"action:{action.action_id}"
             for action in self.actions
             if action.expires_at and action.expires_at <= now and action.action_id not in self.expired
         ]
         names += [f"call:{call.index}" for call in self._sleeping if call.wakes_at and call.wakes_at <= now]
+        names += [f"lease:{call.index}" for call in self._sleeping if (until := call.leased_until) and until <= now]
         turn = self.turn
         armed = turn and not turn.ending and not turn.timed_out and turn.waiting_since is None
         return (*names, "turn") if turn and armed and turn.deadline <= now else tuple(names)

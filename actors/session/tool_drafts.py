@@ -7,7 +7,7 @@ from typing import Any
 from actors.domain import records as r
 from actors.domain.actions import Resolution
 from actors.domain.calls import Outcome
-from actors.domain.records import Draft, ResultContent, Wait
+from actors.domain.records import Draft, Offer, ResultContent, Wait
 from actors.session.ports import ToolSpec
 from actors.session.turn import ToolCallState, Turn
 
@@ -20,7 +20,9 @@ def denied(turn: Turn, call: ToolCallState, code: str, reason: str) -> Draft:
     return Draft(r.ToolCallDenied, data, turn.turn_id)
 
 
-def started(turn: Turn, call: ToolCallState, spec: ToolSpec, wait: Wait | None = None) -> Draft:
+def started(
+    turn: Turn, call: ToolCallState, spec: ToolSpec, wait: Wait | None = None, offer: Offer | None = None
+) -> Draft:
     """Its next attempt begins."""
     data = r.ToolCallStarted.Data(
         call_id=call.call_id or "",
@@ -32,6 +34,7 @@ def started(turn: Turn, call: ToolCallState, spec: ToolSpec, wait: Wait | None =
         host=spec.host,
         args=call.args if call.decision is Resolution.approve else None,
         wait=wait,
+        offer=offer,
     )
     return Draft(r.ToolCallStarted, data, turn.turn_id)
 

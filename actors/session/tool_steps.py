@@ -13,13 +13,15 @@ from actors.domain.actions import Action, ActionKind, Resolution
 from actors.domain.calls import Outcome
 from actors.domain.commands import digest_of_json
 from actors.domain.ids import derived_id
+from actors.domain.lanes import TaskHandlerMode
 from actors.domain.permissions import PermissionDecision
 from actors.domain.policies import OnInDoubt, TimeoutAction
 from actors.domain.records import Draft
 from actors.domain.tools import EffectClass
 from actors.policy.confirmation import requires_confirmation
+from actors.policy.lanes import lane_of
 from actors.policy.permissions import decide
-from actors.session import own_tools
+from actors.session import external, own_tools
 from actors.session.ports import ToolSpec
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
@@ -39,6 +41,9 @@ def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     """The records that follow for the open round, one settled matter at a time."""
     settled = 0
     for call in turn.calls:
+        for draft in _under_way(turn, call):
+            yield draft
+            settled += 1
         draft = _judge(state, turn, call, around)
         if draft is not None:
             yield draft
@@ -49,10 +54,16 @@ def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
         yield from _starts(state, turn, around)
 
 
+def _under_way(turn: Turn, call: ToolCallState) -> Iterator[Draft]:
+    """What follows for a call that has begun, whatever its host does with it."""
+    if call.offer is not None and call.phase is CallPhase.started:
+        yield from external.following(turn, call)
+    elif call.own and call.has_come:
+        yield own_tools.ended(turn, call)
+
+
 def _judge(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Draft | None:
     """What has to be recorded before the call can start, or None."""
-    if call.own:
-        return own_tools.ended(turn, call) if call.has_come else None
     if call.phase is CallPhase.in_doubt:
         return _doubt(state, turn, call, around.tools)
     if call.phase is CallPhase.decided:
@@ -155,7 +166,15 @@ def _starts(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
         if call.name in own_tools.OWN_TOOLS:
             yield from own_tools.begun(state, turn, call, around)
         else:
-            yield started(turn, call, tools[call.name])
+            yield _begun(state, turn, call, tools[call.name])
+
+
+def _begun(state: State, turn: Turn, call: ToolCallState, spec: ToolSpec) -> Draft:
+    """The next attempt begins, with whoever carries out the calls of its lane now."""
+    handler = state.config.queue.handler_config(lane_of(call.name))
+    if handler.mode is TaskHandlerMode.internal:
+        return started(turn, call, spec)
+    return external.begun(state, turn, call, spec, handler)
 
 
 # --- doubt -----------------------------------------------------------------------------------------------------------
@@ -167,11 +186,11 @@ def _doubt(state: State, turn: Turn, call: ToolCallState, tools: Tools) -> Draft
     policy = state.config.on_in_doubt
     harmless = call.untouched or call.effect is not EffectClass.unsafe
     if harmless and call.attempt < MAX_TOOL_ATTEMPTS and spec is not None:
-        return started(turn, call, spec)
+        return _begun(state, turn, call, spec)
     if call.untouched:
         return _not_run(turn, call, call.doubt or "its host went away")
     if call.decision is Resolution.retry or (policy is OnInDoubt.retry and call.attempt < MAX_TOOL_ATTEMPTS):
-        return started(turn, call, spec) if spec is not None else _unknown(turn, call, "the tool is gone")
+        return _begun(state, turn, call, spec) if spec is not None else _unknown(turn, call, "the tool is gone")
     if call.decision is Resolution.answer:
         return completed(turn, call, Outcome.ok, call.value or "")
     if call.decision is not None:
@@ -226,6 +245,8 @@ def closing(state: State, turn: Turn, calls: list[ToolCallState], reason: str) -
     for call in calls:
         if call.phase is CallPhase.in_doubt:
             yield (_not_run if call.untouched else _unknown)(turn, call, call.doubt or reason)
+        elif call.own and call.outside:
+            yield from external.cancelled(turn, call, reason)
         elif call.own:
             yield own_tools.ended(turn, call) if call.has_come else own_tools.cancelled(turn, call, reason)
         elif call.phase is not CallPhase.started:

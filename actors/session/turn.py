@@ -7,12 +7,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from actors.domain.actions import Resolution
+from actors.domain.actions import Action, Resolution
 from actors.domain.base import Frozen
 from actors.domain.calls import CallKey, HostRef
 from actors.domain.children import ChildReport
+from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import PARSE_ERROR, StopReason, TextPart, TokenUsage
-from actors.domain.records import Wait
+from actors.domain.records import Offer, Wait
 from actors.domain.tools import EffectClass
 
 
@@ -36,6 +37,8 @@ class ToolCallState(Frozen):
         result: The encoded message that answers the call, once settled.
         wait: What a started call waits for that the session carries out by itself; None of all others.
         wakes_at: When the time it waits for is over; ``woken``: it is.
+        offer: How those outside take part in it; ``offered``: they know of it.
+        task: What they have to do, while it is not settled; ``lapsed``: the worker's time is over.
         children: Journals of the children it started, in the order of its tasks.
         reports: What those that are done have told, in the order in which they did.
     """
@@ -60,13 +63,22 @@ class ToolCallState(Frozen):
     wait: Wait | None = None
     wakes_at: datetime | None = None
     woken: bool = False
+    offer: Offer | None = None
+    offered: bool = False
+    task: Action | None = None
+    lapsed: bool = False
     children: tuple[str, ...] = ()
     reports: tuple[ChildReport, ...] = ()
 
     @property
     def own(self) -> bool:
-        """Whether it is under way, and the session itself carries it out."""
+        """Whether it is under way, and no host of ours runs it."""
         return self.wait is not None and self.phase is CallPhase.started
+
+    @property
+    def outside(self) -> bool:
+        """Whether somebody outside carries it out."""
+        return self.offer is not None and self.offer.mode is TaskHandlerMode.external
 
     @property
     def runs(self) -> bool:
@@ -75,15 +87,21 @@ class ToolCallState(Frozen):
 
     @property
     def has_come(self) -> bool:
-        """Whether a call of the session's own has what it waited for."""
+        """Whether a call that no host runs has what it waited for."""
         if self.wait is None:
             return False
         return self.woken if self.wait.answers is None else len(self.reports) >= self.wait.answers
 
     @property
     def waits(self) -> bool:
-        """Whether it is a call of the session's own that has to wait on."""
+        """Whether it is a call that no host runs, and that has to wait on."""
         return self.own and not self.has_come
+
+    @property
+    def leased_until(self) -> datetime | None:
+        """When the claim of its worker ends, as long as that is a thing to come."""
+        terms = self.task.task if self.task is not None else None
+        return terms.lease.expires_at if terms and terms.lease and not self.lapsed else None
 
     @property
     def parse_error(self) -> str | None:

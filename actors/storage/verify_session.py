@@ -149,7 +149,7 @@ class SessionCheck:
 
     def _actions(self, connection: Connection) -> Iterator[str]:
         of = ACTIONS.c
-        pending = {one.action_id: one for one in self._state.actions}
+        pending = {one.action_id: one for one in (*self._state.actions, *self._state.external_tasks)}
         for action_id, body in connection.execute(select(of.action_id, of.body).where(self._mine(ACTIONS), PENDING)):
             try:
                 kept = Action.model_validate_json(bytes(body))

@@ -12,6 +12,7 @@ from serve_app.routes import (
     control,
     events,
     forks,
+    lanes,
     policies,
     service,
     sessions,
@@ -22,6 +23,19 @@ from serve_app.routes import (
 
 def include_all(app: FastAPI) -> None:
     """Add every route to the application."""
-    for module in (archives, sessions, children, forks, events, turns, control, actions, policies, tasks, service):
+    for module in (
+        archives,
+        sessions,
+        children,
+        forks,
+        events,
+        turns,
+        control,
+        actions,
+        lanes,
+        policies,
+        tasks,
+        service,
+    ):
         app.include_router(module.router)
     console.mount(app)

@@ -13,11 +13,11 @@ _NAMES = """
 SessionManager SyncSessionManager SessionHandle Settings SessionConfig SessionState LlmConfig Message ContentBlock
 TokenUsage ContextUsage AgentResult Event Receipt ToolDefinition tool ConfirmationPolicy TimeoutAction SessionLane
 PermissionPolicy PermissionRule PermissionDecision PermissionMode ChildSpec ChildResult Task errors
+LaneHandlerConfig TaskHandlerMode ExternalTask ExternalTaskResult SessionQueueConfig
 """.split()
 
 _LATER = """
-LaneHandlerConfig TaskHandlerMode ExternalTask ExternalTaskResult SessionQueueConfig McpServerConfig Skill SkillRegistry
-MemoryItem Budget
+McpServerConfig Skill SkillRegistry MemoryItem Budget
 """.split()
 
 _OPERATIONS = """
@@ -28,12 +28,12 @@ tool_executor store_health pause_session resume_session cancel_operation confirm
 set_confirmation_policy get_confirmation_policy set_permission_policy get_permission_policy check_permission
 add_permission_rule dry_run_policy hibernate_session pending_inputs withdraw_input effects spawn_many wait_children
 child_results fork_session fork_many rewind_session snapshot purge_session get_tasks set_tasks
-export_session import_session new with_persistence with_store connect close
+export_session import_session set_lane_handler get_lane_handler pending_external_tasks lease_external_task
+complete_external_task new with_persistence with_store connect close
 """.split()
 
 _LATER_OPERATIONS = """
-compact maybe_auto_compact generate_title set_lane_handler get_lane_handler
-pending_external_tasks complete_external_task set_skill_registry skill_registry set_memory_store memory_store
+compact maybe_auto_compact generate_title set_skill_registry skill_registry set_memory_store memory_store
 set_mcp_manager add_mcp_server remove_mcp_server mcp_status add_context_provider
 remove_context_provider context_provider_names
 tree usage generate_many drain

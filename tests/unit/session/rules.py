@@ -6,14 +6,16 @@ from itertools import pairwise
 from typing import Any
 
 from actors.domain import records as r
+from actors.domain.actions import Action, ActionKind
 from actors.domain.children import ChildOutcome
 from actors.domain.commands import COMMAND, ReportChild
+from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import Message
 from actors.domain.policies import OnInDoubt
 from actors.domain.session import Activity
 from actors.domain.tools import EffectClass
 from actors.session.effects import next_effects
-from actors.session.projection import project
+from actors.session.projection import changed_actions, project
 from actors.session.state import State
 from actors.session.tool_steps import MAX_TOOL_ATTEMPTS
 from tests.unit.session.world import World
@@ -119,6 +121,34 @@ def check_waits(world: World) -> None:
             assert row.wake_at is not None
             assert call.wakes_at is not None
             assert row.wake_at <= call.wakes_at
+
+
+def check_tasks(records: list[r.Record]) -> None:
+    """Each task is offered for one attempt, settled once, and its call ends no other way while it is open."""
+    open_tasks: dict[tuple[str, int], str] = {}
+    settled: set[str] = set()
+    for record in records:
+        if isinstance(record, r.TaskOffered) and record.data.mode is TaskHandlerMode.external:
+            assert record.data.task_id not in settled
+            open_tasks[record.data.call_id, record.data.attempt] = record.data.task_id
+        elif isinstance(record, r.TaskLeased):
+            assert record.data.task_id in open_tasks.values()
+        elif isinstance(record, r.TaskCompleted):
+            settled.add(record.data.task_id)
+            open_tasks = {call: task for call, task in open_tasks.items() if task != record.data.task_id}
+        elif isinstance(record, r.ToolCallCompleted | r.ToolCallInDoubt):
+            assert (record.data.call_id, record.data.attempt) not in open_tasks
+        elif isinstance(record, r.TURN_ENDS):
+            assert not open_tasks
+
+
+def check_rows_of_tasks(world: World) -> None:
+    """What the store lists of tasks is what the state has of them."""
+    rows: dict[str, Action] = {}
+    for made in world.plans:
+        changed = changed_actions(made.before, tuple(made.records), made.state)
+        rows |= {row.action_id: row for row in changed if row.kind is ActionKind.external_task}
+        assert tuple(row for row in rows.values() if row.pending) == made.state.external_tasks
 
 
 def check_children(world: World) -> None:

@@ -16,10 +16,12 @@ from actors.domain import commands as c
 from actors.domain.actions import CHOICES, Resolution
 from actors.domain.calls import Attached, CallStatus, ModelCall, ModelOutcome, Outcome, ToolOutcome
 from actors.domain.children import ChildOutcome, NewChild
+from actors.domain.external_tasks import ExternalTaskResult
+from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig, TaskHandlerMode
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import PARSE_ERROR, Base64Source, ImageBlock, Message, StopReason, ToolUseBlock
 from actors.domain.permissions import PermissionPolicy
-from actors.domain.policies import ConfirmationPolicy, OnBusy, OnInDoubt, TimeoutAction
+from actors.domain.policies import ConfirmationPolicy, OnBusy, OnInDoubt, SessionLane, TimeoutAction
 from actors.domain.session import SessionConfig
 from actors.domain.tasks import Task
 from actors.session.own_tools import with_own
@@ -196,6 +198,10 @@ def _resolve(world: World, rng: Random) -> c.Command:
     )
 
 
+def _queue(mode: TaskHandlerMode) -> SessionQueueConfig:
+    return SessionQueueConfig(lane_handlers={SessionLane.execute: LaneHandlerConfig(mode=mode, timeout_ms=60_000)})
+
+
 _CHANGES: tuple[dict[str, Any], ...] = (
     {"permission_policy": None},
     {"permission_policy": PermissionPolicy.permissive()},
@@ -207,12 +213,44 @@ _CHANGES: tuple[dict[str, Any], ...] = (
     {"model": None},
     {"thinking_enabled": True, "thinking_budget": 2048},
     {"name": "other", "system_prompt": "be brief"},
+    {"queue_config": None},
+    {"queue_config": _queue(TaskHandlerMode.external)},
 )
 
 
 def _configure(world: World, rng: Random) -> c.Command:
     changes = rng.choice(_CHANGES)
     return c.Configure(**world.identity(), **changes, set_fields=tuple(changes))
+
+
+def _set_lane_handler(world: World, rng: Random) -> c.Command:
+    handler = LaneHandlerConfig(mode=rng.choice(list(TaskHandlerMode)), timeout_ms=rng.choice([20_000, 60_000]))
+    return c.SetLaneHandler(**world.identity(), lane=rng.choice(list(SessionLane)), handler=handler)
+
+
+def _task_id(world: World, rng: Random) -> str:
+    return rng.choice([task.action_id for task in world.state.external_tasks] or ["nothing"])
+
+
+def _lease(world: World, rng: Random) -> c.Command:
+    return c.LeaseTask(
+        **world.identity(),
+        task_id=_task_id(world, rng),
+        lease_id=rng.choice(["one", "other"]),
+        worker="w",
+        lease_ms=rng.choice([10_000, 90_000]),
+        prolongs=rng.random() < 0.2,
+    )
+
+
+def _complete_task(world: World, rng: Random) -> c.Command:
+    result = rng.choice([{"output": "result"}, {"output": _LARGE, "exit_code": 1}, "no object"])
+    return c.CompleteTask(
+        **world.identity(),
+        task_id=_task_id(world, rng),
+        result=ExternalTaskResult(success=rng.random() < 0.7, result=result),
+        lease_id=rng.choice([None, None, "one", "other"]),
+    )
 
 
 def _report(world: World, rng: Random) -> c.Command:
@@ -244,8 +282,17 @@ _COMMANDS: dict[str, Callable[[World, Random], c.Command]] = {
     "resolve": _resolve,
     "child": _child,
     "tasks": _tasks,
+    "handler": _set_lane_handler,
+    "lease": _lease,
+    "task": _complete_task,
 }
-_COMMAND_KINDS = (*_COMMANDS, *("send", "resolve", "resume") * 6, "withdraw", "configure")
+_COMMAND_KINDS = (
+    *_COMMANDS,
+    *("send", "resolve", "resume") * 6,
+    *("lease", "task", "task") * 2,
+    "withdraw",
+    "configure",
+)
 
 _SURROUNDINGS: tuple[dict[str, Any], ...] = (
     {"tools": with_own({})},

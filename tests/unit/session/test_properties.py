@@ -25,6 +25,8 @@ from tests.unit.session.rules import (
     check_limits,
     check_queue,
     check_rounds,
+    check_rows_of_tasks,
+    check_tasks,
     check_told,
     check_turns,
     check_unsafe,
@@ -153,6 +155,14 @@ def test_turns_take_inputs_in_the_order_of_the_queue(world: World) -> None:
 def test_a_session_that_waits_needs_no_process_and_will_be_woken(world: World) -> None:
     check_waits(world)
     check_children(world)
+
+
+@many
+@given(worlds())
+def test_each_external_task_is_settled_once_and_listed_as_it_is(world: World) -> None:
+    check_rows_of_tasks(world)
+    world.settle()
+    check_tasks(world.records)
 
 
 @many

@@ -1,0 +1,61 @@
+"""Who carries out the calls of a session's lanes, and the calls that wait for somebody outside."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from actors.domain.external_tasks import ExternalTask, ExternalTaskResult
+from actors.domain.lanes import LaneHandlerConfig
+from actors.domain.policies import SessionLane
+from actors.errors import ExternalTaskNotFound
+from serve_app.dependencies import CommandId, Manager, SessionId, act, answer
+from serve_app.schemas.base import Items
+from serve_app.schemas.lanes import CompleteTask, LeaseTask
+
+router = APIRouter(tags=["lanes"])
+
+
+@router.get("/v1/sessions/{session_id}/lanes/{lane}", response_model=LaneHandlerConfig)
+async def get_lane_handler(session_id: SessionId, lane: SessionLane, manager: Manager) -> Response:
+    """Who carries out the calls of a lane."""
+    return answer(await manager.get_lane_handler(session_id, lane))
+
+
+@router.put("/v1/sessions/{session_id}/lanes/{lane}", response_model=LaneHandlerConfig)
+async def set_lane_handler(
+    session_id: SessionId, lane: SessionLane, body: LaneHandlerConfig, manager: Manager, command_id: CommandId
+) -> Response:
+    """Change who carries out the calls of a lane, from the next one that begins on."""
+    return answer(await act(manager.set_lane_handler(session_id, lane, body, command_id=command_id)))
+
+
+@router.get("/v1/sessions/{session_id}/external-tasks", response_model=Items[ExternalTask])
+async def list_external_tasks(session_id: SessionId, manager: Manager) -> Response:
+    """The calls of the open turn that wait for somebody outside."""
+    return answer(Items[ExternalTask](items=tuple(await manager.pending_external_tasks(session_id))))
+
+
+@router.post("/v1/sessions/{session_id}/external-tasks/{task_id}/lease", response_model=ExternalTask)
+async def lease_external_task(
+    session_id: SessionId, task_id: str, body: LeaseTask, manager: Manager, command_id: CommandId
+) -> Response:
+    """Claim a task, or prolong a claim. ``lease.lease_id`` of the answer goes with the result."""
+    task = manager.lease_external_task(
+        session_id,
+        task_id,
+        worker=body.worker,
+        lease_s=body.lease_s,
+        lease_id=body.lease_id,
+        command_id=command_id,
+    )
+    return answer(await act(task))
+
+
+@router.post("/v1/sessions/{session_id}/external-tasks/{task_id}", status_code=204, response_class=Response)
+async def complete_external_task(session_id: SessionId, task_id: str, body: CompleteTask, manager: Manager) -> Response:
+    """Say what came of a task: the turn goes on with it. Saying the same again changes nothing."""
+    result = ExternalTaskResult(success=body.success, result=body.result, error=body.error)
+    if not await act(manager.complete_external_task(session_id, task_id, result, lease_id=body.lease_id)):
+        raise ExternalTaskNotFound(task_id)
+    return Response(status_code=204)
