@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Any
 
 from actors.checks import MAX_PAGE, checked_at, checked_limit, checked_seq, checked_timeout
 from actors.domain.actions import Action
@@ -120,6 +121,38 @@ class SessionReads:
         """
         state = await self._state(at)
         return await self._whole(decode_messages([entry.message for entry in state.context]))
+
+    async def context_table(self, *, at: int | None = None) -> Any:
+        """The conversation as a ``pyarrow.Table`` with a row for each message.
+
+        Its columns are ``seq: int64``, the record that brought the message, and ``message: large_string``, its JSON
+        form, in which content over 32 KB is named by its digest (``history`` has it whole). In a runtime on Ray the
+        table lies in the node's object store and is read in place, however many processes of the node read it.
+
+        Args:
+            at: As it was after the record with this seq.
+
+        Raises:
+            InvalidRequest: the journal has no record ``at``.
+        """
+        return await self._runtime.context_table(self._tenant, self.journal_id, await self._place(at))
+
+    async def context_ref(self, *, at: int | None = None) -> Any:
+        """The table of ``context_table`` as an ``ObjectRef`` of Ray, for tasks and data sets.
+
+        It is put into the object store once, and owned by the store's actor: when that dies, reading the reference
+        raises ``ray.exceptions.OwnerDiedError``, and this method gives a new one.
+
+        Raises:
+            InvalidRequest: the journal has no record ``at``, or the runtime has no Ray.
+            Overloaded: the object store has no room for it.
+        """
+        return await self._runtime.context_ref(self._tenant, self.journal_id, await self._place(at))
+
+    async def _place(self, at: int | None) -> int:
+        head = (await self.info()).head_seq
+        checked_at(at, head)
+        return head if at is None else at
 
     async def context_usage(self, *, at: int | None = None) -> ContextUsage:
         """How full the context is, or was after the record with seq ``at``; errors as ``history``."""

@@ -18,7 +18,7 @@ from actors.domain.permissions import PermissionPolicy
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import EffectHost
 from actors.effect_host.sink import StoreSink
-from actors.errors import GreenroomError, NotHere, SessionNotFound
+from actors.errors import GreenroomError, InvalidRequest, NotHere, SessionNotFound
 from actors.llm.catalogue import ProviderPool, check_provider
 from actors.llm.executor import ModelExecutor
 from actors.llm.keys import credentials, is_credential, new_credential_id
@@ -34,6 +34,7 @@ from actors.session.runtime import ModelInfo
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
 from actors.settings import Settings
+from actors.storage.arrow import table_at
 from actors.storage.open import open_backend
 from actors.storage.service import StoreService
 from actors.tools.executor import ToolExecutor
@@ -188,6 +189,14 @@ class LocalRuntime:
         """See ``Runtime.resolve``; there are no actors here."""
         placement = self._residency.where(tenant, journal_id)
         return (None, (journal_id, placement.assignment_no)) if placement else None
+
+    async def context_table(self, tenant: str, journal_id: str, upto: int) -> Any:
+        """See ``Runtime.context_table``."""
+        return await table_at(self._store, tenant, journal_id, upto)
+
+    async def context_ref(self, tenant: str, journal_id: str, upto: int) -> Any:
+        """See ``Runtime.context_ref``; there is no Ray here."""
+        raise InvalidRequest("This runtime has no Ray: read the context with context_table.")
 
     def deltas(self, host: HostRef, key: CallKey, *, after: int = 0) -> AsyncIterator[Delta]:
         """See ``Runtime.deltas``."""

@@ -150,6 +150,14 @@ class SessionOperations(
         """See ``SessionHandle.history``."""
         return await (await self._session(session_id)).history(at=at)
 
+    async def context_table(self, session_id: str, *, at: int | None = None) -> Any:
+        """See ``SessionHandle.context_table``."""
+        return await (await self._session(session_id)).context_table(at=at)
+
+    async def context_ref(self, session_id: str, *, at: int | None = None) -> Any:
+        """See ``SessionHandle.context_ref``."""
+        return await (await self._session(session_id)).context_ref(at=at)
+
     async def context_usage(self, session_id: str, *, at: int | None = None) -> ContextUsage:
         """See ``SessionHandle.context_usage``."""
         return await (await self._session(session_id)).context_usage(at=at)

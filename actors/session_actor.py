@@ -14,6 +14,7 @@ from typing import Any
 from actors.cluster.doors import Doors
 from actors.cluster.hosts import ClusterHosts
 from actors.cluster.links import Links, actor_named
+from actors.cluster.shared import SharedContexts
 from actors.domain.commands import COMMAND, Command
 from actors.domain.contexts import Beginning
 from actors.errors import GreenroomError, SessionNotFound, to_wire
@@ -47,9 +48,8 @@ class SessionActor:
             token = info.token.get_secret_value()
             links = Links(token, data_plane=info.data_plane)
             hosts = ClusterHosts(self._registry, links)
-            self._host = SessionHost(
-                RemoteStore(links.to(info.store)), hosts, _surroundings(info.world), on_end=self._tell_end
-            )
+            store = RemoteStore(links.to(info.store), SharedContexts(info.store))
+            self._host = SessionHost(store, hosts, _surroundings(info.world), on_end=self._tell_end)
             self._doors = Doors(self._name, self._served, data_plane=info.data_plane, tcp=info.tcp)
             await self._doors.open(info.runtime, "session", token)
             self._warming = asyncio.get_running_loop().create_task(self._warm())

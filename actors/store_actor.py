@@ -14,14 +14,16 @@ import ray
 from pydantic import SecretStr
 
 from actors.cluster.doors import Doors
+from actors.cluster.shared import put_state
 from actors.cluster.wardens import restart_actor
-from actors.errors import InternalError, StoreError
+from actors.errors import InternalError, StoreError, StoreUnavailable
 from actors.peers import Peer
 from actors.residency.vigil import RegistryWarden
 from actors.served import Served
 from actors.storage.handlers import store_handlers
 from actors.storage.open import open_backend
 from actors.storage.service import StoreService
+from actors.storage.shelf import Placed, Shelf
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class StoreActor:
         self._served: Served | None = None
         self._doors: Doors | None = None
         self._opening: asyncio.Task[Peer] | None = None
+        self._shelf = Shelf()
         self._warden = RegistryWarden(restart_actor)
         if ray.get_runtime_context().was_current_actor_reconstructed:
             self._opening = asyncio.get_event_loop().create_task(self._reopen())
@@ -70,10 +73,10 @@ class StoreActor:
             await asyncio.sleep(1.0)
 
     async def _open(self) -> Peer:
-        service = StoreService(await asyncio.to_thread(open_backend, self._url))
+        service = StoreService(await asyncio.to_thread(open_backend, self._url), gone=self._shelf.forget)
         await service.open()
         self._service = service
-        self._served = Served(store_handlers(service))
+        self._served = Served({**store_handlers(service), "shelf": self._shelf_stats})
         self._doors = Doors(self._name, self._served, data_plane=self._data_plane, tcp=self._tcp)
         # Always the same socket: whoever was connected on this node finds the store again after a restart.
         return await self._doors.open(self._runtime, "store", self._token.get_secret_value(), fixed=True)
@@ -88,6 +91,28 @@ class StoreActor:
         if self._served is None:
             return [False, {"type": "StoreUnavailable", "args": ["it is being opened", 0.2]}]
         return await self._served.invoke(method, args)
+
+    async def shared(self, tenant: str, journal_id: str, upto: int) -> list[Any]:
+        """A reference to the Arrow form of a session's state at a place, in Ray's object store: put there once.
+
+        This process owns the object: it goes with it. Nothing is in the list when there is no room.
+
+        Raises:
+            StoreUnavailable, SessionNotFound.
+        """
+        service = self._service
+        if service is None:
+            raise StoreUnavailable("it is being opened", 0.2)
+        place = await service.place(tenant, journal_id, upto)
+
+        async def put() -> Placed | None:
+            return await asyncio.to_thread(put_state, await service.folded(tenant, journal_id, upto))
+
+        reference = await self._shelf.get(place, put)
+        return [reference] if reference is not None else []
+
+    async def _shelf_stats(self) -> dict[str, int]:
+        return self._shelf.stats()
 
     async def beat(self, registry: str, silence_s: float) -> None:
         """The registry asks for a sign of life, and gives one."""
@@ -104,6 +129,7 @@ class StoreActor:
     async def close(self) -> None:
         """Commit what is queued and release the database."""
         self._warden.close()
+        self._shelf.close()
         if self._served is not None:
             await self._served.close()
         if self._service is None:

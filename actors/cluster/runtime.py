@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from actors.caller import PatientCaller
 from actors.cluster.hosts import ClusterHosts
 from actors.cluster.links import Links, actor_named, ask_registry
+from actors.cluster.shared import SharedContexts
 from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.commands import Command, Reply
 from actors.domain.contexts import Beginning, Contexts
@@ -18,13 +19,14 @@ from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.session import TurnEnd
 from actors.domain.tools import ToolDefinition
-from actors.errors import InternalError, NotHere, TransportLost
+from actors.errors import InternalError, NotHere, Overloaded, StoreUnavailable, TransportLost
 from actors.llm.catalogue import check_provider
 from actors.llm.models import known_models
 from actors.peers import Peer, RuntimeInfo
 from actors.session.own_tools import all_definitions
 from actors.session.ports import Submitted
 from actors.session.runtime import ModelInfo
+from actors.storage.arrow import table_at
 from actors.storage.remote import RemoteStore
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.02, 1.0
@@ -51,7 +53,9 @@ class ClusterRuntime:
         self._end = end
         self._links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
         self._hosts = ClusterHosts(registry, self._links)
-        self._store = RemoteStore(PatientCaller(self._links.to(info.store), STORE_PATIENCE_S, impatient=("health",)))
+        impatient = ("health", "shelf")
+        self._store = RemoteStore(PatientCaller(self._links.to(info.store), STORE_PATIENCE_S, impatient=impatient))
+        self._shared = SharedContexts(info.store)
         self._places: dict[str, tuple[Peer, int]] = {}
         self._contexts = Contexts(CONTEXT_BYTES)
 
@@ -151,6 +155,18 @@ class ClusterRuntime:
         """See ``Runtime.deltas``."""
         return self._hosts.deltas(host, key, after=after)
 
+    async def context_table(self, tenant: str, journal_id: str, upto: int) -> Any:
+        """See ``Runtime.context_table``."""
+        table = await self._shared.table(tenant, journal_id, upto)
+        return table if table is not None else await table_at(self._store, tenant, journal_id, upto)
+
+    async def context_ref(self, tenant: str, journal_id: str, upto: int) -> Any:
+        """See ``Runtime.context_ref``."""
+        found = await self._shared.reference(tenant, journal_id, upto)
+        if found is None:
+            raise Overloaded("Ray's object store is full")
+        return found
+
     # --- tools and models --------------------------------------------------------------------------------------------
 
     async def tools(self) -> tuple[ToolDefinition, ...]:
@@ -184,7 +200,11 @@ class ClusterRuntime:
 
     async def status(self) -> dict[str, Any]:
         """See ``Runtime.status``."""
-        return await self._ask("status")
+        status = await self._ask("status")
+        try:
+            return {**status, "shared_contexts": await self._store.shelf()}
+        except StoreUnavailable:
+            return {**status, "shared_contexts": None}
 
     async def close(self) -> None:
         """See ``Runtime.close``."""

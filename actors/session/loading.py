@@ -20,6 +20,8 @@ async def load_state(store: Store, tenant: str, journal_id: str) -> tuple[State,
     loaded = await store.load(tenant, journal_id)
     snapshot = loaded.snapshot
     records = (decode_record(record.body) for record in loaded.records)
+    if loaded.shared is not None:
+        return fold(loaded.shared, records), loaded.kept
     if snapshot is None:
         return fold(initial(), records), 0
     if snapshot.version == SNAPSHOT_VERSION:

@@ -31,15 +31,23 @@ from actors.domain.journal import (
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo, TurnEnd
 from actors.domain.tools import ToolDefinition
+from actors.session.state import State
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What an activation needs: the newest snapshot, every record after it, and what hosts wrote down of attempts."""
+    """What an activation needs: the newest snapshot, every record after it, and what hosts wrote down of attempts.
+
+    Attributes:
+        kept: Place of the newest snapshot; 0 without one.
+        shared: Of a fork, the state that it shares with its source, when that need not be folded; ``records`` follow.
+    """
 
     snapshot: Snapshot | None
     records: tuple[StoredRecord, ...]
     results: tuple[StoredResult, ...] = ()
+    kept: int = 0
+    shared: State | None = None
 
 
 class Store(Protocol):

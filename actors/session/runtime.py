@@ -65,6 +65,19 @@ class Runtime(Protocol):
         """The actor in which the session is resident and its residency, or None when it is dormant."""
         ...
 
+    async def context_table(self, tenant: str, journal_id: str, upto: int) -> Any:
+        """The context after a record, as a ``pyarrow.Table``: see ``actors.storage.arrow``."""
+        ...
+
+    async def context_ref(self, tenant: str, journal_id: str, upto: int) -> Any:
+        """The same as an ``ObjectRef`` of Ray.
+
+        Raises:
+            InvalidRequest: there is no Ray.
+            Overloaded: it does not fit into the object store.
+        """
+        ...
+
     def deltas(self, host: HostRef, key: CallKey, *, after: int = 0) -> AsyncIterator[Delta]:
         """The output of a running call as it comes; ends when the call has settled or its host is gone."""
         ...

@@ -19,6 +19,7 @@ from actors.domain.journal import (
     FirstOutcome,
     Letter,
     NewSession,
+    Origin,
     Refused,
     Snapshot,
     StoredRecord,
@@ -232,8 +233,11 @@ class Backend(Protocol):
         """
         ...
 
-    def beginnings(self, tenant: str, journal_id: str) -> tuple[str, ...]:
-        """Of a fork, the journals whose records are its own first ones; they may be those of destroyed sessions."""
+    def beginnings(self, tenant: str, journal_id: str) -> tuple[Origin, ...]:
+        """Of a fork, whose records its journal begins with, in their order: those of ``journal_id`` end at ``upto``.
+
+        Their sessions may be destroyed.
+        """
         ...
 
     def erase(self, tenant: str, journal_id: str, *, limit: int = 1000) -> int:

@@ -65,7 +65,9 @@ class SessionFold:
 
 
 @dataclass(frozen=True, slots=True)
-class _Folded:
+class Folded:
+    """A state, and the last record in it with its epoch."""
+
     seq: int
     epoch: int
     state: Any
@@ -82,10 +84,16 @@ class Folder:
     def __init__(self, backend: Backend, fold: Fold | None = None) -> None:
         self._backend = backend
         self._given = fold
-        self._known: OrderedDict[tuple[str, str], _Folded] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], Folded] = OrderedDict()
         self._lock = threading.Lock()
 
     def at(self, tenant: str, journal_id: str, upto: int | None) -> Snapshot:
+        """``folded``, encoded."""
+        folded = self.folded(tenant, journal_id, upto)
+        fold = self._fold()
+        return Snapshot(folded.seq, fold.version, folded.epoch, fold.dump(folded.state))
+
+    def folded(self, tenant: str, journal_id: str, upto: int | None) -> Folded:
         """The fold of the records up to ``upto``, or up to the head when None or beyond it.
 
         Raises:
@@ -98,10 +106,9 @@ class Folder:
         if row is None:
             raise SessionNotFound(journal_id)
         target = row.head_seq if upto is None else min(upto, row.head_seq)
-        fold = self._fold()
-        folded = self._advance(fold, tenant, journal_id, target)
+        folded = self._advance(self._fold(), tenant, journal_id, target)
         self._remember((tenant, journal_id), folded)
-        return Snapshot(folded.seq, fold.version, folded.epoch, fold.dump(folded.state))
+        return folded
 
     def forget(self, tenant: str, journal_id: str) -> None:
         """The journal was destroyed."""
@@ -113,16 +120,16 @@ class Folder:
             self._given = SessionFold()
         return self._given
 
-    def _advance(self, fold: Fold, tenant: str, journal_id: str, target: int) -> _Folded:
+    def _advance(self, fold: Fold, tenant: str, journal_id: str, target: int) -> Folded:
         start = self._nearest(fold, tenant, journal_id, target)
         seq, epoch, state = start.seq, start.epoch, start.state
         while seq < target:
             for record in self._backend.records(tenant, journal_id, after=seq, limit=min(_PAGE, target - seq)):
                 state = fold.apply(state, record)
                 seq, epoch = record.seq, record.epoch
-        return _Folded(seq, epoch, state)
+        return Folded(seq, epoch, state)
 
-    def _nearest(self, fold: Fold, tenant: str, journal_id: str, target: int) -> _Folded:
+    def _nearest(self, fold: Fold, tenant: str, journal_id: str, target: int) -> Folded:
         with self._lock:
             known = self._known.get((tenant, journal_id))
         if known is not None and known.seq <= target:
@@ -130,10 +137,10 @@ class Folder:
         kept = self._backend.snapshot(tenant, journal_id, upto=target)
         # A snapshot of another release says nothing that the records do not say.
         if kept is None or kept.version != fold.version:
-            return _Folded(0, 0, fold.initial())
-        return _Folded(kept.seq, kept.epoch, fold.load(kept.body))
+            return Folded(0, 0, fold.initial())
+        return Folded(kept.seq, kept.epoch, fold.load(kept.body))
 
-    def _remember(self, key: tuple[str, str], folded: _Folded) -> None:
+    def _remember(self, key: tuple[str, str], folded: Folded) -> None:
         with self._lock:
             known = self._known.pop(key, None)
             self._known[key] = folded if known is None or known.seq < folded.seq else known

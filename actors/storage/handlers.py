@@ -124,9 +124,9 @@ def _rows(service: StoreService) -> dict[str, Handler]:
 
 
 def _records(service: StoreService) -> dict[str, Handler]:
-    async def load(tenant: str, journal_id: str) -> Plain:
-        beginning = await service.beginning(tenant, journal_id)
-        return [wire.loaded_out(beginning), is_last(beginning.records, MAX_PAGE)]
+    async def load(tenant: str, journal_id: str, share: bool) -> Plain:
+        begun = await service.beginning(tenant, journal_id, share=share)
+        return [wire.loaded_out(begun.loaded), is_last(begun.loaded.records, MAX_PAGE), begun.shared]
 
     async def state(tenant: str, journal_id: str, upto: int | None) -> Plain:
         return wire.snapshot_out(await service.state(tenant, journal_id, upto=upto))

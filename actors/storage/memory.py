@@ -16,6 +16,7 @@ from actors.domain.journal import (
     AppendPart,
     Letter,
     NewSession,
+    Origin,
     OutboxRow,
     Refused,
     Snapshot,
@@ -167,11 +168,12 @@ class MemoryBackend(MemoryReads):
                 del self._commands[key]
             return len(old) + self._purge_results(now, limit)
 
-    def beginnings(self, tenant: str, journal_id: str) -> tuple[str, ...]:
+    def beginnings(self, tenant: str, journal_id: str) -> tuple[Origin, ...]:
         """See ``Backend.beginnings``."""
         with self._access():
             journal = self._journals.get((tenant, journal_id))
-            return tuple(source.row.journal_id for source, _ in journal.sources) if journal is not None else ()
+            sources = journal.sources if journal is not None else ()
+            return tuple(Origin(source.row.journal_id, upto) for source, upto in sources)
 
     def erase(self, tenant: str, journal_id: str, *, limit: int = 1000) -> int:
         """See ``Backend.erase``: a session goes as a whole when it is destroyed."""

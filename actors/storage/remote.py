@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from actors.caller import Caller
 from actors.domain.actions import Action
@@ -32,6 +33,7 @@ from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo
 from actors.errors import StoreUnavailable, TransportLost
 from actors.session.ports import Loaded
+from actors.session.state import State
 from actors.storage import wire
 from actors.storage.gathering import Gathering
 from actors.storage.moments import maybe_moment, micros
@@ -45,15 +47,25 @@ _RETRY_AFTER_S: Final = 0.2
 """Seconds after a lost connection: the next call connects again at once, a restarted store needs a little."""
 
 
+class SharedStates(Protocol):
+    """States that many sessions share, somewhere where each of them reads them by itself."""
+
+    async def state(self, tenant: str, journal_id: str, upto: int) -> State | None:
+        """The state at a place of a journal; None when it cannot be had there."""
+        ...
+
+
 class RemoteStore:
     """A store somewhere else.
 
     Args:
         caller: Reaches it. Closing the caller is its owner's business.
+        shared: Where large states that forks share are read, so that the store need not send them to each of them.
     """
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, shared: SharedStates | None = None) -> None:
         self._caller = caller
+        self._shared = shared
         self._appends = Gathering(self._append)
 
     async def _call(self, method: str, /, **args: Any) -> Plain:
@@ -163,14 +175,20 @@ class RemoteStore:
 
     async def load(self, tenant: str, journal_id: str) -> Loaded:
         """Snapshot and records for an activation."""
-        plain, complete = await self._call("load", tenant=tenant, journal_id=journal_id)
-        loaded = wire.loaded_in(plain)
+        state: State | None = None
+        wanted = {"tenant": tenant, "journal_id": journal_id}
+        plain, complete, upto = await self._call("load", **wanted, share=self._shared is not None)
+        if upto is not None and self._shared is not None:
+            state = await self._shared.state(tenant, journal_id, upto)
+            if state is None:
+                plain, complete, _ = await self._call("load", **wanted, share=False)
+        loaded = replace(wire.loaded_in(plain), shared=state)
         records = list(loaded.records)
         while not complete:
             page = await self.records(tenant, journal_id, after=records[-1].seq, limit=MAX_PAGE)
             records += page
             complete = is_last(page, MAX_PAGE)
-        return Loaded(loaded.snapshot, tuple(records), loaded.results)
+        return replace(loaded, records=tuple(records))
 
     async def state(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot:
         """The fold at a seq, without activating anything."""
@@ -250,3 +268,7 @@ class RemoteStore:
     async def stats(self) -> dict[str, Any]:
         """Sizes and counts, for people."""
         return await self._call("stats")
+
+    async def shelf(self) -> dict[str, int]:
+        """What the store has put into an object store: see ``Shelf.stats``."""
+        return await self._call("shelf")

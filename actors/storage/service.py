@@ -43,6 +43,7 @@ class StoreService(StoreReads):
     Args:
         backend: The database; it is opened and closed with the service.
         fold: How records make a state; the sessions' own when None.
+        gone: Called with (tenant, journal_id) of a session that was destroyed.
         max_queued: Writes that may wait.
         max_readers: Waits and followers at a time.
     """
@@ -52,10 +53,12 @@ class StoreService(StoreReads):
         backend: Backend,
         *,
         fold: Fold | None = None,
+        gone: Callable[[str, str], None] | None = None,
         max_queued: int = MAX_QUEUED,
         max_readers: int = MAX_READERS,
     ) -> None:
         super().__init__(backend, fold, max_readers)
+        self._gone = gone
         self._max_queued = max_queued
         self._writer: Writer | None = None
 
@@ -106,6 +109,8 @@ class StoreService(StoreReads):
     def _destroyed(self, tenant: str, journal_id: str) -> None:
         self._folder.forget(tenant, journal_id)
         self._watchers.destroyed((tenant, journal_id))
+        if self._gone is not None:
+            self._gone(tenant, journal_id)
 
     # --- writes ----------------------------------------------------------------------------------------------------
 
@@ -150,7 +155,7 @@ class StoreService(StoreReads):
         """
         beginnings = await self._read(lambda: self._backend.beginnings(tenant, journal_id))
         removed = await self.destroy(tenant, journal_id, command_id, digest)
-        for name in (journal_id, *beginnings):
+        for name in (journal_id, *(one.journal_id for one in beginnings)):
             while await self._write().call(partial(self._backend.erase, tenant, name)):
                 pass
         await self._write().call(self._backend.scrub)

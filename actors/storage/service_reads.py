@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -17,8 +18,10 @@ from actors.domain.session import SessionInfo
 from actors.errors import SessionNotFound, StoreUnavailable
 from actors.session.ports import Loaded
 from actors.storage.backend import Backend
+from actors.storage.beginning import Beginning, beginning
 from actors.storage.folding import Fold, Folder
 from actors.storage.rules import MAX_PAGE, bounded, is_last, pieces
+from actors.storage.shelf import Place
 from actors.storage.threads import Threads
 from actors.storage.watch import Hint, Hints, Subscription, Watchers
 
@@ -84,24 +87,33 @@ class StoreReads:
 
     async def load(self, tenant: str, journal_id: str) -> Loaded:
         """The newest snapshot, every record after it, and what hosts wrote down of attempts."""
-        beginning = await self.beginning(tenant, journal_id)
-        page = beginning.records
+        loaded = (await self.beginning(tenant, journal_id)).loaded
+        page = loaded.records
         records = list(page)
         while not is_last(page, MAX_PAGE):
             page = await self.records(tenant, journal_id, after=records[-1].seq, limit=MAX_PAGE)
             records += page
-        return Loaded(beginning.snapshot, tuple(records), beginning.results)
+        return replace(loaded, records=tuple(records))
 
-    async def beginning(self, tenant: str, journal_id: str) -> Loaded:
-        """The same with no more than the first page of the records."""
+    async def beginning(self, tenant: str, journal_id: str, *, share: bool = False) -> Beginning:
+        """What an activation needs, but for the records that do not fit into one page.
 
-        def read() -> Loaded:
-            snapshot = self._backend.snapshot(tenant, journal_id)
-            after = 0 if snapshot is None else snapshot.seq
-            page = self._backend.records(tenant, journal_id, after=after, limit=MAX_PAGE)
-            return Loaded(snapshot, page, self._backend.results(tenant, journal_id))
+        Args:
+            tenant: Whose.
+            journal_id: The session's.
+            share: Leave out what a fork shares with its source, when it is large: see ``Beginning.shared``.
+        """
+        return await self._read(lambda: beginning(self._backend, tenant, journal_id, share=share))
 
-        return await self._read(read)
+    async def folded(self, tenant: str, journal_id: str, upto: int) -> Any:
+        """``state`` as it is in memory, which nobody may change."""
+        return (await self._read(lambda: self._folder.folded(tenant, journal_id, upto), self._folders)).state
+
+    async def place(self, tenant: str, journal_id: str, seq: int) -> Place:
+        """Whose own record the one at this place is; the session's own, unless it is a fork and shares it."""
+        beginnings = await self._read(lambda: self._backend.beginnings(tenant, journal_id))
+        holders = (one.journal_id for one in beginnings if seq <= one.upto)
+        return Place(tenant, next(holders, journal_id), seq)
 
     async def state(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot:
         """The fold at a seq (the head when None, or when there is no such seq yet), without activating anything.

@@ -21,6 +21,7 @@ from actors.domain.journal import (
     Appended,
     AppendPart,
     NewSession,
+    Origin,
     Refused,
     Snapshot,
     StoredResult,
@@ -193,10 +194,10 @@ class SqlBackend(SqlReads):
         with self._write() as connection:
             return sql_retention.purge(connection, now, limit)
 
-    def beginnings(self, tenant: str, journal_id: str) -> tuple[str, ...]:
+    def beginnings(self, tenant: str, journal_id: str) -> tuple[Origin, ...]:
         """See ``Backend.beginnings``."""
         with self._read() as connection:
-            return tuple(one.source for one in sql_journal.lineage(connection, tenant, journal_id))
+            return tuple(Origin(*one) for one in sql_journal.lineage(connection, tenant, journal_id))
 
     def erase(self, tenant: str, journal_id: str, *, limit: int = 1000) -> int:
         """See ``Backend.erase``."""

@@ -245,18 +245,20 @@ def snapshot_in(plain: Plain) -> Snapshot:
 
 
 def loaded_out(loaded: Loaded) -> Plain:
-    """``[snapshot or None, records, results]``."""
+    """``[snapshot or None, records, results, kept]``."""
     return [
         maybe(snapshot_out, loaded.snapshot),
         each(record_out, loaded.records),
         each(result_out, loaded.results),
+        loaded.kept,
     ]
 
 
 def loaded_in(plain: Plain) -> Loaded:
     """See ``loaded_out``."""
-    snapshot, records, results = plain
-    return Loaded(maybe(snapshot_in, snapshot), tuple(each(record_in, records)), tuple(each(result_in, results)))
+    snapshot, records, results, kept = plain
+    read = tuple(each(record_in, records)), tuple(each(result_in, results))
+    return Loaded(maybe(snapshot_in, snapshot), *read, kept)
 
 
 def result_out(result: StoredResult) -> Plain:

@@ -171,7 +171,7 @@ async def test_an_activation_loads_the_snapshot_and_what_follows(store: StoreSer
 
     loaded = await store.load(TENANT, journal("s"))
 
-    assert loaded == Loaded(Snapshot(10, 3, 1, b"x"), first.records[9:])
+    assert loaded == Loaded(Snapshot(10, 3, 1, b"x"), first.records[9:], kept=10)
 
 
 async def test_a_wait_ends_with_the_commit(store: StoreService | RemoteStore) -> None:

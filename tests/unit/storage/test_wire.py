@@ -73,7 +73,7 @@ VALUES: list[tuple[Callable[[Any], Any], Callable[[Any], Any], Any]] = [
     (wire.filter_out, wire.filter_in, Filter()),
     (wire.outcome_out, wire.outcome_in, FirstOutcome(1, "d", "user.message")),
     (wire.snapshot_out, wire.snapshot_in, Snapshot(9, 1, 2, b"\x00")),
-    (wire.loaded_out, wire.loaded_in, Loaded(None, ())),
+    (wire.loaded_out, wire.loaded_in, Loaded(None, (), kept=7)),
     (wire.loaded_out, wire.loaded_in, Loaded(Snapshot(9, 1, 2, b"{}"), (record(10), record(11)))),
     (wire.result_out, wire.result_in, StoredResult("c", 2, b"{}")),
     (wire.hint_out, wire.hint_in, Hint(TENANT, "J", True, at(0.000001), ("P", "Q"))),
