@@ -99,7 +99,7 @@ class SessionHost:
         if former is not None:
             await former.stop()
         acquired = await self._store.acquire(tenant, journal_id, term, assignment_no)
-        state, snapshot_seq = await load_state(self._store, tenant, journal_id)
+        recovered = await load_state(self._store, tenant, journal_id)
         around = await self._surroundings()
         if self._activating.get(journal_id, (0, None))[0] != assignment_no:
             # A later assignment came, or the session was destroyed, while this one was loading.
@@ -107,11 +107,10 @@ class SessionHost:
         runner = SessionRunner(
             self._store,
             self._hosts,
-            state,
+            recovered,
             epoch=acquired.epoch,
             assignment_no=assignment_no,
             around=around,
-            snapshot_seq=snapshot_seq,
         )
         self._runners[journal_id] = runner
         runner.stopped.add_done_callback(lambda done: self._ended(journal_id, runner, done))

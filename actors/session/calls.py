@@ -14,10 +14,13 @@ from typing import Any
 
 from actors import faults
 from actors.domain import records as r
-from actors.domain.calls import Attached, CallKey, CallStatus, ModelCall, Outcome, ToolCall
+from actors.domain.calls import Attached, CallKey, CallStatus, HostRef, ModelCall, Outcome, ToolCall
+from actors.domain.journal import StoredResult
 from actors.errors import Fenced, GreenroomError, HostGone
 from actors.faults import Point
+from actors.session.acks import Acks
 from actors.session.effects import Effects
+from actors.session.late import LateOutcomes
 from actors.session.plan import CallAnswered, Happening
 from actors.session.ports import Hosts, Store, ToolSpec
 from actors.session.remains import Remains
@@ -30,9 +33,7 @@ Call = ModelCall | ToolCall
 RETRY_FIRST_S, RETRY_MAX_S = 0.05, 2.0
 """Bounds of the back-off while a host, or the store, cannot be reached."""
 
-
-ACK_DELAY_S = 0.01
-"""How long an acknowledgement waits for others: a host keeps an outcome for as long as it takes."""
+_CLOSING = (r.ModelCallCompleted, r.ModelCallFailed, r.ToolCallCompleted, r.ToolCallInDoubt)
 
 
 class CallKeeper:
@@ -42,6 +43,7 @@ class CallKeeper:
         self,
         store: Store,
         hosts: Hosts,
+        acks: Acks,
         *,
         post: Callable[[Happening], None],
         stop: Callable[[GreenroomError], None],
@@ -49,6 +51,8 @@ class CallKeeper:
         renew: Callable[[], Awaitable[Mapping[str, ToolSpec]]],
     ) -> None:
         self._hosts = hosts
+        self._acks = acks
+        self._late = LateOutcomes(store, hosts, acks, post=post, spawn=spawn)
         self._remains = Remains(store, hosts, renew)
         self._post = post
         self._stop = stop
@@ -56,26 +60,35 @@ class CallKeeper:
         self._calls: dict[CallKey, Call] = {}
         self._tasks: dict[CallKey, asyncio.Task[Any]] = {}
         self._ended: set[CallKey] = set()
-        self._given_up: set[CallKey] = set()
-        self._to_ack: dict[tuple[str, str], list[Call]] = {}
         self._recovering: frozenset[CallKey] = frozenset()
-        self._settled: tuple[CallKey, ...] = ()
+        self._settled: dict[HostRef, list[CallKey]] = {}
 
     @property
     def running(self) -> bool:
         """Whether any call is under way, or was closed as unknown and may still have an outcome to write down."""
-        return bool(self._calls) or bool(self._given_up)
+        return bool(self._calls) or self._late.pending
 
-    def recover(self, state: State) -> None:
-        """Remember which calls a former activation started: they are asked for before they are run."""
+    def recover(self, state: State, results: Sequence[StoredResult]) -> None:
+        """Remember which calls a former activation started: they are asked for before they are run.
+
+        Of outcomes that are durable it may have told nobody, so the hosts concerned learn of them now.
+        """
+        self._late.recover(state, results)
         turn = state.turn
         if turn is None:
             return
-        keys = [turn.model_call.key] if turn.model_call else []
-        hosted = [call for call in turn.calls if call.wait is None]
-        keys += [call.key for call in hosted if call.key is not None and call.result is None]
-        self._recovering = frozenset(keys)
-        self._settled = tuple(call.key for call in hosted if call.key is not None and call.result is not None)
+        opened = [(turn.model_call.host, turn.model_call.key)] if turn.model_call else []
+        unanswered = [one.key for one in state.unanswered]
+        for call in turn.calls:
+            if call.wait is not None or call.key is None or call.host is None:
+                continue
+            if call.result is None:
+                opened.append((call.host, call.key))
+            elif call.key not in unanswered:
+                self._settled.setdefault(call.host, []).append(call.key)
+        self._recovering = frozenset(key for _, key in opened)
+        for host in [host for host in self._settled if all(host != other for other, _ in opened)]:
+            self._acks.soon(host, *self._settled.pop(host))
 
     def start_early(self, effects: Effects) -> tuple[Call, ...]:
         """Start model calls whose record is being committed; tool calls never start early."""
@@ -100,20 +113,26 @@ class CallKeeper:
                 self._ended.add(call.key)
                 self._spawn(self._end(call))
 
-    def acknowledge(self, records: Iterable[r.Record]) -> None:
-        """The outcomes in these records are durable: tell the hosts that they may forget them."""
-        closing = (r.ModelCallCompleted, r.ModelCallFailed, r.ToolCallCompleted, r.ToolCallInDoubt)
+    def close(self, state: State, records: Sequence[r.Record]) -> None:
+        """What these records close is not under way any more; hosts may forget it, as far as its outcome is durable.
+
+        Of a call that was closed without one, the outcome is waited for.
+        """
+        self._late.acknowledge(records)
         for record in records:
-            if isinstance(record, closing):
-                key = CallKey(call_id=record.data.call_id, attempt=record.data.attempt)
-                call = self._calls.pop(key, None)
-                self._ended.discard(key)
-                task = None if key in self._given_up else self._tasks.pop(key, None)
-                if task is not None:
-                    # Done, unless another answered for it: a host that never does would keep it for ever.
-                    task.cancel()
-                if call is not None and not isinstance(record, r.ToolCallInDoubt):
-                    self._ack(call)
+            if not isinstance(record, _CLOSING):
+                continue
+            key = CallKey(call_id=record.data.call_id, attempt=record.data.attempt)
+            call = self._calls.pop(key, None)
+            self._ended.discard(key)
+            task = self._tasks.pop(key, None)
+            if task is not None:
+                # Done, unless another answered for it: a host that never does would keep it for ever.
+                task.cancel()
+            if call is not None and isinstance(record, r.ToolCallCompleted) and record.data.outcome is Outcome.unknown:
+                self._late.wait(state, call.host, key)
+            elif call is not None:
+                self._acks.soon(call.host, key)
 
     def stop(self) -> None:
         """Wait for nothing any more. The calls themselves go on, for whoever activates the session next."""
@@ -121,7 +140,7 @@ class CallKeeper:
             task.cancel()
         self._calls.clear()
         self._tasks.clear()
-        self._given_up.clear()
+        self._late.stop()
 
     async def end_all(self) -> None:
         """End every running call, whatever comes of it."""
@@ -152,22 +171,11 @@ class CallKeeper:
             except Exception:
                 log.exception("call %s is asked for again", call.call_id)
             else:
-                self._answered(call, answer)
+                self._post(CallAnswered(answer))
                 return
             asked_before = True
             await asyncio.sleep(delay)
             delay = min(delay * 2, RETRY_MAX_S)
-
-    def _answered(self, call: Call, answer: Attached) -> None:
-        self._post(CallAnswered(answer, late=self._was_given_up(call)))
-
-    def _was_given_up(self, call: Call) -> bool:
-        """Whether the call was closed as unknown before; nothing more is waited for."""
-        if call.key not in self._given_up:
-            return False
-        self._given_up.remove(call.key)
-        self._tasks.pop(call.key, None)
-        return True
 
     async def _outcome(self, call: Call, answer: Attached) -> Attached:
         """A host's answer; when the host has no outcome any more, or never had one, what the store keeps of it."""
@@ -179,9 +187,10 @@ class CallKeeper:
         if stored is not None:
             return stored
         faults.hit(Point.attach_before)
-        answers = await self._hosts.attach(call.host, call.journal_id, call.epoch, [call.key], self._settled)
+        settled = self._settled.get(call.host, [])
+        answers = await self._hosts.attach(call.host, call.journal_id, call.epoch, [call.key], settled)
         faults.hit(Point.attach_after)
-        self._settled = ()
+        self._settled.pop(call.host, None)
         answer = answers[0]
         if answer.status in {CallStatus.running, CallStatus.never_seen}:
             return None
@@ -190,10 +199,7 @@ class CallKeeper:
     async def _is_lost(self, call: Call, gone: HostGone) -> bool:
         """Settle the matter of a call whose host is another incarnation; False when it is too early to say."""
         found = await self._remains.after(call, gone)
-        if isinstance(found, CallAnswered):
-            self._answered(call, found.answer)
-        elif found is not None:
-            self._was_given_up(call)
+        if found is not None:
             self._post(found)
         return found is not None
 
@@ -213,10 +219,6 @@ class CallKeeper:
             except GreenroomError as exc:
                 log.info("call %s could not be ended: %s", call.call_id, exc)
             else:
-                task = self._tasks.get(call.key)
-                unknown = answer.outcome is not None and answer.outcome.outcome is Outcome.unknown
-                if unknown and task is not None and not task.done():
-                    self._given_up.add(call.key)
                 self._post(CallAnswered(answer))
                 return
             await asyncio.sleep(delay)
@@ -232,26 +234,9 @@ class CallKeeper:
         """End a call of a session that is no more: nobody will ask for its outcome."""
         await self._end_quietly(call)
         try:
-            await self._acknowledged([call])
+            await self._acks.now(call.host, [call.key])
         except GreenroomError as exc:
             log.info("call %s was not acknowledged: %s", call.call_id, exc)
-
-    def _ack(self, call: Call) -> None:
-        """Acknowledge soon, together with others of the same host: the turn's own traffic goes first."""
-        host = (call.host.host_id, call.host.incarnation)
-        waiting = self._to_ack.setdefault(host, [])
-        waiting.append(call)
-        if len(waiting) == 1:
-            self._spawn(self._flush(host))
-
-    async def _flush(self, host: tuple[str, str]) -> None:
-        await asyncio.sleep(ACK_DELAY_S)
-        calls = self._to_ack.pop(host)
-        try:
-            await self._acknowledged(calls)
-        except GreenroomError as exc:
-            # The host keeps the outcomes until somebody acknowledges them, or writes them to the store.
-            log.info("%s calls were not acknowledged: %s", len(calls), exc)
 
     # --- what hosts are asked --------------------------------------------------------------------------------------
 
@@ -266,10 +251,3 @@ class CallKeeper:
         answer = await self._hosts.cancel(call.host, call.journal_id, call.epoch, call.key)
         faults.hit(Point.cancel_after)
         return answer
-
-    async def _acknowledged(self, calls: Sequence[Call]) -> None:
-        """Tell one host that it may forget these outcomes."""
-        first = calls[0]
-        faults.hit(Point.ack_before)
-        await self._hosts.ack(first.host, first.journal_id, first.epoch, [call.key for call in calls])
-        faults.hit(Point.ack_after)

@@ -16,6 +16,7 @@ from actors.domain.ids import new_ulid
 from actors.domain.journal import Appended, AppendPart, Snapshot
 from actors.errors import GreenroomError, StoreUnavailable, TransportLost
 from actors.faults import Point
+from actors.session.loading import Recovered
 from actors.session.plan import Plan
 from actors.session.ports import Store
 from actors.session.projection import changed_actions, project, stored
@@ -43,15 +44,23 @@ class Committer:
     """Writes one session's journal under one epoch.
 
     Args:
-        snapshot_seq: Place of the newest snapshot.
+        recovered: What the activation begins with; what is of no use in it goes with the first append.
         slow: Called once when an append takes too long, with the plan that waits.
     """
 
-    def __init__(self, store: Store, epoch: int, snapshot_seq: int, *, slow: Callable[[Plan], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        epoch: int,
+        recovered: Recovered,
+        *,
+        slow: Callable[[Plan], None],
+    ) -> None:
         self._store = store
         self._epoch = epoch
-        self._snapshot_seq = snapshot_seq
+        self._snapshot_seq = recovered.snapshot_seq
         self._slow = slow
+        self._useless = recovered.useless
         self.down = False
 
     async def commit(self, made: Plan) -> Appended:
@@ -68,7 +77,7 @@ class Committer:
             self.down = False
 
     async def _until_answered(self, made: Plan) -> Appended:
-        part = _part(made, self._epoch)
+        part = _part(made, self._epoch, self._useless)
         delay = RETRY_FIRST_S
         began = asyncio.get_running_loop().time()
         while True:
@@ -76,6 +85,7 @@ class Committer:
                 faults.hit(Point.commit_before)
                 appended = await self._store.append(part)
                 faults.hit(Point.commit_after)
+                self._useless = ()
                 return appended
             except (StoreUnavailable, TransportLost) as exc:
                 if asyncio.get_running_loop().time() - began > ACKNOWLEDGE_WITHIN_S:
@@ -109,7 +119,7 @@ class Committer:
             log.info("no snapshot of %s: %s", state.session_id, exc)
 
 
-def _part(made: Plan, epoch: int) -> AppendPart:
+def _part(made: Plan, epoch: int, useless: tuple[tuple[str, int], ...]) -> AppendPart:
     return AppendPart(
         tenant=made.state.tenant,
         journal_id=made.state.journal_id,
@@ -122,7 +132,7 @@ def _part(made: Plan, epoch: int) -> AppendPart:
         outbox=tuple(made.outbox),
         blobs=made.blobs,
         creations=tuple(made.creations),
-        settled=tuple(key for record in made.records for key in _settled(record)),
+        settled=(*useless, *(key for record in made.records for key in _settled(record))),
     )
 
 

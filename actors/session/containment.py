@@ -19,7 +19,7 @@ async def contain(store: Store, tenant: str, journal_id: str, term: int, assignm
         Fenced: a newer activation exists. SessionNotFound: it was destroyed. StoreUnavailable: try again.
     """
     acquired = await store.acquire(tenant, journal_id, term, assignment_no)
-    before, _ = await load_state(store, tenant, journal_id)
+    before = (await load_state(store, tenant, journal_id)).state
     draft = Draft(r.SessionError, r.SessionError.Data(code="crash_loop", message=message))
     state, record = place(before, draft, now=utc_now(), epoch=acquired.epoch)
     letter = told(before, record, state, {})

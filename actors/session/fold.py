@@ -110,6 +110,7 @@ def _cut_loose(state: State, reason: str) -> dict[str, Any]:
         "queue": (),
         "actions": (),
         "expired": (),
+        "unanswered": (),
         "turn": turn.model_copy(update={"ending": ending}) if turn is not None else None,
     }
 
@@ -206,10 +207,6 @@ def _turn_ended(state: State, _: Any) -> State:
     return change(flush_held(state), turn=None, actions=(), expired=(), task=task)
 
 
-def _unchanged(state: State, _: Any) -> State:
-    return state
-
-
 _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.SessionCreated: _created,
     r.SessionForked: _forked,
@@ -238,7 +235,7 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.ToolCallCompleted: calls.tool_completed,
     r.ToolCallDenied: calls.tool_denied,
     r.ToolCallInDoubt: calls.tool_in_doubt,
-    r.ToolCallLate: _unchanged,
+    r.ToolCallLate: calls.tool_late,
     r.TaskOffered: external.task_offered,
     r.TaskLeased: external.task_leased,
     r.TaskCompleted: external.task_completed,

@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 from actors.domain import records as r
-from actors.domain.calls import Outcome
+from actors.domain.calls import HostRef, Outcome
 from actors.domain.commands import digest_of_json
 from actors.domain.messages import BlobTextBlock, Message, TextBlock, TokenUsage
 from actors.errors import InternalError
-from actors.session.state import Entry, State
-from actors.session.turn import CallPhase, Failure, ModelCallState, Stage, ToolCallState, Turn
+from actors.session.state import MAX_UNANSWERED, Entry, State
+from actors.session.turn import CallPhase, Failure, ModelCallState, Stage, ToolCallState, Turn, Unanswered
 
 
 def change(state: State, **changes: Any) -> State:
@@ -199,6 +199,9 @@ def tool_started(state: State, record: r.ToolCallStarted) -> State:
 def tool_completed(state: State, record: r.ToolCallCompleted) -> State:
     """The call has a result."""
     data = record.data
+    call = call_at(state, data.index)
+    if data.outcome is Outcome.unknown and call.wait is None:
+        state = _unanswered(state, data, call.host if call.phase is CallPhase.started else None)
     error = data.outcome is not Outcome.ok
     return _settle(state, record.seq, data.index, Message.tool_result(data.tool_use_id, data.content, is_error=error))
 
@@ -214,7 +217,7 @@ def tool_in_doubt(state: State, record: r.ToolCallInDoubt) -> State:
     """The attempt is lost."""
     data = record.data
     return change_call(
-        state,
+        _unanswered(state, data, None),
         data.index,
         phase=CallPhase.in_doubt,
         doubt=data.detail,
@@ -222,3 +225,18 @@ def tool_in_doubt(state: State, record: r.ToolCallInDoubt) -> State:
         decision=None,
         action_id=None,
     )
+
+
+def tool_late(state: State, record: r.ToolCallLate) -> State:
+    """What became of the attempt is known after all."""
+    late = (record.data.call_id, record.data.attempt)
+    return change(state, unanswered=tuple(one for one in state.unanswered if (one.call_id, one.attempt) != late))
+
+
+def _unanswered(state: State, data: r.ToolCallCompleted.Data | r.ToolCallInDoubt.Data, host: HostRef | None) -> State:
+    """An outcome of this attempt would still be news. What a fork finds open is its source's to find out."""
+    one = Unanswered(call_id=data.call_id, attempt=data.attempt, host=host)
+    known = any(other.key == one.key for other in state.unanswered)
+    if known or not data.call_id.startswith(f"{state.journal_id}:"):
+        return state
+    return change(state, unanswered=(*state.unanswered, one)[-MAX_UNANSWERED:])

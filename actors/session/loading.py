@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from actors.domain.calls import OUTCOME, CallKey, Outcome
+from actors.domain.journal import StoredResult
 from actors.domain.records import decode_record
 from actors.errors import SessionNotFound
 from actors.session.fold import fold
 from actors.session.ports import Store
 from actors.session.state import SNAPSHOT_VERSION, State, from_snapshot, initial
+from actors.session.turn import CallPhase
 
 _PAGE = 1000
 
 
-async def load_state(store: Store, tenant: str, journal_id: str) -> tuple[State, int]:
-    """The state at the head, and the place of the snapshot it was folded from (0 without one).
+class Recovered(NamedTuple):
+    """What an activation begins with.
+
+    Attributes:
+        state: As it is at the head.
+        snapshot_seq: Place of the snapshot it was folded from; 0 without one.
+        results: What hosts wrote down of the session's calls.
+    """
+
+    state: State
+    snapshot_seq: int
+    results: tuple[StoredResult, ...] = ()
+
+    @property
+    def useless(self) -> tuple[tuple[str, int], ...]:
+        """The attempts of which hosts wrote down what nobody will ask for: all of it is in the journal."""
+        turn = self.state.turn
+        wanted = [call.key for call in turn.calls if call.phase is not CallPhase.settled] if turn else []
+        wanted += [turn.model_call.key] if turn and turn.model_call else []
+        awaited = [one.key for one in self.state.unanswered]
+        found: list[tuple[str, int]] = []
+        for one in self.results:
+            key = CallKey(call_id=one.call_id, attempt=one.attempt)
+            if key not in wanted and not (key in awaited and _tells(one)):
+                found.append((one.call_id, one.attempt))
+        return tuple(found)
+
+
+def _tells(result: StoredResult) -> bool:
+    return result.outcome is not None and OUTCOME.validate_json(result.outcome).outcome is not Outcome.unknown
+
+
+async def load_state(store: Store, tenant: str, journal_id: str) -> Recovered:
+    """Read and fold what there is of a session.
 
     Raises:
         SessionNotFound: no such journal.
@@ -23,11 +60,12 @@ async def load_state(store: Store, tenant: str, journal_id: str) -> tuple[State,
     if loaded.shared is not None:
         return fold(loaded.shared, records), loaded.kept
     if snapshot is None:
-        return fold(initial(), records), 0
+        return Recovered(fold(initial(), records), 0, loaded.results)
     if snapshot.version == SNAPSHOT_VERSION:
-        return fold(from_snapshot(snapshot.body), records), snapshot.seq
+        return Recovered(fold(from_snapshot(snapshot.body), records), snapshot.seq, loaded.results)
     # Another release wrote it; all that it says, the records before it say as well.
-    return fold(await _folded(store, tenant, journal_id, snapshot.seq), records), 0
+    folded = await _folded(store, tenant, journal_id, snapshot.seq)
+    return Recovered(fold(folded, records), 0, loaded.results)
 
 
 async def _folded(store: Store, tenant: str, journal_id: str, upto: int) -> State:

@@ -76,9 +76,11 @@ def lost_draft(state: State, answer: Attached, detail: str, *, untouched: bool) 
     return None
 
 
-def late_draft(answer: Attached) -> Draft | None:
-    """An outcome that nobody waits for any more."""
-    if not isinstance(answer.outcome, ToolOutcome):
+def late_draft(state: State, answer: Attached) -> Draft | None:
+    """An outcome of a call that was closed without one; None when it is no news."""
+    if not isinstance(answer.outcome, ToolOutcome) or answer.outcome.outcome is Outcome.unknown:
+        return None
+    if all(one.key != answer.key for one in state.unanswered):
         return None
     data = r.ToolCallLate.Data(
         call_id=answer.key.call_id,

@@ -38,10 +38,9 @@ class CommandGiven:
 
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
-    """A host says what came of an attempt. ``late``: the call was closed before as unknown."""
+    """A host, or the store, says what came of an attempt."""
 
     answer: Attached
-    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +116,8 @@ def _happen(made: Plan, happening: Happening, around: Surroundings, now: datetim
     drafts: list[Draft | None] = []
     if isinstance(happening, CallAnswered):
         drafts = [closing_draft(made.state, happening.answer)]
-        if drafts == [None] and happening.late:
-            drafts = [late_draft(happening.answer)]
+        if drafts == [None]:
+            drafts = [late_draft(made.state, happening.answer)]
     elif isinstance(happening, CallLost):
         drafts = [lost_draft(made.state, happening.answer, happening.detail, untouched=happening.untouched)]
     elif isinstance(happening, TimersDue):

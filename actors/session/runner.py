@@ -32,10 +32,12 @@ from actors.errors import (
     SessionNotFound,
     StoreUnavailable,
 )
+from actors.session.acks import Acks
 from actors.session.calls import CallKeeper
 from actors.session.committer import Committer
 from actors.session.effects import model_of
 from actors.session.inbox import Inbox
+from actors.session.loading import Recovered
 from actors.session.mailbox import Mailbox
 from actors.session.model_host import find_model_host
 from actors.session.own_tools import with_own
@@ -47,7 +49,6 @@ from actors.session.plan import (
     plan,
 )
 from actors.session.ports import Hosts, Store, Submitted, ToolSpec
-from actors.session.state import State
 from actors.session.surroundings import Surroundings
 from actors.session.waiters import TurnWaiters
 
@@ -61,14 +62,14 @@ class SessionRunner:
         self,
         store: Store,
         hosts: Hosts,
-        state: State,
+        recovered: Recovered,
         *,
         epoch: int,
         assignment_no: int = 0,
         around: Surroundings | None = None,
-        snapshot_seq: int = 0,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        state = recovered.state
         self.state = state.model_copy(update={"epoch": epoch})
         self.assignment_no = assignment_no
         self.idle_since = asyncio.get_running_loop().time()
@@ -83,7 +84,7 @@ class SessionRunner:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._finding_host = False
         self._advancing = False
-        self._committer = Committer(store, epoch, snapshot_seq, slow=self._tell_unavailable)
+        self._committer = Committer(store, epoch, recovered, slow=self._tell_unavailable)
         self._mailbox = Mailbox(
             store,
             state.tenant,
@@ -92,12 +93,17 @@ class SessionRunner:
             post=lambda given: self.post(CommandGiven(given)),
             spawn=self._spawn,
         )
-        self._calls = CallKeeper(store, hosts, post=self.post, stop=self._finish, spawn=self._spawn, renew=self._renew)
+        self._left = recovered.results
+        acks = Acks(hosts, state.journal_id, epoch, self._spawn)
+        self._calls = CallKeeper(
+            store, hosts, acks, post=self.post, stop=self._finish, spawn=self._spawn, renew=self._renew
+        )
         self._driver: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin: recover the calls that a former activation left open, then go on."""
-        self._calls.recover(self.state)
+        left, self._left = self._left, ()
+        self._calls.recover(self.state, left)
         self.post(WorldChanged())
         if model_of(self.state, self._around) is not None:
             # Most activations are for a turn: its first append needs the host's name.
@@ -203,7 +209,7 @@ class SessionRunner:
     def _committed(self, made: Plan) -> None:
         self.state = made.state
         self.idle_since = asyncio.get_running_loop().time()
-        self._calls.acknowledge(made.records)
+        self._calls.close(made.state, made.records)
         if made.state.config.model != made.before.config.model:
             self._around = replace(self._around, model_host=None, model_error=None)
         self._turns.end((one.data.input_id for one in made.records if isinstance(one, InputWithdrawn)), None)

@@ -18,10 +18,14 @@ from actors.domain.messages import TokenUsage
 from actors.domain.policies import OnBusy
 from actors.domain.session import Activity, ContextUsage, SessionConfig, SessionState
 from actors.domain.tasks import Task
-from actors.session.turn import Stage, ToolCallState, Turn
+from actors.session.turn import Stage, ToolCallState, Turn, Unanswered
 
 SNAPSHOT_VERSION = 2
 """Version of ``State``'s JSON form; a state of another version is folded anew from the records."""
+
+
+MAX_UNANSWERED = 64
+"""Attempts whose outcome may still come late: each is a call that ignored its cancel, or was lost with its host."""
 
 
 class Entry(NamedTuple):
@@ -52,6 +56,7 @@ class State(Frozen):
         actions: Pending ones, oldest first.
         turns: How many turns were started.
         tasks: The task list.
+        unanswered: Attempts whose outcome would still be news, oldest first; the newest ``MAX_UNANSWERED``.
         task: The input whose answer the parent has not been told yet; None when it is owed none.
     """
 
@@ -79,6 +84,7 @@ class State(Frozen):
     cost: Decimal = Decimal(0)
     context_used: int = 0
     context_since: int = 0
+    unanswered: tuple[Unanswered, ...] = ()
 
     @property
     def activity(self) -> Activity:

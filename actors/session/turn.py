@@ -115,6 +115,23 @@ class ToolCallState(Frozen):
         return CallKey(call_id=self.call_id, attempt=self.attempt) if self.call_id else None
 
 
+class Unanswered(Frozen):
+    """An attempt of a tool call that was closed, or given up, without anybody knowing what became of it.
+
+    Attributes:
+        host: Where its outcome may still come from; None when that is dead, or has no more to say.
+    """
+
+    call_id: str
+    attempt: int
+    host: HostRef | None = None
+
+    @property
+    def key(self) -> CallKey:
+        """The attempt."""
+        return CallKey(call_id=self.call_id, attempt=self.attempt)
+
+
 class ModelCallState(Frozen):
     """The model call that is under way. ``model`` is the name it was started with."""
 

@@ -225,8 +225,8 @@ class Backend(Protocol):
         """Forget what nothing refers to any more, at most ``limit`` rows of each kind.
 
         Those are ids of commands (kept for 24 hours, and as long as a message of that id may be delivered again),
-        outcomes (kept for 24 hours after the last use of a session without an open turn), and the records and blobs
-        that were too many to be removed with their session.
+        what hosts wrote down (kept for 30 days after the last use of a session without an open turn), and the records
+        and blobs that were too many to be removed with their session.
 
         Returns:
             How many were forgotten.

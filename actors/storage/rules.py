@@ -31,8 +31,9 @@ T = TypeVar("T")
 SCHEMA_VERSION: Final = 2
 """Raised with every change of what is stored (``schema``); ``migrations`` then leads from the version before to it."""
 
-RESULT_MEMORY: Final = timedelta(hours=24)
-"""How long outcomes that nobody fetched are kept when their session has no open turn, and so cannot ask for them."""
+RESULT_MEMORY: Final = timedelta(days=30)
+"""How long what hosts wrote down is kept of a session that nobody uses. The next activation looks at all of it: writes
+down what came late, and has the rest removed; this is the bound for sessions that are never used again."""
 
 COMMAND_MEMORY: Final = timedelta(hours=24)
 """How long the ids of create and destroy are kept: clients retry within minutes, a day covers a paused laptop."""

@@ -1,8 +1,8 @@
 """Several activations of one journal at a time, each of which takes itself for the only one.
 
 Whatever the order of their appends, retries and effect calls, one linear history comes of it, nothing begins that a
-newer activation has not asked for, and a tool that must not run twice does not. A seed is one interleaving, but for what
-a busy machine makes of it. The world they live in, and what it watches, is ``zombies``.
+newer activation has not asked for, and a tool that must not run twice does not. A seed is one interleaving, but for
+what a busy machine makes of it. The world they live in, and what it watches, is ``zombies``.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUn
     for module in ("actors.session.calls", "actors.session.committer"):
         monkeypatch.setattr(f"{module}.RETRY_FIRST_S", 0.0)
         monkeypatch.setattr(f"{module}.RETRY_MAX_S", 0.001)
-    monkeypatch.setattr("actors.session.calls.ACK_DELAY_S", 0.0)
+    monkeypatch.setattr("actors.session.acks.ACK_DELAY_S", 0.0)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

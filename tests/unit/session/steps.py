@@ -135,7 +135,7 @@ def _call_step(world: World, rng: Random, *, rough: bool) -> Happening:
         return CallLost(answered(call, None), "the host died")
     if how == "answer":
         outcome = _model_outcome(rng) if isinstance(call, ModelCall) else _tool_outcome(rng)
-        return CallAnswered(answered(call, outcome), late=old and rng.random() < 0.5)
+        return CallAnswered(answered(call, outcome))
     status = CallStatus.settled_dropped if how == "drop" else CallStatus.cancelled
     return CallAnswered(Attached(key=call.key, status=status))
 

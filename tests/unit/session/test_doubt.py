@@ -165,7 +165,7 @@ def test_an_outcome_that_comes_after_its_call_was_closed_is_kept_and_not_shown()
     world.tell(c.Cancel(**world.identity()))
     world.result(call, outcome=Outcome.unknown)
     before = context_of(world.state)
-    world.happen(CallAnswered(answered(call, plain_outcome(call)), late=True))
+    world.happen(CallAnswered(answered(call, plain_outcome(call))))
     assert _of(world, r.ToolCallLate)[0].call_id == call.call_id
     assert context_of(world.state) == before
 

@@ -124,7 +124,7 @@ async def test_an_outcome_that_came_after_its_call_was_closed_is_late() -> None:
     world.tell(c.Cancel(**world.identity()))
     world.result(call, outcome=Outcome.unknown)
     assert await _stand(world) == [(1, EffectStatus.settled, Outcome.unknown)]
-    world.happen(CallAnswered(answered(call, plain_outcome(call)), late=True))
+    world.happen(CallAnswered(answered(call, plain_outcome(call))))
     assert await _stand(world) == [(1, EffectStatus.late, Outcome.ok)]
 
 

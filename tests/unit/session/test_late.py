@@ -15,9 +15,10 @@ from actors.domain.messages import Message, ToolUseBlock
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.session import SessionConfig
 from actors.errors import GreenroomError, HostGone
+from actors.session.acks import Acks
 from actors.session.calls import CallKeeper
 from actors.session.effects import Effects
-from actors.session.plan import CallAnswered, CallLost, Happening
+from actors.session.plan import Happening, Plan
 from actors.session.ports import ToolSpec
 from tests.unit.session.world import World, answered
 from tests.unit.unclear import UnclearHosts
@@ -28,15 +29,20 @@ class Stubborn(UnclearHosts):
 
     def __init__(self) -> None:
         self.end: asyncio.Future[Attached] = asyncio.get_running_loop().create_future()
+        self.told = 0
+        self.acked: list[CallKey] = []
 
     async def run(self, call: ModelCall | ToolCall) -> Attached:
-        return await self.end
+        return await asyncio.shield(self.end)
 
     async def cancel(self, host: HostRef, journal_id: str, epoch: int, key: CallKey) -> Attached:
+        self.told += 1
+        if self.told > 1:
+            return await asyncio.shield(self.end)
         return Attached(key=key, status=CallStatus.running, outcome=ToolOutcome(outcome=Outcome.unknown))
 
     async def ack(self, host: HostRef, journal_id: str, epoch: int, keys: Sequence[CallKey]) -> None:
-        """Nothing is kept."""
+        self.acked += keys
 
     async def confirmed_dead(self, host: HostRef) -> bool:
         return True
@@ -55,13 +61,14 @@ class Kept:
     def __init__(self) -> None:
         self.hosts = Stubborn()
         self.posted: asyncio.Queue[Happening] = asyncio.Queue()
-        self._tasks: list[asyncio.Task[Any]] = []
+        self.tasks: list[asyncio.Task[Any]] = []
         store: Any = Empty()
         hosts: Any = self.hosts
-        self.keeper = CallKeeper(
-            store, hosts, post=self.posted.put_nowait, stop=_stop, spawn=self._spawn, renew=_nothing
-        )
         self.world = World(SessionConfig(permission_policy=PermissionPolicy.permissive()))
+        acks = Acks(hosts, self.world.state.journal_id, 1, self._spawn)
+        self.keeper = CallKeeper(
+            store, hosts, acks, post=self.posted.put_nowait, stop=_stop, spawn=self._spawn, renew=_nothing
+        )
         self.world.send()
         use = ToolUseBlock(id="a", name="act", input={"n": 1})
         self.world.answer(self.world.running[0], Message.assistant("", use))
@@ -69,15 +76,24 @@ class Kept:
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task = asyncio.ensure_future(work)
-        self._tasks.append(task)
+        self.tasks.append(task)
         return task
+
+    def happened(self, happening: Happening) -> Plan:
+        made = self.world.happen(happening)
+        self.keeper.close(made.state, made.records)
+        return made
+
+    async def settled(self) -> None:
+        """Wait for all that was begun, and for what that has begun in its turn."""
+        for task in self.tasks:
+            await asyncio.wait([task])
 
     async def give_up(self) -> None:
         self.keeper.keep(Effects(running=(self.call,)))
         self.world.tell(c.Cancel(**self.world.identity()))
         self.keeper.keep(Effects(running=(self.call,), ending=True))
-        closed = self.world.happen(await self.posted.get())
-        self.keeper.acknowledge(closed.records)
+        closed = self.happened(await self.posted.get())
         (record,) = [one for one in closed.records if isinstance(one, r.ToolCallCompleted)]
         assert record.data.outcome is Outcome.unknown
 
@@ -95,28 +111,43 @@ async def test_a_session_is_kept_until_the_outcome_of_a_call_closed_as_unknown_h
     kept = Kept()
     await kept.give_up()
     assert kept.keeper.running
+    assert kept.hosts.acked == []
 
     kept.hosts.end.set_result(answered(kept.call, ToolOutcome(outcome=Outcome.ok, content="done after all")))
-    happening = await kept.posted.get()
+    (late,) = kept.happened(await kept.posted.get()).records
 
-    assert isinstance(happening, CallAnswered)
-    assert happening.late
-    assert not kept.keeper.running
-    (late,) = kept.world.happen(happening).records
     assert isinstance(late, r.ToolCallLate)
     assert (late.data.call_id, late.data.outcome) == (kept.call.call_id, Outcome.ok)
+    await kept.settled()
+    assert not kept.keeper.running
+    assert kept.hosts.acked == [kept.call.key]
 
 
-async def test_nothing_is_waited_for_when_the_host_of_such_a_call_dies() -> None:
+async def test_a_tool_that_never_ends_does_not_keep_its_session_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.session.late.STAY_S", 0.0)
     kept = Kept()
     await kept.give_up()
 
-    kept.hosts.end.set_exception(HostGone("tools", "it was killed"))
-
-    happening = await kept.posted.get()
-    assert isinstance(happening, CallLost)
     assert not kept.keeper.running
-    assert not kept.world.happen(happening).records
+    kept.keeper.stop()
+    await kept.settled()
+    assert kept.hosts.acked == []
+
+
+@pytest.mark.parametrize("gone", [HostGone("tools", "it was killed"), None])
+async def test_nothing_is_written_down_when_nothing_comes_any_more(gone: HostGone | None) -> None:
+    kept = Kept()
+    await kept.give_up()
+
+    if gone is not None:
+        kept.hosts.end.set_exception(gone)
+    else:
+        kept.hosts.end.set_result(answered(kept.call, ToolOutcome(outcome=Outcome.unknown)))
+    await kept.settled()
+
+    assert not kept.keeper.running
+    assert kept.posted.empty()
+    assert kept.hosts.acked == ([] if gone else [kept.call.key])
 
 
 async def test_an_outcome_that_came_before_the_answer_to_the_cancel_is_not_waited_for_again() -> None:
@@ -126,8 +157,9 @@ async def test_an_outcome_that_came_before_the_answer_to_the_cancel_is_not_waite
     first = await kept.posted.get()
     await asyncio.sleep(0)
     kept.keeper.keep(Effects(running=(kept.call,), ending=True))
-    await kept.posted.get()
+    second = await kept.posted.get()
 
-    kept.keeper.acknowledge(kept.world.happen(first).records)
+    kept.happened(first)
 
     assert not kept.keeper.running
+    assert kept.world.happen(second).records == []

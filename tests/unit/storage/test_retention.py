@@ -234,16 +234,16 @@ def test_a_command_that_came_with_a_message_is_known_for_as_long_as_the_message_
     assert backend.purge(later(hours=25)) == 1
 
 
-def test_outcomes_that_nobody_can_ask_for_are_forgotten_a_day_after_the_last_use(backend: Backend) -> None:
+def test_outcomes_that_nobody_asks_for_are_forgotten_a_month_after_the_last_use(backend: Backend) -> None:
     born(backend, "idle", "open")
     use(backend, "idle", 0)
     use(backend, "open", 0, open_turn="turn-1")
     for name in ("idle", "open"):
         backend.put_result(TENANT, journal(name), StoredResult("call", 1, b"outcome"))
 
-    backend.purge(at(24 * HOUR - 1))
+    backend.purge(at(30 * 24 * HOUR - 1))
     assert len(backend.results(TENANT, journal("idle"))) == 1
-    backend.purge(at(24 * HOUR + 1))
+    backend.purge(at(30 * 24 * HOUR + 1))
 
     assert backend.results(TENANT, journal("idle")) == ()
     assert len(backend.results(TENANT, journal("open"))) == 1
