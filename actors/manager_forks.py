@@ -92,7 +92,8 @@ class ForkOperations(SessionLookup):
             join: ``"all"`` waits for all answers and keeps all forks. ``"first"`` keeps the fork that completes
                 first. A function is given all results and returns the index of the one to keep, or None for none.
                 Those that are not kept are cancelled and destroyed; when it raises, all are kept.
-            timeout: Seconds to wait for answers; a fork without one then has the outcome ``pending``.
+            timeout: Seconds to wait for answers; a fork without one then has the outcome ``pending``. While one may
+                still be the first to complete, all are kept: the same call with the same ``command_id`` waits on.
             command_id: Idempotency key of everything this call does.
 
         Returns:

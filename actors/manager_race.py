@@ -87,7 +87,7 @@ def _checked(chosen: int | None, count: int) -> int:
 
 async def _first(
     alternatives: Sequence[Alternative], tasks: Sequence[asyncio.Future[ForkResult]]
-) -> tuple[list[ForkResult], int]:
+) -> tuple[list[ForkResult], int | None]:
     waiting = set(tasks)
     winner = NOBODY
     while waiting and winner == NOBODY:
@@ -95,7 +95,9 @@ async def _first(
         good = [tasks.index(task) for task in done if task.result().outcome == "completed"]
         winner = min(good, default=NOBODY)
     lost = [ForkResult(session_id=one.session_id, outcome="lost") for one in alternatives]
-    return [task.result() if task.done() else lost[place] for place, task in enumerate(tasks)], winner
+    results = [task.result() if task.done() else lost[place] for place, task in enumerate(tasks)]
+    undecided = winner == NOBODY and any(one.outcome == "pending" for one in results)
+    return results, None if undecided else winner
 
 
 async def _answer(one: Alternative, timeout: float | None, cause: str) -> ForkResult:

@@ -281,6 +281,19 @@ async def test_a_fork_without_an_answer_in_time_is_pending() -> None:
         assert (one.outcome, one.kept) == ("pending", True)
 
 
+async def test_a_race_that_is_not_over_in_time_keeps_all_and_goes_on_by_its_id() -> None:
+    async with runtime() as manager:
+        await manager.create_session("s", SessionConfig(model=PROMPT))
+        prompts = ["/sleep 600", "/sleep 0.3\n/say here"]
+
+        early = await manager.fork_many("s", prompts, join="first", timeout=0, command_id="k")
+        assert [(one.outcome, one.kept) for one in early] == [("pending", True)] * 2
+
+        late = await manager.fork_many("s", prompts, join="first", command_id="k")
+        assert [(one.outcome, one.kept) for one in late] == [("lost", False), ("completed", True)]
+        assert await _sessions(manager) == {"s", late[1].session_id}
+
+
 @pytest.mark.parametrize(("prompts", "n"), [([], None), ("go", None), (["go"], 2), ("go", 257), ([" "], None)])
 async def test_prompts_that_make_no_sense_are_refused(prompts: str | list[str], n: int | None) -> None:
     async with runtime() as manager:
