@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Sequence
 
 from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, Reconciled, ToolCall
+from actors.domain.workspaces import Site, Whereabouts
 from actors.effect_host import EffectHost
 from actors.errors import HostGone
 from actors.session.ports import ToolSpec
@@ -32,8 +34,13 @@ class LocalHosts:
 
     async def tools(self) -> dict[str, ToolSpec]:
         """See ``Hosts.tools``."""
-        host = self._tools.ref
-        return {one.name: ToolSpec(definition=one, host=host) for one in self._registry.definitions()}
+        return {one.name: ToolSpec(one) for one in self._registry.definitions()}
+
+    async def site(self, asked: Whereabouts) -> Site:
+        """See ``Hosts.site``."""
+        node = socket.gethostname()
+        gone = asked.only and asked.node != node
+        return Site(asked, asked.node or node, None) if gone else Site(asked, node, self._tools.ref)
 
     async def run(self, call: ModelCall | ToolCall) -> Attached:
         """See ``Hosts.run``."""

@@ -33,9 +33,10 @@ class HostPeer(Frozen):
 
 
 class Toolbox(Frozen):
-    """The tools of one host."""
+    """The tools of one host. ``node`` is the name of its node, by which workspaces are tied to it."""
 
     host: HostPeer
+    node: str
     definitions: tuple[ToolDefinition, ...]
 
 
@@ -46,6 +47,7 @@ class World(Frozen):
     default_model: LlmConfig | None = None
     global_policy: PermissionPolicy | None = None
     workspace: str = ""
+    shared_workspaces: bool = False
 
 
 class RuntimeInfo(Frozen):

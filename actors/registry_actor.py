@@ -49,7 +49,10 @@ class RegistryActor:
         self._store = RemoteStore(self._pool.links.to(store))
         term = await self._store.next_term()
         world = World(
-            default_model=launch.model, global_policy=launch.settings.permission_policy, workspace=launch.workspace
+            default_model=launch.model,
+            global_policy=launch.settings.permission_policy,
+            workspace=launch.workspace,
+            shared_workspaces=launch.settings.shared_workspaces,
         )
         info = RuntimeInfo(
             runtime=launch.settings.runtime,
@@ -114,6 +117,11 @@ class RegistryActor:
         """The tools, and the host that runs them on a node; the registry's own node when none is named."""
         await self.open()
         return await self._pool.hosts.toolbox(node_id or ray.get_runtime_context().get_node_id())
+
+    async def toolbox_for(self, node: str | None, path: str, asker_id: str) -> Toolbox | None:
+        """The tools on the node that has a workspace; see ``HostActors.toolbox_for``."""
+        await self.open()
+        return await self._pool.hosts.toolbox_for(node, path, asker_id)
 
     async def host(self, host_id: str) -> HostPeer | None:
         """A host by its id, when it lives."""

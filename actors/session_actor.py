@@ -169,4 +169,9 @@ class SessionActor:
 
 
 def _surroundings(world: World) -> Surroundings:
-    return Surroundings(default_model=world.default_model, global_policy=world.global_policy, workspace=world.workspace)
+    return Surroundings(
+        default_model=world.default_model,
+        global_policy=world.global_policy,
+        workspace=world.workspace,
+        shared_workspaces=world.shared_workspaces,
+    )

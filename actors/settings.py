@@ -33,6 +33,7 @@ class Settings(BaseSettings):
         model: Default model as ``provider/model``.
         api_keys: Tokens that the HTTP service accepts; none means loopback only.
         workspace: Directory of sessions that name none; the current directory when empty.
+        shared_workspaces: Every node of the cluster sees the same files under the sessions' workspaces.
         openai_api_key, anthropic_api_key: Keys of the runtime; also read from OPENAI_API_KEY and ANTHROPIC_API_KEY.
         min_warm: Session actors started before anybody asks, and kept.
         spare_warm: Places for sessions that are kept free while sessions are being activated, started ahead of demand.
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     workspace: str = ""
+    shared_workspaces: bool = False
     openai_api_key: SecretStr | None = None
     anthropic_api_key: SecretStr | None = None
     min_warm: int = Field(default=2, ge=0, le=256)

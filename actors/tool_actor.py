@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 from actors.cluster.links import Links
+from actors.cluster.nodes import own_name
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import HostLimits
 from actors.effect_host.sink import StoreSink
@@ -22,6 +24,7 @@ class ToolActor(HostActor):
     """A tool host. Its tools are the built-in ones and those it is opened with."""
 
     _definitions: tuple[ToolDefinition, ...] = ()
+    _node = ""
 
     async def open(self, info: RuntimeInfo, tools: tuple[Any, ...], running: int) -> Toolbox:
         """Take part in a runtime.
@@ -35,6 +38,7 @@ class ToolActor(HostActor):
         """
         if self._doors is None:
             self._life = claim_life(self._name)
+            self._node = await asyncio.to_thread(own_name)
             registry = ToolRegistry.with_builtins({HOST_MARK: self._name})
             for one in tools:
                 registry.register(as_tool(one))
@@ -49,4 +53,4 @@ class ToolActor(HostActor):
         """The host and its tools."""
         peer = await self.describe()
         assert peer is not None, "a toolbox is asked of an open host"
-        return Toolbox(host=peer, definitions=self._definitions)
+        return Toolbox(host=peer, node=self._node, definitions=self._definitions)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import ray
 from pydantic import SecretStr
 
 from actors.cluster.alive import Alive
 from actors.cluster.launch import Launch, answered, remote_class
-from actors.cluster.nodes import none_left, on_node
+from actors.cluster.nodes import living, name_of, none_left, on_node
 from actors.domain.calls import HostRef
 from actors.errors import GreenroomError, ModelUnavailable, Overloaded
 from actors.model_actor import ModelActor
@@ -83,6 +85,21 @@ class HostActors:
     async def toolbox(self, node_id: str) -> Toolbox:
         """The tool host of a node, and its tools."""
         return self._toolboxes.get(node_id) or await self._once(f"tools {node_id}", lambda: self._start_tools(node_id))
+
+    async def toolbox_for(self, node: str | None, path: str, asker_id: str) -> Toolbox | None:
+        """The tool host on the node of this name; None when it is gone.
+
+        Args:
+            node: None: the registry's node when the directory is there, else the asker's.
+            asker_id: The node that asks, which is preferred where several have one name.
+        """
+        if node is None:
+            here = ray.get_runtime_context().get_node_id()
+            return await self.toolbox(here if await asyncio.to_thread(os.path.isdir, path) else asker_id)
+        named = [one["NodeID"] for one in await asyncio.to_thread(living) if name_of(one) == node]
+        if not named:
+            return None
+        return await self.toolbox(asker_id if asker_id in named else named[0])
 
     async def _start_tools(self, node_id: str) -> Toolbox:
         name = self._launch.name("tools")

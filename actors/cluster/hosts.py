@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, TypeVar
 
 from actors.cluster.links import Links, ask_registry
 from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, Reconciled, ToolCall
 from actors.domain.contexts import Contexts
+from actors.domain.workspaces import Site, Whereabouts
 from actors.effect_host.remote import RemoteHost
 from actors.errors import HostGone, TransportLost
 from actors.peers import HostPeer, Toolbox
@@ -33,6 +36,7 @@ class ClusterHosts:
         self._links = links
         self._models: dict[str, HostPeer] = {}
         self._known: dict[str, HostPeer] = {}
+        self._toolbox: Toolbox | None = None
         self._sent = Contexts(SENT_BYTES)
 
     async def _ask(self, method: str, *args: Any) -> Any:
@@ -47,9 +51,24 @@ class ClusterHosts:
 
     async def tools(self) -> dict[str, ToolSpec]:
         """See ``Hosts.tools``."""
+        return {one.name: ToolSpec(one) for one in (await self._own_toolbox()).definitions}
+
+    async def _own_toolbox(self) -> Toolbox:
         toolbox: Toolbox = await self._ask("toolbox", self._links.node_id)
-        host = self._learn(toolbox.host)
-        return {one.name: ToolSpec(definition=one, host=host.ref) for one in toolbox.definitions}
+        self._toolbox = toolbox
+        self._learn(toolbox.host)
+        return toolbox
+
+    async def site(self, asked: Whereabouts) -> Site:
+        """See ``Hosts.site``. A new workspace is here when the directory is, else on the registry's node."""
+        own = self._toolbox or await self._own_toolbox()
+        if asked.node == own.node or (asked.node is None and await asyncio.to_thread(os.path.isdir, asked.path)):
+            return Site(asked, own.node, own.host.ref)
+        found: Toolbox | None = await self._ask("toolbox_for", asked.node, asked.path, self._links.node_id)
+        if found is None and asked.only:
+            return Site(asked, asked.node or "", None)
+        there = found or own
+        return Site(asked, there.node, self._learn(there.host).ref)
 
     def _learn(self, host: HostPeer) -> HostPeer:
         self._known[host.ref.host_id] = host
@@ -68,6 +87,8 @@ class ClusterHosts:
 
     def _forget(self, host: HostPeer) -> None:
         self._known.pop(host.ref.host_id, None)
+        if self._toolbox is not None and self._toolbox.host.ref == host.ref:
+            self._toolbox = None
         for provider in [name for name, known in self._models.items() if known.ref == host.ref]:
             del self._models[provider]
 

@@ -25,6 +25,18 @@ def living() -> list[dict[str, Any]]:
     return [node for node in cast("list[dict[str, Any]]", ray.nodes()) if node["Alive"]]
 
 
+def name_of(node: dict[str, Any]) -> str:
+    """A node's name that outlasts the cluster: the one it was started with, else the machine's."""
+    named = node["NodeName"] != node["NodeManagerAddress"]
+    return node["NodeName"] if named else node["NodeManagerHostname"]
+
+
+def own_name() -> str:
+    """The name of the node of this process. Blocks for a millisecond."""
+    own = ray.get_runtime_context().get_node_id()
+    return next(name_of(node) for node in cast("list[dict[str, Any]]", ray.nodes()) if node["NodeID"] == own)
+
+
 def rooms(actor_bytes: int) -> list[NodeRoom]:
     """How many actors that reserve so much memory each living node has room for. Blocks for a millisecond."""
     return [NodeRoom(node["NodeID"], int(node["Resources"].get("memory", 0) // actor_bytes)) for node in living()]

@@ -1,4 +1,4 @@
-"""What a session waits for from outside: an approval, a decision about a call in doubt, or work that others do."""
+"""What a session waits for from outside: decisions about calls and lost workspaces, or work that others do."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class ActionKind(StrEnum):
     approval = "approval"
     in_doubt = "in_doubt"
     external_task = "external_task"
+    workspace_lost = "workspace_lost"
 
 
 class Resolution(StrEnum):
@@ -38,6 +39,7 @@ CHOICES: dict[ActionKind, frozenset[Resolution]] = {
     ActionKind.approval: frozenset({Resolution.approve, Resolution.reject}),
     ActionKind.in_doubt: frozenset({Resolution.retry, Resolution.skip, Resolution.answer}),
     ActionKind.external_task: frozenset(),
+    ActionKind.workspace_lost: frozenset({Resolution.approve, Resolution.reject}),
 }
 """Which resolutions a person may choose, by kind. A task has a result instead."""
 

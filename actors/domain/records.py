@@ -41,6 +41,7 @@ from actors.domain.policies import OnBusy, SessionLane
 from actors.domain.session import SessionConfig, SessionState
 from actors.domain.tasks import TaskList
 from actors.domain.tools import EffectClass
+from actors.domain.workspaces import Workspace
 
 MAX_RECORD_BYTES = 256 * 1024
 """Largest encoded record. Content that could be larger is a blob or is refused before it gets here."""
@@ -75,7 +76,10 @@ class SessionCreated(RecordBase):
     """First record of every journal."""
 
     class Data(Frozen):
-        """Everything that identifies the session. ``task``: the input whose answer its parent is told."""
+        """Everything that identifies the session.
+
+        ``task``: the input whose answer its parent is told. ``workspace``: its parent's, when it works in the same.
+        """
 
         journal_id: str
         tenant: str
@@ -83,6 +87,7 @@ class SessionCreated(RecordBase):
         parent_journal_id: str | None = None
         root_journal_id: str | None = None
         task: str | None = None
+        workspace: Workspace | None = None
 
     type: Literal["session.created"] = "session.created"
     data: Data
@@ -556,7 +561,7 @@ class TaskCompleted(RecordBase):
     data: Data
 
 
-# --- actions, timers, children ---------------------------------------------------------------------------------------
+# --- actions, timers, workspaces, children ---------------------------------------------------------------------------
 
 
 class ActionRequested(RecordBase):
@@ -609,6 +614,13 @@ class TimerFired(RecordBase):
 
     type: Literal["timer.fired"] = "timer.fired"
     data: Data
+
+
+class WorkspaceBound(RecordBase):
+    """Tool calls run on this node from here on, in this directory."""
+
+    type: Literal["workspace.bound"] = "workspace.bound"
+    data: Workspace
 
 
 class ChildStarted(RecordBase):
@@ -679,6 +691,7 @@ Record = Annotated[
     | ActionRequested
     | ActionResolved
     | TimerFired
+    | WorkspaceBound
     | ChildStarted
     | ChildCompleted
     | TasksUpdated,

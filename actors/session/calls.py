@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from actors import faults
@@ -22,7 +22,7 @@ from actors.session.acks import Acks
 from actors.session.effects import Effects
 from actors.session.late import LateOutcomes
 from actors.session.plan import CallAnswered, Happening
-from actors.session.ports import Hosts, Store, ToolSpec
+from actors.session.ports import Hosts, Store
 from actors.session.remains import Remains
 from actors.session.state import State
 
@@ -48,7 +48,7 @@ class CallKeeper:
         post: Callable[[Happening], None],
         stop: Callable[[GreenroomError], None],
         spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
-        renew: Callable[[], Awaitable[Mapping[str, ToolSpec]]],
+        renew: Callable[[Call], Awaitable[HostRef | None]],
     ) -> None:
         self._hosts = hosts
         self._acks = acks

@@ -40,6 +40,7 @@ def born(parent: State, record: r.ChildStarted, birth: Birth, *, now: datetime) 
         cause=letter_id(parent.journal_id, record.seq),
         parent=parent,
         task=birth.task,
+        workspace=parent.workspace if inherited.workspace == parent.config.workspace else None,
     )
 
 

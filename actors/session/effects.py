@@ -18,7 +18,7 @@ from actors.domain.records import Draft
 from actors.domain.session import SessionState
 from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
 from actors.policy.prompts import system_prompt
-from actors.session import tool_steps
+from actors.session import tool_steps, workspace
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
 from actors.session.turn import CallPhase, Failure, Stage, ToolCallState, Turn
@@ -38,12 +38,14 @@ class Effects:
         running: Calls that have to be under way.
         ending: Those of them that have to be ended.
         needs_model_host: The next record needs ``Surroundings.model_host``.
+        needs_site: The next record needs ``Surroundings.site``.
     """
 
     drafts: tuple[Draft, ...] = ()
     running: tuple[ModelCall | ToolCall, ...] = ()
     ending: bool = False
     needs_model_host: bool = False
+    needs_site: bool = False
 
 
 def model_of(state: State, around: Surroundings) -> LlmConfig | None:
@@ -67,7 +69,9 @@ def next_effects(state: State, around: Surroundings) -> Effects:
         if needs_host and around.model_host is None and around.model_error is None:
             return Effects(needs_model_host=True)
         drafts = tuple(_step(state, turn, around))
-    return Effects(drafts=drafts) if drafts else Effects(running=_running(state, around))
+    if drafts:
+        return Effects(drafts=drafts)
+    return Effects(running=_running(state, around), needs_site=workspace.is_wanted(state, turn, around))
 
 
 def _next_turn(state: State) -> tuple[Draft, ...]:
@@ -259,6 +263,6 @@ def _tool_call(state: State, turn: Turn, call: ToolCallState, around: Surroundin
         name=call.name,
         args=call.args,
         effect=call.effect,
-        workspace=state.config.workspace or around.workspace,
+        workspace=workspace.path_of(state, around),
         timeout_s=state.config.tool_timeout_s,
     )

@@ -17,7 +17,7 @@ from actors.domain.actions import Resolution
 from actors.domain.calls import HostRef, Outcome, ToolOutcome
 from actors.domain.external_tasks import NO_REASON, TaskOutput
 from actors.domain.ids import derived_id
-from actors.domain.lanes import LaneHandlerConfig, TaskHandlerMode
+from actors.domain.lanes import LaneHandlerConfig
 from actors.domain.records import Draft, Offer, ResultContent, Wait
 from actors.domain.tools import EffectClass
 from actors.errors import ExternalTaskNotFound, InvalidRequest, TaskLeased, TaskLeaseLost
@@ -31,14 +31,14 @@ OUTSIDE: Final = HostRef(host_id="external", incarnation="external")
 """In the place of a host in the records of these calls."""
 
 
-def begun(state: State, turn: Turn, call: ToolCallState, spec: ToolSpec, handler: LaneHandlerConfig) -> Draft:
+def begun(
+    state: State, turn: Turn, call: ToolCallState, spec: ToolSpec, host: HostRef, handler: LaneHandlerConfig
+) -> Draft:
     """The call begins, and somebody outside takes part in it. That they are told follows from it."""
     task_id = derived_id("task_", state.journal_id, turn.turn_id, turn.round, call.index, call.attempt + 1)
     offer = Offer(task_id=task_id, mode=handler.mode, timeout_ms=handler.timeout_ms)
-    if handler.mode is not TaskHandlerMode.external:
-        return started(turn, call, spec, offer=offer)
-    outside = ToolSpec(definition=spec.definition, host=OUTSIDE)
-    return started(turn, call, outside, Wait(for_ms=handler.timeout_ms), offer)
+    wait = Wait(for_ms=handler.timeout_ms) if host == OUTSIDE else None
+    return started(turn, call, spec, host, wait, offer)
 
 
 def following(turn: Turn, call: ToolCallState) -> Iterator[Draft]:

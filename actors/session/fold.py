@@ -70,6 +70,7 @@ def _created(state: State, record: r.SessionCreated) -> State:
         parent_journal_id=data.parent_journal_id,
         root_journal_id=data.root_journal_id,
         task=data.task,
+        workspace=data.workspace,
         created_at=record.at,
     )
 
@@ -141,6 +142,10 @@ def _lifecycle(to: SessionState) -> Callable[[State, Any], State]:
         return change(state, lifecycle=to)
 
     return handler
+
+
+def _workspace_bound(state: State, record: r.WorkspaceBound) -> State:
+    return change(state, workspace=record.data, workspace_given_up=False)
 
 
 def _tasks_updated(state: State, record: r.TasksUpdated) -> State:
@@ -242,6 +247,7 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.ActionRequested: waits.action_requested,
     r.ActionResolved: waits.action_resolved,
     r.TimerFired: waits.timer_fired,
+    r.WorkspaceBound: _workspace_bound,
     r.ChildStarted: waits.child_started,
     r.ChildCompleted: waits.child_completed,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from actors.domain import records as r
-from actors.domain.actions import CHOICES, Action, Resolution
+from actors.domain.actions import CHOICES, Action, ActionKind, Resolution
 from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
 from actors.session.state import State
 from actors.session.turn import CallPhase
@@ -32,10 +32,12 @@ def action_requested(state: State, record: r.ActionRequested) -> State:
         expires_at=expires,
         detail=data.detail,
     )
+    state = change(state, actions=(*state.actions, action))
+    if data.kind is ActionKind.workspace_lost:
+        return state
     call = call_at(state, data.index)
     phase = CallPhase.asked if call.phase is CallPhase.proposed else call.phase
-    state = change_call(state, data.index, phase=phase, action_id=data.action_id, decision=None)
-    return change(state, actions=(*state.actions, action))
+    return change_call(state, data.index, phase=phase, action_id=data.action_id, decision=None)
 
 
 def action_resolved(state: State, record: r.ActionResolved) -> State:
@@ -44,8 +46,15 @@ def action_resolved(state: State, record: r.ActionResolved) -> State:
     action = next((one for one in state.actions if one.action_id == data.action_id), None)
     if action is None:
         return state
+    state = change(
+        state,
+        actions=tuple(one for one in state.actions if one.action_id != data.action_id),
+        expired=tuple(one for one in state.expired if one != data.action_id),
+    )
+    if action.kind is ActionKind.workspace_lost:
+        return _workspace_decided(state, action, data)
     call = call_at(state, action.call_index)
-    state = change_call(
+    return change_call(
         state,
         action.call_index,
         phase=CallPhase.decided if call.phase is CallPhase.asked else call.phase,
@@ -54,11 +63,22 @@ def action_resolved(state: State, record: r.ActionResolved) -> State:
         value=data.value,
         args=data.args if data.args is not None else call.args,
     )
-    return change(
-        state,
-        actions=tuple(one for one in state.actions if one.action_id != data.action_id),
-        expired=tuple(one for one in state.expired if one != data.action_id),
-    )
+
+
+def _workspace_decided(state: State, action: Action, data: r.ActionResolved.Data) -> State:
+    """The workspace may be elsewhere, or the call that needs it fails. What was decided about the call before stays."""
+    if data.resolution is Resolution.approve:
+        return change(state, workspace_given_up=True)
+    if data.resolution is Resolution.reject:
+        doubted = call_at(state, action.call_index).phase is CallPhase.in_doubt
+        return change_call(
+            state,
+            action.call_index,
+            phase=CallPhase.in_doubt if doubted else CallPhase.decided,
+            decision=data.resolution,
+            reason=data.reason or "its workspace is on a node that is gone",
+        )
+    return state
 
 
 def timer_fired(state: State, record: r.TimerFired) -> State:

@@ -114,7 +114,7 @@ def begun(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -
     try:
         if call.name == _SLEEP.name:
             sleep = SleepArgs.model_validate(call.args)
-            yield started(turn, call, OWN_TOOLS[call.name], Wait(for_ms=round(sleep.seconds * 1000)))
+            yield started(turn, call, OWN_TOOLS[call.name], OWN, Wait(for_ms=round(sleep.seconds * 1000)))
             return
         spawn = SpawnArgs.model_validate(call.args)
     except ValidationError as exc:
@@ -136,7 +136,7 @@ def _spawned(state: State, turn: Turn, call: ToolCallState, args: SpawnArgs, aro
     if not around.taken.isdisjoint(names):
         yield denied(turn, call, "session_exists", "Error: the names made for the children are in use. Try again.")
         return
-    yield started(turn, call, OWN_TOOLS[call.name], Wait(answers=args.answers))
+    yield started(turn, call, OWN_TOOLS[call.name], OWN, Wait(answers=args.answers))
     for name, journal_id, task in zip(names, derived_journal_ids(count, *place), args.tasks, strict=True):
         data = r.ChildStarted.Data(child_id=name, child_journal_id=journal_id, task=True, index=call.index)
         yield Draft(r.ChildStarted, data, turn.turn_id, birth=Birth(task=Message.user(task)))

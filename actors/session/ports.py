@@ -31,6 +31,7 @@ from actors.domain.journal import (
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo, TurnEnd
 from actors.domain.tools import ToolDefinition
+from actors.domain.workspaces import Site, Whereabouts
 from actors.session.state import State
 
 
@@ -222,10 +223,10 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool and the host that runs it."""
+    """A tool, and the host that runs it; None: the one on the node of the session's workspace."""
 
     definition: ToolDefinition
-    host: HostRef
+    host: HostRef | None = None
 
 
 class Hosts(Protocol):
@@ -245,6 +246,10 @@ class Hosts(Protocol):
 
     async def tools(self) -> dict[str, ToolSpec]:
         """The tools there are now, by name."""
+        ...
+
+    async def site(self, asked: Whereabouts) -> Site:
+        """Where the tool calls of a workspace run; a host is started there when it has to be."""
         ...
 
     async def run(self, call: ModelCall | ToolCall) -> Attached:

@@ -18,6 +18,7 @@ from actors.domain.journal import NewSession, StoredRecord
 from actors.domain.messages import Message, Role
 from actors.domain.records import Draft
 from actors.domain.session import SessionConfig, SessionInfo
+from actors.domain.workspaces import Workspace
 from actors.errors import InvalidRequest
 from actors.session.fold import apply
 from actors.session.fold_external import changed_tasks
@@ -202,6 +203,7 @@ def new_session(
     cause: str,
     parent: SessionInfo | State | None = None,
     task: Message | None = None,
+    workspace: Workspace | None = None,
 ) -> NewSession:
     """The first records and the row of a session. A child with a task is born with it in its queue."""
     root = (parent.root_journal_id or parent.journal_id) if parent else None
@@ -212,6 +214,7 @@ def new_session(
         parent_journal_id=parent.journal_id if parent else None,
         root_journal_id=root,
         task=cause if task is not None else None,
+        workspace=workspace,
     )
     drafts = [Draft(r.SessionCreated, data, cause=cause)]
     if task is not None:

@@ -6,13 +6,14 @@ Between the calls of a session (``actors.session.calls``) and the store and host
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from actors.domain.calls import (
     OUTCOME,
     UNCLEAR,
     Attached,
     CallStatus,
+    HostRef,
     ModelCall,
     Reconciled,
     ToolCall,
@@ -22,7 +23,7 @@ from actors.domain.journal import StoredResult
 from actors.domain.tools import EffectClass
 from actors.errors import GreenroomError, HostGone
 from actors.session.plan import CallAnswered, CallLost
-from actors.session.ports import Hosts, Store, ToolSpec
+from actors.session.ports import Hosts, Store
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +34,10 @@ class Remains:
     """Finds out what became of attempts.
 
     Args:
-        renew: Asks for the tools again, since a host is gone, and returns them.
+        renew: Asks for the tools again, since the host of this call is gone; returns who would run it now, if anybody.
     """
 
-    def __init__(self, store: Store, hosts: Hosts, renew: Callable[[], Awaitable[Mapping[str, ToolSpec]]]) -> None:
+    def __init__(self, store: Store, hosts: Hosts, renew: Callable[[Call], Awaitable[HostRef | None]]) -> None:
         self._store = store
         self._hosts = hosts
         self._renew = renew
@@ -57,9 +58,9 @@ class Remains:
             if isinstance(call, ToolCall) and not await self._hosts.confirmed_dead(call.host):
                 return None
             stored = await self._stored(call)
-            tools = await self._renew()
+            heir = await self._renew(call)
             answer = _outcome(call, stored)
-            found = UNCLEAR if answer else await self._reconciled(call, stored, tools)
+            found = UNCLEAR if answer else await self._reconciled(call, stored, heir)
         except GreenroomError as exc:
             log.info("cannot tell yet whether call %s is lost: %s", call.call_id, exc)
             return None
@@ -70,11 +71,11 @@ class Remains:
         lost = Attached(key=call.key, status=CallStatus.never_seen)
         return CallLost(lost, gone.detail, untouched=found.verdict is Verdict.not_done)
 
-    async def _reconciled(self, call: Call, stored: StoredResult | None, tools: Mapping[str, ToolSpec]) -> Reconciled:
+    async def _reconciled(self, call: Call, stored: StoredResult | None, heir: HostRef | None) -> Reconciled:
         """What the tool itself can tell; of what only reads there is nothing to tell."""
-        if not isinstance(call, ToolCall) or call.effect is EffectClass.pure or call.name not in tools:
+        if not isinstance(call, ToolCall) or call.effect is EffectClass.pure or heir is None:
             return UNCLEAR
-        return await self._hosts.reconcile(tools[call.name].host, call, stored.facts if stored else None)
+        return await self._hosts.reconcile(heir, call, stored.facts if stored else None)
 
 
 def _outcome(call: Call, stored: StoredResult | None) -> Attached | None:

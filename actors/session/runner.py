@@ -11,13 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
 
 from actors.domain import commands as c
-from actors.domain.calls import HostRef
 from actors.domain.contexts import Context
 from actors.domain.ids import utc_now
 from actors.domain.records import InputWithdrawn
@@ -39,8 +37,7 @@ from actors.session.effects import model_of
 from actors.session.inbox import Inbox
 from actors.session.loading import Recovered
 from actors.session.mailbox import Mailbox
-from actors.session.model_host import find_model_host
-from actors.session.own_tools import with_own
+from actors.session.outlook import Outlook
 from actors.session.plan import (
     CommandGiven,
     Happening,
@@ -48,7 +45,7 @@ from actors.session.plan import (
     WorldChanged,
     plan,
 )
-from actors.session.ports import Hosts, Store, Submitted, ToolSpec
+from actors.session.ports import Hosts, Store, Submitted
 from actors.session.surroundings import Surroundings
 from actors.session.waiters import TurnWaiters
 
@@ -74,16 +71,20 @@ class SessionRunner:
         self.assignment_no = assignment_no
         self.idle_since = asyncio.get_running_loop().time()
         self.stopped: asyncio.Future[GreenroomError | None] = asyncio.get_running_loop().create_future()
-        self._hosts = hosts
         self._epoch = epoch
-        self._around = around or Surroundings()
         self._clock = clock
         self._inbox = Inbox(clock)
         self._turns = TurnWaiters()
         self._context = Context()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._finding_host = False
         self._advancing = False
+        self._outlook = Outlook(
+            hosts,
+            around or Surroundings(),
+            state=lambda: self.state,
+            found=lambda: self.post(WorldChanged()),
+            spawn=self._spawn,
+        )
         self._committer = Committer(store, epoch, recovered, slow=self._tell_unavailable)
         self._mailbox = Mailbox(
             store,
@@ -96,7 +97,7 @@ class SessionRunner:
         self._left = recovered.results
         acks = Acks(hosts, state.journal_id, epoch, self._spawn)
         self._calls = CallKeeper(
-            store, hosts, acks, post=self.post, stop=self._finish, spawn=self._spawn, renew=self._renew
+            store, hosts, acks, post=self.post, stop=self._finish, spawn=self._spawn, renew=self._outlook.renew
         )
         self._driver: asyncio.Task[None] | None = None
 
@@ -105,9 +106,9 @@ class SessionRunner:
         left, self._left = self._left, ()
         self._calls.recover(self.state, left)
         self.post(WorldChanged())
-        if model_of(self.state, self._around) is not None:
+        if model_of(self.state, self._outlook.around) is not None:
             # Most activations are for a turn: its first append needs the host's name.
-            self._look_for_model_host()
+            self._outlook.look_for_model_host()
         self._driver = self._spawn(self._drive())
 
     def post(self, happening: Happening) -> None:
@@ -147,7 +148,7 @@ class SessionRunner:
 
     def surround(self, around: Surroundings) -> None:
         """The world has changed: other tools, another default model, another policy."""
-        self._around = replace(around, model_host=None, model_error=None)
+        self._outlook.surround(around)
         self.post(WorldChanged())
 
     async def stop(self, reason: GreenroomError | None = None) -> None:
@@ -183,7 +184,7 @@ class SessionRunner:
             self._finish(InternalError(type(exc).__name__))
 
     async def _advance(self, happenings: list[Happening]) -> None:
-        made = plan(self.state, happenings, self._around, now=self._clock(), epoch=self._epoch)
+        made = plan(self.state, happenings, self._outlook.around, now=self._clock(), epoch=self._epoch)
         if made.records:
             for command, reply in made.replies:
                 if isinstance(reply, c.Reply) and isinstance(command, c.Send):
@@ -204,17 +205,19 @@ class SessionRunner:
             self._mailbox.reply(command, reply)
         self._calls.keep(made.effects)
         if made.effects.needs_model_host:
-            self._look_for_model_host()
+            self._outlook.look_for_model_host()
+        if made.effects.needs_site:
+            self._outlook.look_for_site()
 
     def _committed(self, made: Plan) -> None:
         self.state = made.state
         self.idle_since = asyncio.get_running_loop().time()
         self._calls.close(made.state, made.records)
         if made.state.config.model != made.before.config.model:
-            self._around = replace(self._around, model_host=None, model_error=None)
+            self._outlook.forget_model()
         self._turns.end((one.data.input_id for one in made.records if isinstance(one, InputWithdrawn)), None)
         for inputs, end, state in made.ends:
-            self._around = replace(self._around, model_error=None)
+            self._outlook.forgive_model()
             self._context = self._context.grown(tuple(entry.message for entry in state.context))
             self._turns.end(inputs, Submitted(c.Reply(), end, self._context))
         if made.state.activity is Activity.requires_action and made.state.turn is not None:
@@ -228,7 +231,7 @@ class SessionRunner:
         left: list[Happening] = []
         if isinstance(refused, SessionExists):
             # A call whose children cannot be born is refused as well, when it is asked for again.
-            self._around = replace(self._around, taken=self._around.taken | frozenset(refused.session_ids))
+            self._outlook.take(frozenset(refused.session_ids))
         for happening in happenings:
             if isinstance(happening, CommandGiven):
                 if isinstance(refused, SessionExists):
@@ -247,27 +250,6 @@ class SessionRunner:
         if taken:
             self._mailbox.reply(command, SessionExists(taken))
         return bool(taken)
-
-    def _look_for_model_host(self) -> None:
-        if not self._finding_host:
-            self._finding_host = True
-            self._spawn(self._find_model_host())
-
-    async def _find_model_host(self) -> None:
-        wanted = model_of(self.state, self._around)
-        found = await find_model_host(self._hosts, wanted, self.state.session_id)
-        self._finding_host = False
-        if model_of(self.state, self._around) == wanted:
-            # Otherwise the model is another one meanwhile, and its host is looked for anew.
-            host, error = (found, None) if isinstance(found, HostRef) else (None, found)
-            self._around = replace(self._around, model_host=host, model_error=error)
-        self.post(WorldChanged())
-
-    async def _renew(self) -> Mapping[str, ToolSpec]:
-        """A host is gone: ask for the tools and the model's host again."""
-        tools = with_own(await self._hosts.tools())
-        self._around = replace(self._around, tools=tools, model_host=None, model_error=None)
-        return tools
 
     def _tell_unavailable(self, made: Plan) -> None:
         """The append goes on, but nobody waits for it any more, and what came after it is not begun."""

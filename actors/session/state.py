@@ -18,6 +18,7 @@ from actors.domain.messages import TokenUsage
 from actors.domain.policies import OnBusy
 from actors.domain.session import Activity, ContextUsage, SessionConfig, SessionState
 from actors.domain.tasks import Task
+from actors.domain.workspaces import Workspace
 from actors.session.turn import Stage, ToolCallState, Turn, Unanswered
 
 SNAPSHOT_VERSION = 2
@@ -58,6 +59,8 @@ class State(Frozen):
         tasks: The task list.
         unanswered: Attempts whose outcome would still be news, oldest first; the newest ``MAX_UNANSWERED``.
         task: The input whose answer the parent has not been told yet; None when it is owed none.
+        workspace: Where its tool calls run; None before the first.
+        workspace_given_up: Its node was gone, and somebody decided to go on wherever that is possible.
     """
 
     journal_id: str = ""
@@ -67,6 +70,8 @@ class State(Frozen):
     parent_journal_id: str | None = None
     root_journal_id: str | None = None
     task: str | None = None
+    workspace: Workspace | None = None
+    workspace_given_up: bool = False
     lifecycle: SessionState = SessionState.active
     seq: int = 0
     epoch: int = 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
+from actors.domain.workspaces import Site
 from actors.session.ports import ToolSpec
 
 
@@ -22,6 +23,8 @@ class Surroundings:
         model_error: Why there is no host: error code and sentence.
         global_policy: Denials of the runtime that no session can lift.
         workspace: Directory of sessions that name none.
+        shared_workspaces: Every node sees the same files.
+        site: Where the session's tool calls run; None while unknown.
         taken: Names for children that turned out to be in use.
     """
 
@@ -31,4 +34,6 @@ class Surroundings:
     model_error: tuple[str, str] | None = None
     global_policy: PermissionPolicy | None = None
     workspace: str = ""
+    shared_workspaces: bool = False
+    site: Site | None = None
     taken: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ from typing import Any
 
 from actors.domain import records as r
 from actors.domain.actions import Resolution
-from actors.domain.calls import Outcome
+from actors.domain.calls import HostRef, Outcome
 from actors.domain.records import Draft, Offer, ResultContent, Wait
 from actors.session.ports import ToolSpec
 from actors.session.turn import ToolCallState, Turn
@@ -21,7 +21,7 @@ def denied(turn: Turn, call: ToolCallState, code: str, reason: str) -> Draft:
 
 
 def started(
-    turn: Turn, call: ToolCallState, spec: ToolSpec, wait: Wait | None = None, offer: Offer | None = None
+    turn: Turn, call: ToolCallState, spec: ToolSpec, host: HostRef, wait: Wait | None = None, offer: Offer | None = None
 ) -> Draft:
     """Its next attempt begins."""
     data = r.ToolCallStarted.Data(
@@ -31,7 +31,7 @@ def started(
         tool_use_id=call.tool_use_id,
         name=call.name,
         effect=spec.definition.effect,
-        host=spec.host,
+        host=host,
         args=call.args if call.decision is Resolution.approve else None,
         wait=wait,
         offer=offer,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from actors.domain import records as r
 from actors.domain.actions import Action, ActionKind, Resolution
-from actors.domain.calls import Outcome
+from actors.domain.calls import HostRef, Outcome
 from actors.domain.commands import digest_of_json
 from actors.domain.ids import derived_id
 from actors.domain.lanes import TaskHandlerMode
@@ -27,6 +27,7 @@ from actors.session.state import State
 from actors.session.surroundings import Surroundings
 from actors.session.tool_drafts import completed, denied, started
 from actors.session.turn import CallPhase, ToolCallState, Turn
+from actors.session.workspace import binding, is_asked_about, loss, path_of, site_of
 
 MAX_TOOL_ATTEMPTS = 3
 """How often a pure or idempotent call is run when its host dies under it."""
@@ -48,7 +49,7 @@ def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
         if draft is not None:
             yield draft
             settled += 1
-            if draft.kind is r.ToolCallDenied:
+            if draft.kind in {r.ToolCallDenied, r.WorkspaceBound}:
                 return
     if not settled:
         yield from _starts(state, turn, around)
@@ -65,7 +66,7 @@ def _under_way(turn: Turn, call: ToolCallState) -> Iterator[Draft]:
 def _judge(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Draft | None:
     """What has to be recorded before the call can start, or None."""
     if call.phase is CallPhase.in_doubt:
-        return _doubt(state, turn, call, around.tools)
+        return _doubt(state, turn, call, around)
     if call.phase is CallPhase.decided:
         return _judge_decided(state, turn, call, around)
     if call.phase is not CallPhase.proposed:
@@ -96,8 +97,8 @@ def _judge_decided(state: State, turn: Turn, call: ToolCallState, around: Surrou
 
 
 def _permission(state: State, call: ToolCallState, around: Surroundings) -> PermissionDecision:
-    workspace = state.config.workspace or around.workspace
-    return decide(around.global_policy, state.config.permission_policy, call.name, call.args, workspace=workspace)
+    policies = (around.global_policy, state.config.permission_policy)
+    return decide(*policies, call.name, call.args, workspace=path_of(state, around))
 
 
 def _deny_unknown(turn: Turn, call: ToolCallState, tools: Tools) -> Draft:
@@ -134,10 +135,12 @@ def _ask(state: State, turn: Turn, call: ToolCallState) -> Draft:
 def _request(
     state: State, turn: Turn, call: ToolCallState, kind: ActionKind, *, timeout_ms: int | None = None, detail: str = ""
 ) -> Draft:
+    # A workspace may be lost more than once before the same attempt.
+    nth = state.seq if kind is ActionKind.workspace_lost else call.attempt
     data = r.ActionRequested.Data(
         # Actions of one append are listed by their ids, and people read them in the calls' order.
         action_id=derived_id(
-            f"act_{call.index:02}_", state.journal_id, turn.turn_id, turn.round, call.index, kind, call.attempt
+            f"act_{call.index:02}_", state.journal_id, turn.turn_id, turn.round, call.index, kind, nth
         ),
         kind=kind,
         index=call.index,
@@ -165,32 +168,52 @@ def _starts(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
             continue
         if call.name in own_tools.OWN_TOOLS:
             yield from own_tools.begun(state, turn, call, around)
-        else:
-            yield _begun(state, turn, call, tools[call.name])
+            continue
+        draft = _begun(state, turn, call, around)
+        if draft is not None:
+            yield draft
+        if draft is None or draft.kind is not r.ToolCallStarted:
+            return
 
 
-def _begun(state: State, turn: Turn, call: ToolCallState, spec: ToolSpec) -> Draft:
-    """The next attempt begins, with whoever carries out the calls of its lane now."""
+def _begun(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Draft | None:
+    """The next attempt begins, with whoever carries out the calls of its lane now; or what has to come before that."""
+    spec = around.tools[call.name]
     handler = state.config.queue.handler_config(lane_of(call.name))
+    if handler.mode is TaskHandlerMode.external:
+        return external.begun(state, turn, call, spec, external.OUTSIDE, handler)
+    host = spec.host or _workspace_host(state, turn, call, around)
+    if not isinstance(host, HostRef):
+        return host
     if handler.mode is TaskHandlerMode.internal:
-        return started(turn, call, spec)
-    return external.begun(state, turn, call, spec, handler)
+        return started(turn, call, spec, host)
+    return external.begun(state, turn, call, spec, host, handler)
+
+
+def _workspace_host(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> HostRef | Draft | None:
+    """The host of the session's workspace, or the record that comes first; None while somebody has to say more."""
+    site = site_of(state, around)
+    if site is None or is_asked_about(state):
+        return None
+    if site.host is None:
+        return _request(state, turn, call, ActionKind.workspace_lost, detail=loss(state, site))
+    return binding(state, turn, around, site) or site.host
 
 
 # --- doubt -----------------------------------------------------------------------------------------------------------
 
 
-def _doubt(state: State, turn: Turn, call: ToolCallState, tools: Tools) -> Draft | None:
+def _doubt(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Draft | None:
     """What becomes of a call that may or may not have run."""
-    spec = tools.get(call.name)
+    there = call.name in around.tools
     policy = state.config.on_in_doubt
     harmless = call.untouched or call.effect is not EffectClass.unsafe
-    if harmless and call.attempt < MAX_TOOL_ATTEMPTS and spec is not None:
-        return _begun(state, turn, call, spec)
+    if harmless and call.attempt < MAX_TOOL_ATTEMPTS and there and call.decision is not Resolution.reject:
+        return _begun(state, turn, call, around)
     if call.untouched:
-        return _not_run(turn, call, call.doubt or "its host went away")
+        return _not_run(turn, call, call.reason or call.doubt or "its host went away")
     if call.decision is Resolution.retry or (policy is OnInDoubt.retry and call.attempt < MAX_TOOL_ATTEMPTS):
-        return _begun(state, turn, call, spec) if spec is not None else _unknown(turn, call, "the tool is gone")
+        return _begun(state, turn, call, around) if there else _unknown(turn, call, "the tool is gone")
     if call.decision is Resolution.answer:
         return completed(turn, call, Outcome.ok, call.value or "")
     if call.decision is not None:

@@ -31,7 +31,7 @@ async def test_a_tool_begins_after_its_record_and_its_outcome_shares_an_append_w
 
         assert await _appends_of(session, "/tool ls {}\n/say done") == [
             ["user.message", "turn.started", "model.call.started"],
-            ["model.call.completed", "tool.call.started"],
+            ["model.call.completed", "workspace.bound", "tool.call.started"],
             ["tool.call.completed", "model.call.started"],
             ["model.call.completed", "turn.completed"],
         ]

@@ -13,6 +13,7 @@ from actors.domain.ids import new_ulid, utc_now
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message, StopReason, TokenUsage
 from actors.domain.session import SessionConfig
+from actors.domain.workspaces import Site, Whereabouts
 from actors.errors import GreenroomError
 from actors.residency.placement import Seat
 from actors.session.ports import Loaded, ToolSpec
@@ -96,6 +97,9 @@ class FakeHosts(UnclearHosts):
 
     async def tools(self) -> dict[str, ToolSpec]:
         return {}
+
+    async def site(self, asked: Whereabouts) -> Site:
+        return Site(asked, "here", HostRef(host_id="tools", incarnation="1"))
 
     async def run(self, call: ModelCall | ToolCall) -> Attached:
         self.asked.put_nowait(call)

@@ -32,6 +32,7 @@ from actors.domain.commands import Command
 from actors.domain.journal import Acquired, Appended, AppendPart, FirstOutcome
 from actors.domain.messages import Message, Role, StopReason, TextBlock, ToolUseBlock, decode_messages
 from actors.domain.tools import EffectClass, ToolDefinition
+from actors.domain.workspaces import Site, Whereabouts
 from actors.effect_host import EffectHost, HostLimits
 from actors.errors import GreenroomError, HostGone, StoreUnavailable, TransportLost
 from actors.session.ports import ToolSpec
@@ -251,8 +252,10 @@ class FarHosts:
         return self._world.hosts["models"].host.ref
 
     async def tools(self) -> dict[str, ToolSpec]:
-        ref = self._world.hosts["tools"].host.ref
-        return {one.name: ToolSpec(definition=one, host=ref) for one in (LINE, LOOK)}
+        return {one.name: ToolSpec(one) for one in (LINE, LOOK)}
+
+    async def site(self, asked: Whereabouts) -> Site:
+        return Site(asked, "here", self._world.hosts["tools"].host.ref)
 
     async def run(self, call: Call) -> Attached:
         async def work() -> Attached:

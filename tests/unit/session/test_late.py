@@ -19,7 +19,6 @@ from actors.session.acks import Acks
 from actors.session.calls import CallKeeper
 from actors.session.effects import Effects
 from actors.session.plan import Happening, Plan
-from actors.session.ports import ToolSpec
 from tests.unit.session.world import World, answered
 from tests.unit.unclear import UnclearHosts
 
@@ -102,9 +101,8 @@ def _stop(reason: GreenroomError) -> None:
     pytest.fail(f"the session was ended: {reason}")
 
 
-async def _nothing() -> dict[str, ToolSpec]:
+async def _nothing(_: object) -> None:
     """The world is as it was."""
-    return {}
 
 
 async def test_a_session_is_kept_until_the_outcome_of_a_call_closed_as_unknown_has_come() -> None:

@@ -89,8 +89,8 @@ def _stop(reason: GreenroomError) -> None:
     pytest.fail(f"the session was ended: {reason}")
 
 
-async def _nothing() -> dict[str, Any]:
-    return {}
+async def _nothing(_: object) -> None:
+    return None
 
 
 async def _rest() -> None:
