@@ -5,11 +5,13 @@ import { button, details, el, pretty } from "./dom.js";
 const CHOICES = {
   approval: [["approve", "Approve", "primary"], ["reject", "Reject", "danger"]],
   in_doubt: [["retry", "Run it again", ""], ["skip", "Leave it", ""]],
+  workspace_lost: [["approve", "Go on elsewhere", ""], ["reject", "Let it fail", "danger"]],
 };
 
 const QUESTIONS = {
   approval: (tool) => `May ${tool} run?`,
   in_doubt: (tool) => `${tool} may or may not have run. What now?`,
+  workspace_lost: (tool) => `The node with the files that ${tool} needs is gone. Go on without them?`,
 };
 
 const DECIDED = {
