@@ -220,8 +220,8 @@ class SessionHandle(SessionChildren, SessionLanes, SessionPermissions, SessionTa
 
         Args:
             action_id: The action's id, or the model's tool call id within the open turn.
-            resolution: ``approve`` or ``reject`` an approval, or going on without the node of a lost workspace; ``retry``,
-                ``skip`` or ``answer`` a call in doubt.
+            resolution: ``approve`` or ``reject`` an approval, or going on without a lost workspace; ``retry``, ``skip``
+                or ``answer`` a call in doubt.
             args: Approve with other arguments.
             value: The result to give the model (answer).
             args_digest: What was seen; refused when the call's arguments are others.

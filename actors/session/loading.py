@@ -58,7 +58,7 @@ async def load_state(store: Store, tenant: str, journal_id: str) -> Recovered:
     snapshot = loaded.snapshot
     records = (decode_record(record.body) for record in loaded.records)
     if loaded.shared is not None:
-        return fold(loaded.shared, records), loaded.kept
+        return Recovered(fold(loaded.shared, records), loaded.kept, loaded.results)
     if snapshot is None:
         return Recovered(fold(initial(), records), 0, loaded.results)
     if snapshot.version == SNAPSHOT_VERSION:

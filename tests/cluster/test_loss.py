@@ -28,25 +28,3 @@ async def test_the_turns_of_a_killed_node_go_on_elsewhere_and_its_tools_are_not_
     assert (await session.wait_turn(receipt, timeout=BOUND_S)).text == "went on"
     assert gate.lines == ["begin"]
     await assert_gapless(session)
-
-
-async def test_a_frozen_node_is_replaced_and_does_nothing_twice_when_it_thaws(
-    manager: SessionManager, raylets: Raylets, sessions: Sessions, tmp_path: Path
-) -> None:
-    session = await sessions.on_worker()
-    gate = Gate(tmp_path)
-    receipt = await session.send(gate.prompt("went on"))
-    await gate.begun()
-
-    raylets.freeze(with_workers=True)
-    try:
-        doubt = await action_of(session)
-        await session.resolve_action(doubt.action_id, "skip")
-        assert (await session.wait_turn(receipt, timeout=BOUND_S)).text == "went on"
-    finally:
-        raylets.thaw()
-
-    assert (await session.generate("after", timeout=BOUND_S)).text == "after"
-    assert gate.lines == ["begin"]
-    await assert_gapless(session)
-    raylets.forget()
