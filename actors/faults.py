@@ -58,11 +58,21 @@ class Point(StrEnum):
     deliver_after = "delivery.after"
     snapshot_before = "snapshot.before"
     snapshot_after = "snapshot.after"
+    create_before = "store.create.before"
+    create_after = "store.create.after"
+    destroy_before = "store.destroy.before"
+    destroy_after = "store.destroy.after"
+    assign_before = "assign.before"
+    assign_after = "assign.after"
     release_before = "release.before"
     release_after = "release.after"
     session_reply = "session.reply"
     store_reply = "store.reply"
     host_reply = "host.reply"
+    create_reply = "store.create.reply"
+    destroy_reply = "store.destroy.reply"
+    assign_reply = "assign.reply"
+    release_reply = "release.reply"
     wire_request = "wire.request"
     wire_reply = "wire.reply"
 
@@ -70,7 +80,17 @@ class Point(StrEnum):
 WIRE: Final = frozenset({Point.wire_request, Point.wire_reply})
 """Where the serving end of the data plane has a request, or is about to send a reply, and can cut the connection."""
 
-REPLIES: Final = frozenset({Point.session_reply, Point.store_reply, Point.host_reply})
+REPLIES: Final = frozenset(
+    {
+        Point.session_reply,
+        Point.store_reply,
+        Point.host_reply,
+        Point.create_reply,
+        Point.destroy_reply,
+        Point.assign_reply,
+        Point.release_reply,
+    }
+)
 """Where an answer is about to leave, and can be dropped: whoever asked hears nothing."""
 
 

@@ -87,6 +87,7 @@ class SessionHost:
             self._activating[journal_id] = (assignment_no, task)
             task.add_done_callback(lambda done: self._activated(journal_id, done))
         await asyncio.shield(task)
+        await faults.reach(Point.assign_reply)
 
     def _activated(self, journal_id: str, done: asyncio.Task[SessionRunner]) -> None:
         if self._activating.get(journal_id, (0, None))[1] is done:
@@ -98,7 +99,9 @@ class SessionHost:
         former = self._runners.get(journal_id)
         if former is not None:
             await former.stop()
+        faults.hit(Point.assign_before)
         acquired = await self._store.acquire(tenant, journal_id, term, assignment_no)
+        faults.hit(Point.assign_after)
         recovered = await load_state(self._store, tenant, journal_id)
         around = await self._surroundings()
         if self._activating.get(journal_id, (0, None))[0] != assignment_no:
@@ -180,6 +183,7 @@ class SessionHost:
         faults.hit(Point.release_after)
         if self._runners.get(journal_id) is runner:
             del self._runners[journal_id]
+        await faults.reach(Point.release_reply)
         return True
 
     async def drop(self, journal_id: str, reason: GreenroomError) -> None:

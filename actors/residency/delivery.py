@@ -21,6 +21,8 @@ from actors.domain.session import SessionState
 from actors.errors import GreenroomError, NotHere, Overloaded, SessionNotFound
 from actors.faults import Point
 from actors.residency.residency import Residency
+from actors.session import patience
+from actors.session.patience import answer_of
 from actors.session.ports import Store
 from actors.storage.watch import Hint
 
@@ -184,7 +186,8 @@ class Delivery:
         for _ in range(MAX_MOVES):
             try:
                 placement = await self._residency.resolve(*receiver, stale=stale)
-                return await placement.seat.deliver(receiver[1], placement.assignment_no, bodies)
+                asked = placement.seat.deliver(receiver[1], placement.assignment_no, bodies)
+                return await answer_of(asked, placement.seat.seat_id, within_s=patience.SEAT_S)
             except SessionNotFound as gone:
                 return [gone] * len(letters)
             except NotHere as moved:

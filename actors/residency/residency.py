@@ -19,6 +19,8 @@ from actors.residency.eviction import BREATH_S, Eviction
 from actors.residency.placement import Placement, Pool, ResidencyLimits, Seat
 from actors.residency.seats import Seats
 from actors.residency.warming import Warming
+from actors.session import patience
+from actors.session.patience import answer_of
 from actors.session.ports import Store
 
 log = logging.getLogger(__name__)
@@ -159,7 +161,7 @@ class Residency:
     async def _let_go(self, seat: Seat, journal_id: str, assignment_no: int) -> None:
         """End what is left of an older assignment. One that is busy is fenced at its next append."""
         with suppress(GreenroomError):
-            await seat.release(journal_id, assignment_no)
+            await answer_of(seat.release(journal_id, assignment_no), seat.seat_id, within_s=patience.SEAT_S)
 
     def lose_seat(self, seat_id: str) -> None:
         """A seat is dead: its sessions are dormant, and those with work to do are activated at once."""
@@ -191,10 +193,14 @@ class Residency:
     async def _assign(self, placement: Placement) -> None:
         seat = placement.seat
         try:
-            private = await seat.assign(placement.tenant, placement.journal_id, self.term, placement.assignment_no)
+            asked = seat.assign(placement.tenant, placement.journal_id, self.term, placement.assignment_no)
+            private = await answer_of(asked, seat.seat_id, within_s=patience.SEAT_S)
         except Exception as exc:
             self.forget(placement.journal_id, placement.assignment_no)
             lost = isinstance(exc, TransportLost) or not isinstance(exc, GreenroomError)
+            if lost and seat.seat_id in self.seats.known:
+                # It may be there all the same, where nobody would look for it.
+                self._spawn(self._let_go(seat, placement.journal_id, placement.assignment_no))
             error = NotHere(placement.journal_id, placement.assignment_no) if lost else exc
             if not placement.ready.done():
                 placement.ready.set_exception(error)
@@ -219,7 +225,8 @@ class Residency:
         done = False
         try:
             await asyncio.wait([placement.ready])
-            done = await placement.seat.release(placement.journal_id, placement.assignment_no, idle_s=idle_s)
+            asked = placement.seat.release(placement.journal_id, placement.assignment_no, idle_s=idle_s)
+            done = await answer_of(asked, placement.seat.seat_id, within_s=patience.SEAT_S)
         except Exception as exc:
             # The seat is dying; whoever watches it says so.
             log.info("session %s was not released: %s", placement.journal_id, exc)

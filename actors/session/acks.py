@@ -11,6 +11,7 @@ from actors import faults
 from actors.domain.calls import CallKey, HostRef
 from actors.errors import Fenced, GreenroomError, HostGone
 from actors.faults import Point
+from actors.session.patience import answer_of
 from actors.session.ports import Hosts
 
 log = logging.getLogger(__name__)
@@ -65,5 +66,5 @@ class Acks:
     async def now(self, host: HostRef, keys: Sequence[CallKey]) -> None:
         """Acknowledge; raises what the host raises."""
         faults.hit(Point.ack_before)
-        await self._hosts.ack(host, self._journal_id, self._epoch, keys)
+        await answer_of(self._hosts.ack(host, self._journal_id, self._epoch, keys), host.host_id)
         faults.hit(Point.ack_after)

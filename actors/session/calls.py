@@ -18,9 +18,11 @@ from actors.domain.calls import Attached, CallKey, CallStatus, HostRef, ModelCal
 from actors.domain.journal import StoredResult
 from actors.errors import Fenced, GreenroomError, HostGone
 from actors.faults import Point
+from actors.session import patience
 from actors.session.acks import Acks
 from actors.session.effects import Effects
 from actors.session.late import LateOutcomes
+from actors.session.patience import answer_of
 from actors.session.plan import CallAnswered, Happening
 from actors.session.ports import Hosts, Store
 from actors.session.remains import Remains
@@ -188,7 +190,8 @@ class CallKeeper:
             return stored
         faults.hit(Point.attach_before)
         settled = self._settled.get(call.host, [])
-        answers = await self._hosts.attach(call.host, call.journal_id, call.epoch, [call.key], settled)
+        asked = self._hosts.attach(call.host, call.journal_id, call.epoch, [call.key], settled)
+        answers = await answer_of(asked, call.host.host_id)
         faults.hit(Point.attach_after)
         self._settled.pop(call.host, None)
         answer = answers[0]
@@ -242,12 +245,13 @@ class CallKeeper:
 
     async def _run(self, call: Call) -> Attached:
         faults.hit(Point.run_before)
-        answer = await self._hosts.run(call)
+        answer = await answer_of(self._hosts.run(call), call.host.host_id, within_s=patience.RUN_S)
         faults.hit(Point.run_after)
         return answer
 
     async def _cancel(self, call: Call) -> Attached:
         faults.hit(Point.cancel_before)
-        answer = await self._hosts.cancel(call.host, call.journal_id, call.epoch, call.key)
+        told = self._hosts.cancel(call.host, call.journal_id, call.epoch, call.key)
+        answer = await answer_of(told, call.host.host_id)
         faults.hit(Point.cancel_after)
         return answer

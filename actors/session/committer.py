@@ -17,6 +17,7 @@ from actors.domain.journal import Appended, AppendPart, Snapshot
 from actors.errors import GreenroomError, StoreUnavailable, TransportLost
 from actors.faults import Point
 from actors.session.loading import Recovered
+from actors.session.patience import answer_of
 from actors.session.plan import Plan
 from actors.session.ports import Store
 from actors.session.projection import changed_actions, project, stored
@@ -83,7 +84,7 @@ class Committer:
         while True:
             try:
                 faults.hit(Point.commit_before)
-                appended = await self._store.append(part)
+                appended = await answer_of(self._store.append(part), "the store")
                 faults.hit(Point.commit_after)
                 self._useless = ()
                 return appended

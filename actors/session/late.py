@@ -15,6 +15,7 @@ from actors.domain.calls import OUTCOME, Attached, CallKey, CallStatus, HostRef,
 from actors.domain.journal import StoredResult
 from actors.errors import Fenced, GreenroomError, HostGone
 from actors.session.acks import Acks
+from actors.session.patience import answer_of
 from actors.session.plan import CallAnswered, Happening
 from actors.session.ports import Hosts, Store
 from actors.session.state import State
@@ -90,7 +91,8 @@ class LateOutcomes:
         while True:
             try:
                 # Told once more to end, the host waits with its answer for some seconds, and begins nothing.
-                answer = await self._hosts.cancel(host, state.journal_id, state.epoch, key)
+                told = self._hosts.cancel(host, state.journal_id, state.epoch, key)
+                answer = await answer_of(told, host.host_id)
                 if answer.status is not CallStatus.running:
                     await self._ended(state, host, answer)
                     return

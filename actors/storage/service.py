@@ -137,16 +137,24 @@ class StoreService(StoreReads):
 
     async def create(self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession]) -> bool:
         """See ``Backend.create``."""
-        return await self._write().call(
+        faults.hit(Point.create_before)
+        created = await self._write().call(
             lambda: self._backend.create(tenant, command_id, digest, sessions),
             lambda created: self._born(sessions if created else ()),
         )
+        faults.hit(Point.create_after)
+        await faults.reach(Point.create_reply)
+        return created
 
     async def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
         """See ``Backend.destroy``. Readers that follow the journal get SessionNotFound."""
-        return await self._erase(
+        faults.hit(Point.destroy_before)
+        removed = await self._erase(
             tenant, journal_id, lambda: self._backend.destroy(tenant, journal_id, command_id, digest)
         )
+        faults.hit(Point.destroy_after)
+        await faults.reach(Point.destroy_reply)
+        return removed
 
     async def purge_session(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
         """Destroy a session and remove all of its rows before answering, a little at a time as everybody else writes.

@@ -17,7 +17,7 @@ from actors.domain.actions import ActionKind
 from actors.domain.children import ChildSpec
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.session import Activity
-from actors.errors import ActionNotFound, ActionSettled, GreenroomError
+from actors.errors import ActionNotFound, ActionSettled, GreenroomError, SessionNotFound
 from actors.faults import Fault, Point, What
 from actors.handle import SessionHandle
 from actors.manager import SessionManager
@@ -31,6 +31,9 @@ ACTED: Final = ("first", "second")
 
 EDITS: Final = ("edit-1", "edit-2")
 """The inputs whose turns change a file, in a way that shows when it was done twice."""
+
+FORKS: Final = ("fork-1", "fork-2")
+"""Sessions that are forked off the one, and destroyed."""
 
 HELD: Final = ("hold-1", "hold-2")
 """The inputs whose turns are cancelled."""
@@ -110,14 +113,32 @@ async def live(manager: SessionManager) -> SessionHandle:
     for name in HELD:
         await _sure(lambda name=name: session.send("/tool hold {}\n/say Held.", command_id=name))
         await _cancelled(session)
+    for name in FORKS:
+        await _forked_and_destroyed(manager, name)
     return session
+
+
+async def _forked_and_destroyed(manager: SessionManager, name: str) -> None:
+    try:
+        fork = await _sure(lambda: manager.fork_session("s", name, command_id=name))
+    except SessionNotFound:
+        return  # It was destroyed before.
+    assert await fork.history() == await (await manager.get_session("s")).history()
+    await _sure(lambda: manager.destroy_session(name, command_id=f"destroy-{name}"))
+
+
+PATIENCE_S = 2.0
+"""How long callers wait for an answer before they ask again."""
 
 
 async def _sure(ask: Callable[[], Awaitable[T]]) -> T:
     """Ask again when it is not known what came of it: each command has an id."""
     while True:
         try:
-            return await ask()
+            async with asyncio.timeout(PATIENCE_S):
+                return await ask()
+        except TimeoutError:
+            continue
         except GreenroomError as exc:
             if not exc.retryable:
                 raise

@@ -108,13 +108,24 @@ async def test_a_process_that_is_killed_at_a_place_loses_nothing_and_does_nothin
     await asyncio.gather(one(1), one(2))
 
 
-@pytest.mark.parametrize("nth", [1, 2])
 @pytest.mark.parametrize("point", PLACES)
-async def test_an_operation_that_fails_at_a_place_loses_nothing_and_does_nothing_twice(
-    tmp_path: Path, point: Point, nth: int
-) -> None:
-    faults.arm(*with_lost_requests(Fault(point, nth, What.fail)))
+async def test_operations_that_fail_at_a_place_lose_nothing_and_do_nothing_twice(tmp_path: Path, point: Point) -> None:
+    faults.arm(*with_lost_requests(*(Fault(point, nth, What.fail) for nth in (1, 2))))
     await _again(tmp_path)
+
+
+@pytest.mark.parametrize("point", sorted(REPLIES))
+async def test_replies_that_are_lost_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: Point
+) -> None:
+    for name in ("ANSWER_S", "SEAT_S", "RUN_S"):
+        monkeypatch.setattr(f"actors.session.patience.{name}", 0.3)
+    monkeypatch.setattr("tests.unit.local.faulted.PATIENCE_S", 0.4)
+    armed = faults.arm(*(Fault(point, nth, What.drop) for nth in (1, 2)))
+
+    await _again(tmp_path)
+
+    assert armed.passed[point] >= 2
 
 
 def test_the_variable_names_what_goes_wrong_and_where() -> None:

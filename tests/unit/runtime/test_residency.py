@@ -77,6 +77,31 @@ async def test_of_two_seats_that_have_a_session_the_later_assignment_counts_and_
             assert seats[3].released == [("a", 3)]
 
 
+async def test_a_session_whose_assignment_was_not_confirmed_does_not_stay_where_nobody_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("actors.session.patience.SEAT_S", 0.01)
+    released = asyncio.Event()
+
+    async def silent(journal_id: str, number: int) -> None:
+        if len(seat.assigned) == 1:
+            await asyncio.Event().wait()
+
+    async def release(journal_id: str, number: int) -> bool:
+        released.set()
+        return True
+
+    seat = FakeSeat("seat", assigning=silent, releasing=release)
+    async with gated_store() as store:
+        made = residency(store, seat)
+        placement = await made.resolve(TENANT, "a")
+        await released.wait()
+        assert seat.released == seat.assigned[:1]
+        assert ("a", placement.assignment_no) == seat.assigned[1]
+        assert load(made) == {"seat": 1}
+        await made.close()
+
+
 async def test_a_session_that_kills_every_seat_it_is_given_stops_doing_so() -> None:
     async with gated_store() as store:
         seats = [FakeSeat(f"seat-{n}", assigning=failing(TransportLost("seat"))) for n in range(MAX_SEATS_LOST + 2)]
