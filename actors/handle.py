@@ -170,6 +170,7 @@ class SessionHandle(SessionChildren, SessionLanes, SessionPermissions, SessionTa
 
     async def hibernate(self) -> bool:
         """Give up the session's actor; False when it has work to do."""
+        await self.info()  # A session that is gone has no actor, and is an error all the same.
         return await self._runtime.hibernate(self._tenant, self.journal_id)
 
     async def configure(

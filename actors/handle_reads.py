@@ -178,6 +178,8 @@ class SessionReads:
         page, _ = await self._runtime.store.actions(
             self._tenant, journal_id=self.journal_id, pending=pending, limit=MAX_PAGE
         )
+        if not page:
+            await self.info()  # None, or gone: a session that is gone has no actions either.
         return page
 
     async def _state(self, at: int | None = None) -> State:
