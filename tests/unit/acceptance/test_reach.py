@@ -60,7 +60,7 @@ _NO_SESSION = {"create_session", "import_session", "list_sessions", "actions"}
 
 def _operations(kind: type[Any]) -> dict[str, Any]:
     members = inspect.getmembers(kind, inspect.isfunction)
-    return {name: one for name, one in members if not name.startswith("_") and not isinstance(one, property)}
+    return {name: one for name, one in members if not name.startswith("_")}
 
 
 _OF_MANAGER = [
