@@ -9,11 +9,12 @@ from actors.domain import commands as c
 from actors.domain.actions import Action, ActionKind
 from actors.domain.external_tasks import ExternalTask, ExternalTaskResult
 from actors.domain.ids import derived_id
-from actors.domain.lanes import LaneHandlerConfig
+from actors.domain.lanes import DeadLetter, LaneCounts, LaneHandlerConfig, QueueStats, SessionQueueConfig
 from actors.domain.policies import SessionLane
 from actors.errors import CommandConflict, ExternalTaskNotFound, ExternalTaskSettled, TaskLeaseLost
 from actors.handle_commands import SessionCommands
 from actors.session.external import output_of
+from actors.session.lanes import stats
 
 _TASK_ID = re.compile(r"task_[0-9a-f]{20}")
 
@@ -34,6 +35,25 @@ class SessionLanes(SessionCommands):
         identity = self._identity(command_id)
         await self._do(checked_command(lambda: c.SetLaneHandler(**identity, lane=wanted, handler=handler)))
         return await self.get_lane_handler(wanted)
+
+    async def set_queue_config(self, queue: SessionQueueConfig | None, *, command_id: str | None = None) -> None:
+        """Replace the whole configuration of the lanes, handlers included; None removes it, and with it all limits."""
+        await self._configure({"queue_config": queue}, command_id)
+
+    async def queue_stats(self) -> QueueStats:
+        """How many calls of each lane wait, and are under way, now."""
+        return stats(await self._state())
+
+    async def queue_metrics(self) -> dict[SessionLane, LaneCounts] | None:
+        """What became of calls, by lane; None unless the lanes count (``enable_metrics``)."""
+        state = await self._state()
+        if not state.config.queue.enable_metrics:
+            return None
+        return {lane: state.lane_counts.get(lane, LaneCounts()) for lane in SessionLane}
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        """The newest calls that failed for good, oldest first; empty unless they are kept (``enable_dlq``)."""
+        return list((await self._state()).dead_letters)
 
     async def pending_external_tasks(self) -> list[ExternalTask]:
         """The calls of the open turn that wait for somebody outside, in the calls' order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors.domain.external_tasks import ExternalTask, ExternalTaskResult
-from actors.domain.lanes import LaneHandlerConfig
+from actors.domain.lanes import DeadLetter, LaneCounts, LaneHandlerConfig, QueueStats, SessionQueueConfig
 from actors.domain.policies import SessionLane
 from actors.manager_lookup import SessionLookup
 
@@ -20,6 +20,24 @@ class LaneOperations(SessionLookup):
     ) -> LaneHandlerConfig:
         """See ``SessionHandle.set_lane_handler``."""
         return await (await self._session(session_id)).set_lane_handler(lane, handler, command_id=command_id)
+
+    async def set_queue_config(
+        self, session_id: str, queue: SessionQueueConfig | None, *, command_id: str | None = None
+    ) -> None:
+        """See ``SessionHandle.set_queue_config``."""
+        await (await self._session(session_id)).set_queue_config(queue, command_id=command_id)
+
+    async def queue_stats(self, session_id: str) -> QueueStats:
+        """See ``SessionHandle.queue_stats``."""
+        return await (await self._session(session_id)).queue_stats()
+
+    async def queue_metrics(self, session_id: str) -> dict[SessionLane, LaneCounts] | None:
+        """See ``SessionHandle.queue_metrics``."""
+        return await (await self._session(session_id)).queue_metrics()
+
+    async def dead_letters(self, session_id: str) -> list[DeadLetter]:
+        """See ``SessionHandle.dead_letters``."""
+        return await (await self._session(session_id)).dead_letters()
 
     async def pending_external_tasks(self, session_id: str) -> list[ExternalTask]:
         """See ``SessionHandle.pending_external_tasks``."""

@@ -68,6 +68,8 @@ class ToolCall(_Call):
 
     Attributes:
         workspace: Absolute directory; empty means the host's own.
+        timeout_s: Longest run of a tool that does not say itself how long it may take; ``limit_s`` binds any.
+        priority: Of its lane, 0 first; after ``full_after_s`` of waiting for a place it is as urgent as any.
     """
 
     kind: Literal["tool"] = "tool"
@@ -77,6 +79,9 @@ class ToolCall(_Call):
     effect: EffectClass = EffectClass.unsafe
     workspace: str = ""
     timeout_s: float = 600.0
+    limit_s: float | None = None
+    priority: int = 0
+    full_after_s: float | None = None
 
 
 EffectCall = Annotated[ModelCall | ToolCall, Field(discriminator="kind")]
@@ -115,6 +120,10 @@ class ModelOutcome(Frozen):
     error_args: tuple[Any, ...] = ()
     retryable: bool = False
     duration_ms: int = 0
+
+
+RAISED = "raised"
+"""In the metadata of a call that broke: by what. One that was carried out, and says no, has none."""
 
 
 class ToolOutcome(Frozen):

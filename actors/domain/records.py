@@ -17,6 +17,9 @@ The reference implementation's event names map to these:
     confirmation_timeout            timer.fired, then action.resolved by "timeout"
     external_task_pending           task.offered
     external_task_completed         task.completed
+    command_retry                   command.retried
+    command_dead_lettered           command.dead_lettered
+    queue_alert                     queue.alert
     permission_denied               tool.call.denied
     persistence_failed              session.persistence_failed
     task_updated                    tasks.updated
@@ -561,6 +564,62 @@ class TaskCompleted(RecordBase):
     data: Data
 
 
+# --- lanes -----------------------------------------------------------------------------------------------------------
+
+
+class CommandRetried(RecordBase):
+    """An attempt of a call failed, and its lane repeats it after ``delay_ms`` from here, as another attempt."""
+
+    class Data(Frozen):
+        """The attempt that failed."""
+
+        call_id: str
+        attempt: int
+        index: int
+        tool: str
+        lane: SessionLane
+        outcome: Outcome
+        error: str
+        delay_ms: int
+
+    type: Literal["command.retried"] = "command.retried"
+    data: Data
+
+
+class CommandDeadLettered(RecordBase):
+    """A call failed for good, after ``attempts``; the model reads of it in the next record."""
+
+    class Data(Frozen):
+        """Which one, and why."""
+
+        call_id: str
+        index: int
+        tool: str
+        lane: SessionLane
+        error: str
+        attempts: int
+
+    type: Literal["command.dead_lettered"] = "command.dead_lettered"
+    data: Data
+
+
+class QueueAlert(RecordBase):
+    """Many calls of a lane wait. ``alert_type``: ``depth`` or ``pressure``; ``level``: ``warning`` or ``critical``."""
+
+    class Data(Frozen):
+        """How many, and beyond which number."""
+
+        lane: SessionLane
+        level: str
+        alert_type: str
+        message: str
+        depth: int
+        threshold: int
+
+    type: Literal["queue.alert"] = "queue.alert"
+    data: Data
+
+
 # --- actions, timers, workspaces, children ---------------------------------------------------------------------------
 
 
@@ -605,6 +664,7 @@ class TimerFired(RecordBase):
     """A moment the session waited for has passed: ``turn``, ``action:<id>``, or one of the open round's calls.
 
     Those are ``call:<index>`` for the end of its wait and ``lease:<index>`` for the end of its worker's claim.
+    ``lane:<lane>``: its rate limit lets the next call begin.
     """
 
     class Data(Frozen):
@@ -688,6 +748,9 @@ Record = Annotated[
     | TaskOffered
     | TaskLeased
     | TaskCompleted
+    | CommandRetried
+    | CommandDeadLettered
+    | QueueAlert
     | ActionRequested
     | ActionResolved
     | TimerFired

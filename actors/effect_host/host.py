@@ -54,7 +54,7 @@ class EffectHost:
         self._fences = Fences(self._limits.journals, clock, self._register.has_calls)
         self._retention = Retention(self._limits, clock, results, self._register.forget)
         self._readers = Readers(self._register, self._limits.waiters)
-        self._work = Work(host_id, executor, self._limits, self._fences, self)
+        self._work = Work(host_id, executor, self._limits, self._fences, self, clock)
         self._closed = False
 
     # --- what sessions ask ------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from actors.domain.calls import CallStatus
 from actors.domain.tools import EffectClass
 from actors.effect_host.entry import Channel, Entry
 from actors.effect_host.fences import Fences
+from actors.effect_host.line import Line
 from actors.effect_host.outcomes import broken
-from actors.effect_host.ports import Call, CallResult, Executor, HostLimits
+from actors.effect_host.ports import Call, CallResult, Clock, Executor, HostLimits
 from actors.errors import Fenced, GreenroomError, HostGone, Overloaded
 from actors.faults import Point
 
@@ -47,13 +48,15 @@ class Work:
         fences: Asked once more when a call's place is free.
     """
 
-    def __init__(self, name: str, executor: Executor, limits: HostLimits, fences: Fences, owner: Owner) -> None:
+    def __init__(
+        self, name: str, executor: Executor, limits: HostLimits, fences: Fences, owner: Owner, clock: Clock
+    ) -> None:
         self._name = name
         self._executor = executor
         self._limits = limits
         self._fences = fences
         self._owner = owner
-        self._slots = asyncio.Semaphore(limits.running)
+        self._line = Line(limits.running, clock)
         self._tasks: dict[asyncio.Task[CallResult], Entry] = {}
         self._bytes = 0
         self._closing = False
@@ -79,7 +82,7 @@ class Work:
         task.add_done_callback(functools.partial(self._finished, entry, call))
 
     async def _carry_out(self, entry: Entry, call: Call) -> CallResult:
-        async with self._slots:
+        async with self._line.place(call):
             self._fences.check(entry.journal_id, entry.epoch)
             entry.executing = True
             self.executing += 1

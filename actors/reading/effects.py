@@ -10,6 +10,8 @@ from actors.domain.base import Frozen
 from actors.domain.calls import CallKey, HostRef, Outcome
 from actors.domain.tools import EffectClass
 
+Closing = r.ToolCallCompleted | r.ToolCallInDoubt | r.ToolCallLate | r.CommandRetried
+
 
 class EffectStatus(StrEnum):
     """How far an attempt has come.
@@ -59,7 +61,7 @@ async def effects_of(records: AsyncIterator[r.Record], *, limit: int) -> tuple[E
                 key = CallKey(call_id=begun.call_id, attempt=begun.attempt)
                 found[key] = begun
                 open_ones.add(key)
-        elif isinstance(record, r.ToolCallCompleted | r.ToolCallInDoubt | r.ToolCallLate):
+        elif isinstance(record, Closing):
             key = CallKey(call_id=record.data.call_id, attempt=record.data.attempt)
             if key in open_ones:
                 found[key] = _after(found[key], record)
@@ -84,7 +86,7 @@ def _begun(record: r.ToolCallStarted) -> Effect:
     )
 
 
-def _after(effect: Effect, record: r.ToolCallCompleted | r.ToolCallInDoubt | r.ToolCallLate) -> Effect:
+def _after(effect: Effect, record: Closing) -> Effect:
     if isinstance(record, r.ToolCallInDoubt):
         return effect.model_copy(update={"status": EffectStatus.in_doubt})
     status = EffectStatus.late if isinstance(record, r.ToolCallLate) else EffectStatus.settled

@@ -35,7 +35,7 @@ Call = ModelCall | ToolCall
 RETRY_FIRST_S, RETRY_MAX_S = 0.05, 2.0
 """Bounds of the back-off while a host, or the store, cannot be reached."""
 
-_CLOSING = (r.ModelCallCompleted, r.ModelCallFailed, r.ToolCallCompleted, r.ToolCallInDoubt)
+_CLOSING = (r.ModelCallCompleted, r.ModelCallFailed, r.ToolCallCompleted, r.ToolCallInDoubt, r.CommandRetried)
 
 
 class CallKeeper:

@@ -20,7 +20,7 @@ def closing(turn: Turn, reason: str) -> Iterator[Draft]:
         )
         yield Draft(r.ModelCallFailed, failed, turn.turn_id)
     for call in turn.calls:
-        if call.phase in {CallPhase.started, CallPhase.in_doubt}:
+        if call.phase in {CallPhase.started, CallPhase.in_doubt, CallPhase.delayed}:
             text = f"The outcome of this call is unknown: {reason}. It may or may not have run: verify it."
             yield completed(turn, call, Outcome.unknown, text, exit_code=1)
         elif call.phase is not CallPhase.settled:

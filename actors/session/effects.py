@@ -13,10 +13,11 @@ from actors.domain import records as r
 from actors.domain.calls import ModelCall, ToolCall
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import StopReason
-from actors.domain.policies import OnBusy
+from actors.domain.policies import OnBusy, SessionLane
 from actors.domain.records import Draft
 from actors.domain.session import SessionState
 from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
+from actors.policy.lanes import full_after_s, lane_of
 from actors.policy.prompts import system_prompt
 from actors.session import tool_steps, workspace
 from actors.session.state import State
@@ -112,6 +113,8 @@ def _model_step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draf
     steered = _steered(state)
     if steered:
         yield Draft(r.TurnSteered, r.TurnSteered.Data(inputs=steered), turn.turn_id)
+        return
+    if state.rate_limited:
         return
     again = turn.failure is not None and turn.call_id != ""
     yield _call_model(state, turn, around, again=again)
@@ -227,6 +230,9 @@ def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
     # Whoever took the default model away did not mean the call that is under way.
     model = model_of(state, around) or LlmConfig.of(call.model)
     config = state.config
+    limit_s = config.queue.limit_s(SessionLane.generate)
+    if limit_s is not None and limit_s < model.timeout_s:
+        model = model.model_copy(update={"timeout_s": limit_s})
     definitions = tuple(spec.definition for _, spec in sorted(around.tools.items()))
     return ModelCall.model_construct(
         call_id=call.call_id,
@@ -250,6 +256,7 @@ def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
 def _tool_call(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> ToolCall:
     if call.call_id is None or call.host is None:
         raise AssertionError("a started call has an id and a host")
+    queue, lane = state.config.queue, lane_of(call.name)
     return ToolCall(
         call_id=call.call_id,
         attempt=call.attempt,
@@ -265,4 +272,7 @@ def _tool_call(state: State, turn: Turn, call: ToolCallState, around: Surroundin
         effect=call.effect,
         workspace=workspace.path_of(state, around),
         timeout_s=state.config.tool_timeout_s,
+        limit_s=queue.limit_s(lane),
+        priority=lane.priority,
+        full_after_s=full_after_s(queue.priority_boost),
     )

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.actions import Resolution
-from actors.domain.calls import HostRef, Outcome, ToolOutcome
+from actors.domain.calls import RAISED, HostRef, Outcome, ToolOutcome
 from actors.domain.external_tasks import NO_REASON, TaskOutput
 from actors.domain.ids import derived_id
 from actors.domain.lanes import LaneHandlerConfig
@@ -53,19 +53,16 @@ def following(turn: Turn, call: ToolCallState) -> Iterator[Draft]:
         yield from _abandoned(turn, call)
 
 
-def told(state: State, draft: Draft) -> Draft | None:
-    """What those outside are told before this record: how the attempt ended that they only watched."""
-    data, turn = draft.data, state.turn
-    if turn is None or not isinstance(data, r.ToolCallCompleted.Data | r.ToolCallInDoubt.Data):
-        return None
-    call = turn.calls[data.index]
+def told(turn: Turn, call: ToolCallState, data: r.ToolCallCompleted.Data | r.ToolCallInDoubt.Data) -> Iterator[Draft]:
+    """What those outside are told of the end of an attempt that they only watched."""
     if not call.offered or call.outside:
-        return None
+        return
     by = call.host.host_id if call.host else ""
     if isinstance(data, r.ToolCallInDoubt.Data):
-        return _settled(turn, call, Resolution.lost, by, data.detail)
+        yield _settled(turn, call, Resolution.lost, by, data.detail)
+        return
     ok = data.outcome is Outcome.ok
-    return _settled(turn, call, Resolution.completed if ok else Resolution.failed, by, None if ok else data.outcome)
+    yield _settled(turn, call, Resolution.completed if ok else Resolution.failed, by, None if ok else data.outcome)
 
 
 def cancelled(turn: Turn, call: ToolCallState, reason: str) -> Iterator[Draft]:
@@ -167,7 +164,7 @@ def complete(state: State, command: c.CompleteTask) -> list[Draft]:
     result = command.result
     if not result.success:
         error = result.error or NO_REASON
-        failed = completed(turn, call, Outcome.error, error, exit_code=1)
+        failed = completed(turn, call, Outcome.error, error, exit_code=1, metadata={RAISED: "external task"})
         return [_settled(turn, call, Resolution.failed, by, error[:_MAX_ERROR]), failed]
     output = output_of(result.result)
     done = ToolOutcome(

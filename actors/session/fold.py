@@ -1,7 +1,7 @@
 """``apply(state, record) -> state``: the meaning of every record, and nothing else.
 
 Pure: no clock, no randomness, no I/O. Time is the record's own ``at``. What happens to the calls of a turn is in
-``actors.session.fold_calls``, ``fold_external`` and ``fold_waits``.
+``actors.session.fold_calls``, ``fold_lanes``, ``fold_external`` and ``fold_waits``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from actors.domain.session import SessionState
 from actors.errors import InternalError
 from actors.session import fold_calls as calls
 from actors.session import fold_external as external
+from actors.session import fold_lanes as lanes
 from actors.session import fold_waits as waits
 from actors.session.fold_calls import change, change_turn, flush_held, open_turn, remember
 from actors.session.state import Entry, QueuedInput, State, turn_deadline
@@ -32,10 +33,11 @@ def apply(state: State, record: r.Record) -> State:
         raise InternalError(f"record {record.seq} does not follow {state.seq}")
     folded = _HANDLERS[type(record)](state, record)
     changes: dict[str, Any] = {"seq": record.seq, "epoch": record.epoch, "updated_at": record.at}
-    turn = folded.turn
-    if turn is not None:
-        changes["turn"] = _keep_time(folded, turn, record)
-    return folded.model_copy(update=changes)
+    state = folded.model_copy(update=changes)
+    if state.turn is None:
+        return state
+    turn = _keep_time(state, state.turn, record)
+    return state if turn is state.turn else state.model_copy(update={"turn": turn})
 
 
 def fold(state: State, records: Iterable[r.Record]) -> State:
@@ -84,6 +86,9 @@ def _forked(state: State, record: r.SessionForked) -> State:
         config=state.config.model_copy(update={"name": data.name, "parent_id": data.source_session_id}),
         lifecycle=SessionState.active,
         created_at=record.at,
+        windows={},
+        lane_counts={},
+        dead_letters=(),
         **_cut_loose(state, "forked"),
     )
 
@@ -233,17 +238,20 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.TurnCompleted: _turn_ended,
     r.TurnFailed: _turn_ended,
     r.TurnCancelled: _turn_ended,
-    r.ModelCallStarted: calls.model_started,
+    r.ModelCallStarted: lanes.model_started,
     r.ModelCallCompleted: calls.model_completed,
     r.ModelCallFailed: calls.model_failed,
-    r.ToolCallStarted: calls.tool_started,
-    r.ToolCallCompleted: calls.tool_completed,
+    r.ToolCallStarted: lanes.tool_started,
+    r.ToolCallCompleted: lanes.tool_completed,
     r.ToolCallDenied: calls.tool_denied,
     r.ToolCallInDoubt: calls.tool_in_doubt,
     r.ToolCallLate: calls.tool_late,
     r.TaskOffered: external.task_offered,
     r.TaskLeased: external.task_leased,
     r.TaskCompleted: external.task_completed,
+    r.CommandRetried: lanes.command_retried,
+    r.CommandDeadLettered: lanes.dead_lettered,
+    r.QueueAlert: lanes.queue_alert,
     r.ActionRequested: waits.action_requested,
     r.ActionResolved: waits.action_resolved,
     r.TimerFired: waits.timer_fired,

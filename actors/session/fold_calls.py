@@ -170,7 +170,7 @@ def _settle(state: State, seq: int, index: int, result: Message, *, malformed: b
         return state
     results = [one.result for one in calls if one.result is not None]
     state = flush_held(change(state, context=remember(state, seq, *results)))
-    return change_turn(state, calls=(), stage=Stage.model, call_id="")
+    return change_turn(state, calls=(), stage=Stage.model, call_id="", alerted=())
 
 
 def tool_started(state: State, record: r.ToolCallStarted) -> State:

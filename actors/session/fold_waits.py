@@ -90,6 +90,8 @@ def timer_fired(state: State, record: r.TimerFired) -> State:
         return change_call(state, int(which), woken=True)
     if kind == "lease":
         return change_call(state, int(which), lapsed=True)
+    if kind == "lane":
+        return state
     return change(state, expired=(*state.expired, which))
 
 

@@ -19,7 +19,7 @@ from actors.errors import GreenroomError, InternalError, InvalidRequest, NoModel
 from actors.session.children import born, told
 from actors.session.decide import decide
 from actors.session.effects import Effects, model_of, next_effects
-from actors.session.external import told as told_outside
+from actors.session.lanes import ending
 from actors.session.outcomes import closing_draft, late_draft, lost_draft, too_large_draft
 from actors.session.projection import place, small
 from actors.session.state import State
@@ -156,12 +156,15 @@ def _obey(made: Plan, command: c.Command, now: datetime, epoch: int) -> c.Reply 
 
 
 def _place(made: Plan, draft: Draft, now: datetime, epoch: int) -> None:
-    news = told_outside(made.state, draft)
-    if news is not None:
-        _place(made, news, now, epoch)
+    drafts = [small(one, made.blobs) for one in ending(made.state, draft)]
+    for one in drafts:
+        _place_one(made, one, now, epoch)
+
+
+def _place_one(made: Plan, draft: Draft, now: datetime, epoch: int) -> None:
     before = made.state
     turn = before.turn
-    made.state, record = place(before, small(draft, made.blobs), now=now, epoch=epoch)
+    made.state, record = place(before, draft, now=now, epoch=epoch)
     made.records.append(record)
     if draft.birth is not None and isinstance(record, r.ChildStarted):
         made.creations.append(born(before, record, draft.birth, now=now))

@@ -14,12 +14,15 @@ from pydantic import Field
 
 from actors.domain.actions import Action
 from actors.domain.base import Frozen
+from actors.domain.lanes import DeadLetter, LaneCounts
 from actors.domain.messages import TokenUsage
-from actors.domain.policies import OnBusy
+from actors.domain.policies import OnBusy, SessionLane
 from actors.domain.session import Activity, ContextUsage, SessionConfig, SessionState
 from actors.domain.tasks import Task
+from actors.domain.tools import EffectClass
 from actors.domain.workspaces import Workspace
-from actors.session.turn import Stage, ToolCallState, Turn, Unanswered
+from actors.policy.lanes import Window, closed_until, lane_of
+from actors.session.turn import Stage, Turn, Unanswered
 
 SNAPSHOT_VERSION = 2
 """Version of ``State``'s JSON form; a state of another version is folded anew from the records."""
@@ -58,6 +61,9 @@ class State(Frozen):
         turns: How many turns were started.
         tasks: The task list.
         unanswered: Attempts whose outcome would still be news, oldest first; the newest ``MAX_UNANSWERED``.
+        windows: Of lanes with a rate limit: what began within it.
+        lane_counts: What became of calls, by lane, when metrics are kept.
+        dead_letters: Calls that failed for good, the newest ones last, when they are kept.
         task: The input whose answer the parent has not been told yet; None when it is owed none.
         workspace: Where its tool calls run; None before the first.
         workspace_given_up: Its node was gone, and somebody decided to go on wherever that is possible.
@@ -90,6 +96,9 @@ class State(Frozen):
     context_used: int = 0
     context_since: int = 0
     unanswered: tuple[Unanswered, ...] = ()
+    windows: dict[SessionLane, Window] = Field(default={})
+    lane_counts: dict[SessionLane, LaneCounts] = Field(default={})
+    dead_letters: tuple[DeadLetter, ...] = ()
 
     @property
     def activity(self) -> Activity:
@@ -121,8 +130,10 @@ class State(Frozen):
     @property
     def waits_for_others(self) -> bool:
         """Whether the open turn can only go on once children or workers have reported, or a timer is over."""
-        turn = self._in_round
-        return turn is not None and any(call.waits for call in turn.calls)
+        turn = self.turn
+        if turn is None or turn.ending or turn.model_call is not None or any(call.runs for call in turn.calls):
+            return False
+        return any(call.waits for call in turn.calls) or self.rate_limited
 
     @property
     def waits(self) -> bool:
@@ -143,20 +154,56 @@ class State(Frozen):
     @property
     def wake_at(self) -> datetime | None:
         """When the next timer is due, or None."""
-        due = [
-            action.expires_at for action in self.actions if action.expires_at and action.action_id not in self.expired
-        ]
-        due += [call.wakes_at for call in self._sleeping if call.wakes_at]
-        due += [until for call in self._sleeping if (until := call.leased_until)]
-        turn = self.turn
-        if turn and not turn.ending and not turn.timed_out and turn.waiting_since is None:
-            due.append(turn.deadline)
-        return min(due, default=None)
+        return min(self._timers.values(), default=None)
+
+    def timers_due(self, now: datetime) -> tuple[str, ...]:
+        """Names of the timers that are over, as in ``timer.fired``."""
+        return tuple(name for name, due in self._timers.items() if due <= now)
 
     @property
-    def _sleeping(self) -> tuple[ToolCallState, ...]:
+    def _timers(self) -> dict[str, datetime]:
+        timers = {
+            f"action:{action.action_id}": action.expires_at
+            for action in self.actions
+            if action.expires_at and action.action_id not in self.expired
+        }
         turn = self.turn
-        return () if turn is None or turn.ending else tuple(call for call in turn.calls if call.waits and call.wakes_at)
+        if turn is None or turn.ending:
+            return timers
+        sleeping = [call for call in turn.calls if call.waits and call.wakes_at]
+        timers |= {f"call:{call.index}": call.wakes_at for call in sleeping if call.wakes_at}
+        timers |= {f"lease:{call.index}": until for call in sleeping if (until := call.leased_until)}
+        if self._rate_limit is not None:
+            timers[f"lane:{self._rate_limit[0]}"] = self._rate_limit[1]
+        if not turn.timed_out and turn.waiting_since is None:
+            timers["turn"] = turn.deadline
+        return timers
+
+    @property
+    def _rate_limit(self) -> tuple[SessionLane, datetime] | None:
+        """The lane whose rate limit keeps the turn's next call from beginning, and until when."""
+        queue, lane = self.config.queue_config, self._next_lane
+        if queue is None or lane is None or self.updated_at is None:
+            return None
+        opens = closed_until(queue.rate_limit, self.windows.get(lane), self.updated_at)
+        return (lane, opens) if opens is not None else None
+
+    @property
+    def rate_limited(self) -> bool:
+        """Whether a rate limit keeps the turn's next call from beginning."""
+        return self._rate_limit is not None
+
+    @property
+    def _next_lane(self) -> SessionLane | None:
+        turn = self.turn
+        if turn is None or turn.ending is not None:
+            return None
+        if turn.stage is Stage.model:
+            return SessionLane.generate
+        # What must not run beside others stands in line for them, and not for its lane.
+        if any(call.limited and call.effect is not EffectClass.pure for call in turn.calls):
+            return None
+        return next((lane_of(call.name) for call in turn.calls if call.may_begin), None)
 
     @property
     def expires_at(self) -> datetime | None:
@@ -164,19 +211,6 @@ class State(Frozen):
         if self.config.ttl_s is None or self.updated_at is None:
             return None
         return self.updated_at + timedelta(seconds=self.config.ttl_s)
-
-    def timers_due(self, now: datetime) -> tuple[str, ...]:
-        """Names of the timers that are over: ``turn``, ``action:<id>``, ``call:<index>`` and ``lease:<index>``."""
-        names = [
-            f"action:{action.action_id}"
-            for action in self.actions
-            if action.expires_at and action.expires_at <= now and action.action_id not in self.expired
-        ]
-        names += [f"call:{call.index}" for call in self._sleeping if call.wakes_at and call.wakes_at <= now]
-        names += [f"lease:{call.index}" for call in self._sleeping if (until := call.leased_until) and until <= now]
-        turn = self.turn
-        armed = turn and not turn.ending and not turn.timed_out and turn.waiting_since is None
-        return (*names, "turn") if turn and armed and turn.deadline <= now else tuple(names)
 
     def action(self, wanted: str) -> Action | None:
         """A pending action by its id, or by the tool call id within the open turn."""

@@ -22,6 +22,7 @@ from actors.policy.confirmation import requires_confirmation
 from actors.policy.lanes import lane_of
 from actors.policy.permissions import decide
 from actors.session import external, own_tools
+from actors.session.lanes import Gate, alerts
 from actors.session.ports import ToolSpec
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
@@ -41,6 +42,9 @@ Tools = Mapping[str, ToolSpec]
 def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     """The records that follow for the open round, one settled matter at a time."""
     settled = 0
+    for alert in alerts(state, turn):
+        yield alert
+        settled += 1
     for call in turn.calls:
         for draft in _under_way(turn, call):
             yield draft
@@ -163,12 +167,16 @@ def _starts(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     side_by_side = all(
         call.name in tools and tools[call.name].definition.effect is EffectClass.pure for call in waiting
     )
+    gate = Gate(state, turn)
     for call in waiting if side_by_side else waiting[:1]:
-        if call.phase not in {CallPhase.proposed, CallPhase.decided}:
+        if not call.may_begin:
             continue
         if call.name in own_tools.OWN_TOOLS:
             yield from own_tools.begun(state, turn, call, around)
             continue
+        if not gate.admits(call):
+            # Those behind it wait with it: lanes limit, they never reorder.
+            return
         draft = _begun(state, turn, call, around)
         if draft is not None:
             yield draft
@@ -208,7 +216,8 @@ def _doubt(state: State, turn: Turn, call: ToolCallState, around: Surroundings) 
     there = call.name in around.tools
     policy = state.config.on_in_doubt
     harmless = call.untouched or call.effect is not EffectClass.unsafe
-    if harmless and call.attempt < MAX_TOOL_ATTEMPTS and there and call.decision is not Resolution.reject:
+    may_repeat = call.attempt - call.retries < MAX_TOOL_ATTEMPTS
+    if harmless and may_repeat and there and call.decision is not Resolution.reject:
         return _begun(state, turn, call, around)
     if call.untouched:
         return _not_run(turn, call, call.reason or call.doubt or "its host went away")
@@ -272,6 +281,10 @@ def closing(state: State, turn: Turn, calls: list[ToolCallState], reason: str) -
             yield from external.cancelled(turn, call, reason)
         elif call.own:
             yield own_tools.ended(turn, call) if call.has_come else own_tools.cancelled(turn, call, reason)
+        elif call.phase is CallPhase.delayed:
+            yield completed(
+                turn, call, Outcome.cancelled, f"It failed, and was not tried again: {reason}.", exit_code=1
+            )
         elif call.phase is not CallPhase.started:
             yield denied(turn, call, "cancelled", f"The call of {call.name} was not run: {reason}.")
 

@@ -23,6 +23,7 @@ class CallPhase(StrEnum):
     proposed = "proposed"
     asked = "asked"
     decided = "decided"
+    delayed = "delayed"
     started = "started"
     in_doubt = "in_doubt"
     settled = "settled"
@@ -32,6 +33,7 @@ class ToolCallState(Frozen):
     """A tool call of the open round. ``index`` is its place in the model's answer.
 
     Attributes:
+        retries: How often its lane has repeated it.
         decision: What was decided about it, by a person or a timer.
         doubt: What is known of an attempt that was lost; ``untouched``: it has had no effect.
         result: The encoded message that answers the call, once settled.
@@ -61,6 +63,7 @@ class ToolCallState(Frozen):
     untouched: bool = False
     result: bytes | None = None
     wait: Wait | None = None
+    retries: int = 0
     wakes_at: datetime | None = None
     woken: bool = False
     offer: Offer | None = None
@@ -94,8 +97,24 @@ class ToolCallState(Frozen):
 
     @property
     def waits(self) -> bool:
-        """Whether it is a call that no host runs, and that has to wait on."""
-        return self.own and not self.has_come
+        """Whether it has to wait on: for what a call that no host runs waits for, or to be repeated."""
+        return (self.own and not self.has_come) or (self.phase is CallPhase.delayed and not self.woken)
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether nothing but the order of the round, and its lane, keeps its next attempt from beginning."""
+        due = self.phase is CallPhase.delayed and self.woken
+        return due or self.phase in {CallPhase.proposed, CallPhase.decided}
+
+    @property
+    def limited(self) -> bool:
+        """Whether it is under way, or may be, and takes a place of its lane."""
+        return self.runs or (self.own and self.outside) or self.phase is CallPhase.in_doubt
+
+    @property
+    def stands_in_line(self) -> bool:
+        """Whether it is yet to begin."""
+        return self.phase in {CallPhase.proposed, CallPhase.asked, CallPhase.decided, CallPhase.delayed}
 
     @property
     def leased_until(self) -> datetime | None:
@@ -192,6 +211,7 @@ class Turn(Frozen):
         repeats: How often in a row the same tool call was settled, and its digest.
         parts: The answer's text in pieces, when it is so long that the store keeps some; ``text`` then lacks those.
         timed_out: Its wall time is over.
+        alerted: What was told of the lanes' lengths in this round.
     """
 
     turn_id: str
@@ -219,4 +239,5 @@ class Turn(Frozen):
     parts: tuple[TextPart, ...] = ()
     stop_reason: StopReason | None = None
     timed_out: bool = False
+    alerted: tuple[str, ...] = ()
     ending: Ending | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from weakref import WeakKeyDictionary
 from jsonschema.protocols import Validator
 
 from actors.domain.calls import (
+    RAISED,
     UNCLEAR,
     CallKey,
     Delta,
@@ -166,7 +168,7 @@ class ToolExecutor:
             session_id=call.session_id,
             workspace=self._workspace(call),
             emit=lambda text: emit("output", text),
-            timeout_s=tool.definition.timeout_s or call.timeout_s,
+            timeout_s=min(tool.definition.timeout_s or call.timeout_s, call.limit_s or math.inf),
             record=lambda facts: self._record(call, facts),
         )
         return _Run(tool, call.args, ctx)
@@ -209,14 +211,14 @@ class ToolExecutor:
         except asyncio.CancelledError:
             if _is_ours():
                 raise
-            return failed(f"Tool execution error: the tool cancelled itself. {_CHANGE}")
+            return failed(f"Tool execution error: the tool cancelled itself. {_CHANGE}", **{RAISED: "CancelledError"})
         except Exception as error:
             if clock.expired():
                 text = f"The call of {run.tool.definition.name} timed out after {limit:g} s and was stopped."
                 return ToolOutcome(outcome=Outcome.timeout, content=text, exit_code=1, metadata={"timed_out": True})
             if isinstance(error, ToolError):
                 raise
-            return failed(_error_text(error))
+            return failed(_error_text(error), **{RAISED: type(error).__name__})
 
     def _bounded(self, call: ToolCall, outcome: ToolOutcome) -> ToolOutcome:
         known = self._recorded.get(call.key, {}) | outcome.metadata

@@ -6,14 +6,35 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from actors.domain.external_tasks import ExternalTask, ExternalTaskResult
-from actors.domain.lanes import LaneHandlerConfig
+from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig
 from actors.domain.policies import SessionLane
 from actors.errors import ExternalTaskNotFound
 from serve_app.dependencies import CommandId, Manager, SessionId, act, answer
 from serve_app.schemas.base import Items
-from serve_app.schemas.lanes import CompleteTask, LeaseTask
+from serve_app.schemas.lanes import CompleteTask, Lanes, LeaseTask
 
 router = APIRouter(tags=["lanes"])
+
+
+@router.get("/v1/sessions/{session_id}/lanes", response_model=Lanes)
+async def get_lanes(session_id: SessionId, manager: Manager) -> Response:
+    """How the lanes stand: calls that wait, that are under way, what became of others, and what failed for good."""
+    return answer(
+        Lanes(
+            stats=await manager.queue_stats(session_id),
+            metrics=await manager.queue_metrics(session_id),
+            dead_letters=tuple(await manager.dead_letters(session_id)),
+        )
+    )
+
+
+@router.put("/v1/sessions/{session_id}/lanes", status_code=204, response_class=Response)
+async def set_queue_config(
+    session_id: SessionId, body: SessionQueueConfig, manager: Manager, command_id: CommandId
+) -> Response:
+    """Replace the whole configuration of the lanes, handlers included."""
+    await act(manager.set_queue_config(session_id, body, command_id=command_id))
+    return Response(status_code=204)
 
 
 @router.get("/v1/sessions/{session_id}/lanes/{lane}", response_model=LaneHandlerConfig)

@@ -6,7 +6,17 @@ from typing import Any
 
 from pydantic import Field
 
-from serve_app.schemas.base import Body
+from actors.domain.lanes import DeadLetter, LaneCounts, QueueStats
+from actors.domain.policies import SessionLane
+from serve_app.schemas.base import Answer, Body
+
+
+class Lanes(Answer):
+    """How the lanes of a session stand. ``metrics`` and ``dead_letters`` are kept when its configuration says so."""
+
+    stats: QueueStats
+    metrics: dict[SessionLane, LaneCounts] | None = None
+    dead_letters: tuple[DeadLetter, ...] = ()
 
 
 class LeaseTask(Body):

@@ -54,6 +54,20 @@ def test_a_task_is_claimed_by_one_worker(service: Running, task: dict[str, Any])
     assert service.http.post(path, json={**DONE, "lease_id": claimed["lease"]["lease_id"]}).status_code == 204
 
 
+def test_lanes_are_configured_and_their_state_is_shown(service: Running) -> None:
+    service.create(queue_config={"queryMaxConcurrency": 9, "enableMetrics": True})
+    shown = service.http.get("/v1/sessions/s/lanes").json()
+    assert (shown["stats"]["lanes"]["query"]["max_concurrency"], shown["dead_letters"]) == (9, [])
+    assert shown["metrics"]["execute"] == {"started": 0, "completed": 0, "failed": 0, "retried": 0, "dead_lettered": 0}
+
+    put = service.http.put("/v1/sessions/s/lanes", json={"lane_handlers": {"query": {"mode": "hybrid"}}})
+    assert put.status_code == 204
+    shown = service.http.get("/v1/sessions/s/lanes").json()
+    assert (shown["stats"]["lanes"]["query"]["handler_mode"], shown["metrics"]) == ("hybrid", None)
+    wrong = service.http.put("/v1/sessions/s/lanes", json={"query_max_concurrency": 0})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "InvalidRequest")
+
+
 def test_what_cannot_be_taken_is_told(service: Running, task: dict[str, Any]) -> None:
     unknown = service.http.post(f"{TASKS}/task_{'0' * 20}", json=DONE)
     assert (unknown.status_code, unknown.json()["code"]) == (404, "ExternalTaskNotFound")

@@ -11,10 +11,11 @@ from actors.domain.children import ChildOutcome
 from actors.domain.commands import COMMAND, ReportChild
 from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import Message
-from actors.domain.policies import OnInDoubt
+from actors.domain.policies import OnInDoubt, SessionLane
 from actors.domain.session import Activity
 from actors.domain.tools import EffectClass
 from actors.session.effects import next_effects
+from actors.session.lanes import stats
 from actors.session.projection import changed_actions, project
 from actors.session.state import State
 from actors.session.tool_steps import MAX_TOOL_ATTEMPTS
@@ -140,6 +141,36 @@ def check_tasks(records: list[r.Record]) -> None:
             assert (record.data.call_id, record.data.attempt) not in open_tasks
         elif isinstance(record, r.TURN_ENDS):
             assert not open_tasks
+
+
+def check_lanes(world: World) -> None:
+    """No lane has more calls than it allows, no call overtakes another of its answer, nothing is held for ever."""
+    for made in world.plans:
+        queue = made.state.config.queue_config
+        if queue is None or queue != made.before.config.queue_config or made.state.turn is None:
+            continue
+        before, after = stats(made.before), stats(made.state)
+        for lane in SessionLane:
+            most = max(before.lanes[lane].active, queue.max_concurrency(lane))
+            assert after.lanes[lane].active <= most
+        began = {one.data.index for one in made.records if isinstance(one, r.ToolCallStarted) and one.data.attempt == 1}
+        held = [call.index for call in made.state.turn.calls if call.may_begin]
+        assert not held or all(
+            place < held[0] for place in began & {call.index for call in made.state.turn.calls if call.limited}
+        )
+    state = world.state
+    if state.rate_limited:
+        assert state.wake_at is not None
+
+
+def check_retries(records: list[r.Record]) -> None:
+    """What must not run twice is never repeated by its lane, and a repetition is another attempt of the same call."""
+    effects: dict[str, EffectClass] = {}
+    for record in records:
+        if isinstance(record, r.ToolCallStarted):
+            effects[record.data.call_id] = record.data.effect
+        elif isinstance(record, r.CommandRetried):
+            assert effects[record.data.call_id] is not EffectClass.unsafe
 
 
 def check_rows_of_tasks(world: World) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from actors.domain import commands as c
 from actors.domain.actions import CHOICES, Resolution
-from actors.domain.calls import Attached, CallStatus, ModelCall, ModelOutcome, Outcome, ToolOutcome
+from actors.domain.calls import RAISED, Attached, CallStatus, ModelCall, ModelOutcome, Outcome, ToolOutcome
 from actors.domain.children import ChildOutcome, NewChild
 from actors.domain.external_tasks import ExternalTaskResult
 from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig, TaskHandlerMode
@@ -57,26 +57,29 @@ _OWN_ARGS: dict[str, tuple[dict[str, Any], ...]] = {
 
 
 @st.composite
-def worlds(draw: st.DrawFn, *, rough: bool = False, child: bool = False) -> World:
+def worlds(draw: st.DrawFn, *, rough: bool = False, child: bool = False, lanes: bool = False) -> World:
     """A session that has been through anything.
 
     Args:
         rough: Its hosts die often, and it asks before it repeats.
         child: It was born with a task.
+        lanes: Its lanes have handlers and limits, and time passes more often. It has been through more, since what
+            is rare there takes several steps.
     """
-    seed, length = draw(st.integers(0, 2**32)), draw(st.integers(0, LONGEST))
-    return journey(Random(seed), length, rough=rough, child=child)
+    shortest = LONGEST if lanes else 0
+    seed, length = draw(st.integers(0, 2**32)), draw(st.integers(shortest, shortest + LONGEST))
+    return journey(Random(seed), length, rough=rough, child=child, lanes=lanes)
 
 
-def journey(rng: Random, length: int, *, rough: bool = False, child: bool = False) -> World:
+def journey(rng: Random, length: int, *, rough: bool = False, child: bool = False, lanes: bool = False) -> World:
     """The world after so many steps."""
-    config = _trusting_config(rng) if rough else _config(rng)
+    config = _trusting_config(rng) if rough else _laned_config(rng) if lanes else _config(rng)
     world = World(config, task=Message.user("do it") if child else None)
     if not child:
         world.send()
     pending: list[Happening] = []
     for _ in range(length):
-        pending.append(_step(world, rng, rough=rough))
+        pending.append(_step(world, rng, rough=rough, lanes=lanes))
         if rng.random() < 0.6:
             world.happen(*pending)
             pending = []
@@ -92,6 +95,7 @@ def _config(rng: Random) -> SessionConfig:
         circuit_breaker_threshold=rng.choice([1, 3]),
         duplicate_call_threshold=rng.choice([1, 3]),
         on_in_doubt=rng.choice(list(OnInDoubt)),
+        queue_config=rng.choice([None, None, _queue(rng.choice(list(TaskHandlerMode)), **rng.choice(_LIMITS))]),
     )
 
 
@@ -100,9 +104,20 @@ def _trusting_config(rng: Random) -> SessionConfig:
     return SessionConfig(permission_policy=PermissionPolicy.permissive(), on_in_doubt=on_in_doubt)
 
 
-def _step(world: World, rng: Random, *, rough: bool) -> Happening:
+def _laned_config(rng: Random) -> SessionConfig:
+    queue = _queue(rng.choice(list(TaskHandlerMode)), **rng.choice(_LIMITS))
+    return SessionConfig(permission_policy=PermissionPolicy.permissive(), queue_config=queue)
+
+
+def _step(world: World, rng: Random, *, rough: bool, lanes: bool) -> Happening:
     kinds = {"call": 12, "command": 5, "time": 1, "world": 1, "crash": 1}
+    if lanes:
+        kinds |= {"command": 1, "time": 5, "world": 0, "task": 6}
     kind = rng.choices(list(kinds), list(kinds.values()))[0]
+    if kind == "task" and world.state.external_tasks:
+        return CommandGiven(rng.choice([_lease, _complete_task])(world, rng))
+    if kind == "task":
+        kind = "call"
     if kind == "call" and world.silent and rng.random() < 0.3:
         return CommandGiven(_report(world, rng))
     if kind == "call":
@@ -162,7 +177,7 @@ def _tool_outcome(rng: Random) -> ToolOutcome:
         outcome=rng.choice([Outcome.ok, Outcome.ok, *Outcome]),
         content=rng.choice(["", "result", "result", _LARGE]),
         images=rng.choice([(), (), (_PNG,)]),
-        metadata=rng.choice([{}, {"path": "a", "n": 1.5}]),
+        metadata=rng.choice([{}, {"path": "a", "n": 1.5}, {RAISED: "OSError"}, {RAISED: "OSError"}]),
     )
 
 
@@ -198,8 +213,17 @@ def _resolve(world: World, rng: Random) -> c.Command:
     )
 
 
-def _queue(mode: TaskHandlerMode) -> SessionQueueConfig:
-    return SessionQueueConfig(lane_handlers={SessionLane.execute: LaneHandlerConfig(mode=mode, timeout_ms=60_000)})
+def _queue(mode: TaskHandlerMode, **limits: Any) -> SessionQueueConfig:
+    handler = LaneHandlerConfig(mode=mode, timeout_ms=60_000)
+    return SessionQueueConfig.model_validate({"lane_handlers": {SessionLane.execute: handler}, **limits})
+
+
+_LIMITS: tuple[dict[str, Any], ...] = (
+    {"execute_max_concurrency": 1, "enable_metrics": True},
+    {"retry_policy": {"strategy": "fixed", "fixed_delay_ms": 20_000, "max_retries": 2}, "enable_dlq": True},
+    {"rate_limit": {"limit_type": "per_minute", "max_operations": 2}, "enable_dlq": True, "dlq_max_size": 1},
+    {"pressure_threshold": 2, "enable_alerts": True},
+)
 
 
 _CHANGES: tuple[dict[str, Any], ...] = (
@@ -215,6 +239,7 @@ _CHANGES: tuple[dict[str, Any], ...] = (
     {"name": "other", "system_prompt": "be brief"},
     {"queue_config": None},
     {"queue_config": _queue(TaskHandlerMode.external)},
+    *({"queue_config": _queue(TaskHandlerMode.hybrid, **limits)} for limits in _LIMITS),
 )
 
 

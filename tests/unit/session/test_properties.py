@@ -22,8 +22,10 @@ from tests.unit.session.rules import (
     at_rest,
     check_children,
     check_journal,
+    check_lanes,
     check_limits,
     check_queue,
+    check_retries,
     check_rounds,
     check_rows_of_tasks,
     check_tasks,
@@ -38,6 +40,9 @@ from tests.unit.session.world import ALL_TOOLS, World
 
 many = settings(max_examples=120)
 """A journey takes milliseconds, and rare turns of events need many of them."""
+
+fewer = settings(max_examples=40)
+"""The same for journeys that are longer."""
 
 _TOOLS = tuple(spec.definition for spec in ALL_TOOLS.values())
 _NAMES = ToolNames(tool.name for tool in _TOOLS)
@@ -157,12 +162,21 @@ def test_a_session_that_waits_needs_no_process_and_will_be_woken(world: World) -
     check_children(world)
 
 
-@many
-@given(worlds())
+@fewer
+@given(worlds(lanes=True))
 def test_each_external_task_is_settled_once_and_listed_as_it_is(world: World) -> None:
     check_rows_of_tasks(world)
+    check_unsafe(world.records)
     world.settle()
     check_tasks(world.records)
+
+
+@fewer
+@given(worlds(lanes=True))
+def test_lanes_limit_calls_and_never_reorder_or_repeat_what_must_not_be(world: World) -> None:
+    world.settle()
+    check_lanes(world)
+    check_retries(world.records)
 
 
 @many

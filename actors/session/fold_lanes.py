@@ -1,0 +1,99 @@
+"""The meaning of the records of lanes: what their limits need to know, repetitions, dead letters, counts.
+
+Pure, as ``actors.session.fold``, which dispatches to these. A session without a ``queue_config`` has nothing of it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from actors.domain import records as r
+from actors.domain.calls import Outcome
+from actors.domain.lanes import DeadLetter, LaneCounts
+from actors.domain.policies import SessionLane
+from actors.policy.lanes import counted, lane_of
+from actors.session import fold_calls as calls
+from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
+from actors.session.state import State
+from actors.session.turn import CallPhase
+
+
+def model_started(state: State, record: r.ModelCallStarted) -> State:
+    """A model call is one of the lane ``generate``."""
+    return _begun(calls.model_started(state, record), SessionLane.generate, record.at)
+
+
+def tool_started(state: State, record: r.ToolCallStarted) -> State:
+    """A tool's call is one of its lane; what the session itself carries out is not."""
+    data = record.data
+    state = calls.tool_started(state, record)
+    return _begun(state, lane_of(data.name), record.at) if data.wait is None or data.offer is not None else state
+
+
+def tool_completed(state: State, record: r.ToolCallCompleted) -> State:
+    """The call has left its lane."""
+    data = record.data
+    limited = call_at(state, data.index).limited
+    state = calls.tool_completed(state, record)
+    if not limited:
+        return state
+    return _count(state, lane_of(data.name), **{"completed" if data.outcome is Outcome.ok else "failed": 1})
+
+
+def _begun(state: State, lane: SessionLane, at: datetime) -> State:
+    """An attempt of a call of this lane begins."""
+    queue = state.config.queue_config
+    if queue is None:
+        return state
+    window = counted(queue.rate_limit, state.windows.get(lane), at)
+    if window is not None:
+        state = change(state, windows={**state.windows, lane: window})
+    return _count(state, lane, started=1)
+
+
+def _count(state: State, lane: SessionLane, **more: int) -> State:
+    """The counts of a lane with so many more, when it counts."""
+    queue = state.config.queue_config
+    if queue is None or not queue.enable_metrics:
+        return state
+    counts = state.lane_counts.get(lane, LaneCounts())
+    changed = counts.model_copy(update={name: getattr(counts, name) + number for name, number in more.items()})
+    return change(state, lane_counts={**state.lane_counts, lane: changed})
+
+
+def command_retried(state: State, record: r.CommandRetried) -> State:
+    """The call waits until it is repeated."""
+    data = record.data
+    state = change_call(
+        state,
+        data.index,
+        phase=CallPhase.delayed,
+        retries=call_at(state, data.index).retries + 1,
+        wait=None,
+        wakes_at=record.at + timedelta(milliseconds=data.delay_ms),
+        woken=False,
+    )
+    return _count(state, data.lane, failed=1, retried=1)
+
+
+def dead_lettered(state: State, record: r.CommandDeadLettered) -> State:
+    """A note of the call is kept, as one of the newest."""
+    data = record.data
+    letter = DeadLetter(
+        command_id=data.call_id,
+        command_type=data.tool,
+        lane=data.lane,
+        error=data.error,
+        attempts=data.attempts,
+        at=record.at,
+    )
+    kept = state.config.queue.dead_letters_kept
+    letters = (*state.dead_letters, letter)[-kept:] if kept else ()
+    return _count(change(state, dead_letters=letters), data.lane, dead_lettered=1)
+
+
+def queue_alert(state: State, record: r.QueueAlert) -> State:
+    """It was told of; this round tells it no more."""
+    data = record.data
+    told = f"{data.alert_type}:{data.lane}:{data.threshold}"
+    return change_turn(state, alerted=(*open_turn(state).alerted, told))
