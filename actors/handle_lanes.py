@@ -123,6 +123,7 @@ class SessionLanes(SessionCommands):
             InvalidRequest: the result of a success is not of the form that ``ExternalTaskResult`` tells.
         """
         if not _TASK_ID.fullmatch(task_id):
+            await self.info()
             return False
         if result.success:
             output_of(result.result)

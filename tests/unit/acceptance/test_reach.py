@@ -11,7 +11,15 @@ from typing import Any, cast
 
 import pytest
 
-from actors import ConfirmationPolicy, PermissionPolicy, SessionHandle, SessionManager, Settings
+from actors import (
+    ConfirmationPolicy,
+    ExternalTaskResult,
+    LaneHandlerConfig,
+    PermissionPolicy,
+    SessionHandle,
+    SessionManager,
+    Settings,
+)
 from actors.domain import records as r
 from actors.domain.session import Receipt
 from actors.errors import ActionNotFound, SessionNotFound
@@ -23,6 +31,7 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "add_message": ("hello",),
     "add_permission_rule": ("allow", "ls"),
     "check_permission": ("ls", {}),
+    "complete_external_task": ("t", ExternalTaskResult(success=False)),
     "configure": (),
     "confirm_tool": ("a", True),
     "create_child": ("c", config(says("x"))),
@@ -33,12 +42,16 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "fork_session": ("f",),
     "generate": ("go",),
     "generate_streaming": ("go",),
+    "get_lane_handler": ("query",),
+    "lease_external_task": ("t",),
     "resolve_action": ("a", "approve"),
     "rewind": (1,),
     "rewind_session": (1,),
     "send": ("go",),
     "set_confirmation_policy": (ConfirmationPolicy(),),
+    "set_lane_handler": ("query", LaneHandlerConfig()),
     "set_permission_policy": (PermissionPolicy(),),
+    "set_queue_config": (None,),
     "set_system_prompt": ("be brief",),
     "set_tasks": ([],),
     "spawn_many": (["go"],),
@@ -49,7 +62,7 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
 }
 """What an operation needs beside the session; those that are not here need nothing."""
 
-_KEYWORDS: dict[str, dict[str, Any]] = {"configure": {"name": "other"}}
+_KEYWORDS: dict[str, dict[str, Any]] = {"configure": {"name": "other"}, "lease_external_task": {"worker": "w"}}
 
 _FORGIVING = {"destroy_session", "purge_session", "get_child_sessions"}
 """Operations for which a session that is not there is no error."""
