@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from actors.cluster.alive import Alive
 from actors.cluster.launch import Launch, answered, remote_class
-from actors.cluster.nodes import living, name_of, none_left, on_node
+from actors.cluster.nodes import is_alive, living, name_of, none_left, on_node
 from actors.domain.calls import HostRef
 from actors.errors import GreenroomError, ModelUnavailable, Overloaded
 from actors.model_actor import ModelActor
@@ -28,6 +28,10 @@ KINDS = frozenset({"models", "local", "tools"})
 
 EVERYWHERE = ""
 """In the place of a node: the embedded model is loaded once, and all nodes share it."""
+
+
+MAX_FALLEN = 1000
+"""Dead hosts whose node is remembered. Of others every node is asked, which takes longer."""
 
 
 class HostActors:
@@ -48,6 +52,7 @@ class HostActors:
         self._hosts: dict[str, HostPeer] = {}
         self._models: dict[str, str] = {}
         self._toolboxes: dict[str, Toolbox] = {}
+        self._fallen: dict[str, str] = {}
         self._starting: dict[str, asyncio.Task[Any]] = {}
 
     async def adopt(self, kind: str, name: str, handle: Any) -> None:
@@ -165,16 +170,24 @@ class HostActors:
         """Whether this incarnation and all it started are gone.
 
         A host has a name of its own that is never used again, so one that is not known any more is dead: the former
-        registry's were adopted or ended when this one came up.
+        registry's were adopted or ended when this one came up. Of a node that Ray has declared dead nobody can say what
+        still runs there; its hosts are given up.
         """
-        return not self.lives(ref) and await none_left(ref.host_id)
+        if self.lives(ref):
+            return False
+        node_id = self._fallen.get(ref.host_id)
+        if node_id is not None and not await asyncio.to_thread(is_alive, node_id):
+            return True
+        return await none_left(ref.host_id)
 
     # --- ending ------------------------------------------------------------------------------------------------------
 
     def bury(self, name: str) -> Toolbox | None:
         """A host is dead; returns its toolbox when it was a tool host, whose node may need another."""
         for host_id in [host_id for host_id, host in self._hosts.items() if host.peer.name == name]:
-            del self._hosts[host_id]
+            self._fallen[host_id] = self._hosts.pop(host_id).peer.node_id
+            while len(self._fallen) > MAX_FALLEN:
+                del self._fallen[next(iter(self._fallen))]
         for node_id, toolbox in self._toolboxes.items():
             if toolbox.host.peer.name == name:
                 return self._toolboxes.pop(node_id)

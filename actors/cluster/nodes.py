@@ -25,6 +25,11 @@ def living() -> list[dict[str, Any]]:
     return [node for node in cast("list[dict[str, Any]]", ray.nodes()) if node["Alive"]]
 
 
+def is_alive(node_id: str) -> bool:
+    """Whether Ray does not hold a node for dead. Blocks for a millisecond."""
+    return any(node["NodeID"] == node_id for node in living())
+
+
 def name_of(node: dict[str, Any]) -> str:
     """A node's name that outlasts the cluster: the one it was started with, else the machine's."""
     named = node["NodeName"] != node["NodeManagerAddress"]

@@ -19,7 +19,7 @@ from actors.cluster.alive import Alive
 from actors.cluster.host_actors import KINDS, HostActors
 from actors.cluster.launch import HEAD, Launch, answered, remote_class
 from actors.cluster.links import Links, actor_named, actor_names, awaited
-from actors.cluster.nodes import living
+from actors.cluster.nodes import is_alive, living
 from actors.cluster.session_actors import SessionActors
 from actors.cluster.wardens import StoreWarden
 from actors.errors import GreenroomError
@@ -155,7 +155,7 @@ class ActorPool:
 
     async def _replace_tools(self, node_id: str) -> None:
         """Start another tool host where one has died, unless it went with its node."""
-        if any(node["NodeID"] == node_id for node in await asyncio.to_thread(living)):
+        if await asyncio.to_thread(is_alive, node_id):
             await self.hosts.toolbox(node_id)
 
     async def _quietly(self, work: Coroutine[Any, Any, Any]) -> None:
