@@ -14,7 +14,7 @@ from actors.domain import records as r
 from actors.domain.calls import Outcome
 from actors.domain.ids import new_ulid
 from actors.domain.journal import Appended, AppendPart, Snapshot
-from actors.errors import GreenroomError, StoreUnavailable, TransportLost
+from actors.errors import Fenced, GreenroomError, SessionNotFound, StoreUnavailable, TransportLost
 from actors.faults import Point
 from actors.session.loading import Recovered
 from actors.session.patience import answer_of
@@ -76,6 +76,19 @@ class Committer:
         finally:
             hanging.cancel()
             self.down = False
+
+    async def confirm(self, state: State) -> None:
+        """Return when no later activation has taken the journal: for answers that write nothing, and so prove nothing.
+
+        Raises:
+            Fenced, SessionNotFound: this activation does not count any more.
+            StoreUnavailable, TransportLost: nobody can say.
+        """
+        row = await self._store.row(state.tenant, state.journal_id)
+        if row is None:
+            raise SessionNotFound(state.session_id)
+        if row.epoch != self._epoch:
+            raise Fenced(state.journal_id, self._epoch, row.epoch)
 
     async def _until_answered(self, made: Plan) -> Appended:
         part = _part(made, self._epoch, self._useless)

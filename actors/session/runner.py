@@ -29,6 +29,7 @@ from actors.errors import (
     SessionExists,
     SessionNotFound,
     StoreUnavailable,
+    TransportLost,
 )
 from actors.session.acks import Acks
 from actors.session.calls import CallKeeper
@@ -201,13 +202,22 @@ class SessionRunner:
                 await self._calls.abandon(early)
                 raise
             self._committed(made)
-        for command, reply in made.replies:
+        for command, reply in await self._confirmed(made):
             self._mailbox.reply(command, reply)
         self._calls.keep(made.effects)
         if made.effects.needs_model_host:
             self._outlook.look_for_model_host()
         if made.effects.needs_site:
             self._outlook.look_for_site()
+
+    async def _confirmed(self, made: Plan) -> list[tuple[c.Command, c.Reply | GreenroomError]]:
+        """The replies. One that writes nothing, a refusal say, comes from a state that may be another's by now."""
+        if made.replies and not made.records:
+            try:
+                await self._committer.confirm(self.state)
+            except (StoreUnavailable, TransportLost):
+                return [(command, StoreUnavailable("it does not answer")) for command, _ in made.replies]
+        return made.replies
 
     def _committed(self, made: Plan) -> None:
         self.state = made.state

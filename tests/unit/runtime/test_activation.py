@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from actors.domain.actions import Resolution
 from actors.domain.calls import OUTCOME, Attached, CallKey, CallStatus, HostRef
-from actors.domain.commands import Cancel, Configure, Send
+from actors.domain.commands import Cancel, Command, Configure, ResolveAction, Resume, Send
 from actors.domain.ids import new_ulid
 from actors.domain.journal import FirstOutcome, StoredResult
 from actors.domain.llm import LlmConfig
@@ -55,6 +56,26 @@ async def test_an_older_assignment_is_not_taken_for_the_newer_that_is_under_way(
         gate.opened.set()
         await newer
         await host.close()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ResolveAction(command_id=new_ulid(), action_id="act_1", resolution=Resolution.skip),
+        Resume(command_id=new_ulid()),
+    ],
+    ids=["refused", "nothing to do"],
+)
+async def test_an_older_activation_does_not_answer_out_of_what_it_knew(command: Command) -> None:
+    async with gated_store() as store:
+        await create(store, "a")
+        older, newer = (SessionHost(store, FakeHosts(), Surroundings()) for _ in range(2))
+        await older.assign(TENANT, "a", 0, 1)
+        await newer.assign(TENANT, "a", 0, 2)
+        with pytest.raises(NotHere):
+            await older.submit("a", 1, command)
+        assert older.residents() == ()
+        await newer.close()
 
 
 async def test_a_session_that_is_destroyed_while_it_is_loaded_is_not_resident_afterwards() -> None:
