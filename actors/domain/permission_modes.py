@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from actors.domain.permission_rules import Subject
+from actors.domain.permission_calls import Part
 
-_READERS = frozenset({"read", "ls", "glob", "grep"})
 _EDITORS = frozenset({"write", "edit", "patch"})
 
 
@@ -26,21 +25,19 @@ class PermissionMode(StrEnum):
     accept_edits = "accept_edits"
     """What only the default would ask is allowed for files in the workspace, outside of ``.git``."""
     plan = "plan"
-    """Only looking: read, ls, glob and grep by the rules, everything else is denied."""
+    """Only looking: read, ls, glob, grep, and bash lines that surely only read, by the rules; all else is denied."""
     bypass = "bypass"
     """Everything is allowed but what a rule denies."""
     dont_ask = "dont_ask"
     """Nobody is there to ask: what would be asked is denied."""
 
 
-def only_looks(subject: Subject) -> bool:
-    """Whether the call reads files and does nothing else."""
-    return subject.tool in _READERS
+def edits_workspace(part: Part) -> bool:
+    """Whether a file tool changes a file that surely is in the workspace, and is not git's own.
 
-
-def edits_workspace(subject: Subject) -> bool:
-    """Whether the call changes a file that surely is in the workspace, and is not git's own."""
-    return subject.tool in _EDITORS and any(_inside(path) for path in subject.surely)
+    What a shell line writes is not meant: a link may lead it out of the workspace, where the tools do not go.
+    """
+    return part.tool in _EDITORS and not part.within and any(_inside(path) for path in part.surely)
 
 
 def _inside(path: str) -> bool:

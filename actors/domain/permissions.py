@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, field_validator, model_serializer, model_validator
 
 from actors.domain.base import Frozen
-from actors.domain.permission_modes import PermissionDecision, PermissionMode, edits_workspace, only_looks
-from actors.domain.permission_rules import ParsedRule, Subject, parse, subject_of
+from actors.domain.permission_calls import Call, Part, call_of
+from actors.domain.permission_modes import PermissionDecision, PermissionMode, edits_workspace
+from actors.domain.permission_rules import ParsedRule, parse
 
 
 class PermissionRule(Frozen):
@@ -26,9 +27,10 @@ class PermissionRule(Frozen):
     ``prefix:*`` fits what begins with the prefix, for bash at the end of a word. Elsewhere ``*`` is any run without
     a slash, ``**`` any run, ``?`` one character.
 
-    On bash an allow rule fits only a line that is one plain command that runs no other; deny and ask rules look at
-    every command that the line may run. A bare ``bash`` fits every line. Paths are compared as written, without ``.``
-    and ``..``; symbolic links are the workspace's business.
+    A bash line is taken apart, and every simple command in it is judged by itself, as is every file that the line opens
+    (as a ``read`` or a ``write``). An allow rule fits a command only when that surely is what it shows; deny and ask
+    rules look at everything that the line may run. A bare ``bash`` fits every line. Paths are compared as written,
+    without ``.`` and ``..``; symbolic links are the workspace's business.
     """
 
     text: str = Field(min_length=1, max_length=1024)
@@ -64,7 +66,7 @@ class PermissionRule(Frozen):
 
     def matches(self, tool_name: str, args: Mapping[str, Any], *, workspace: str = "") -> bool:
         """Whether an allow rule of this text would cover the call."""
-        return self.parsed.allows(subject_of(tool_name, args, workspace))
+        return all(self.parsed.allows(part) for part in call_of(tool_name, args, workspace).parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,22 +138,40 @@ class PermissionPolicy(Frozen):
 
     def check(self, tool_name: str, args: Mapping[str, Any], *, workspace: str = "") -> PermissionDecision:
         """The decision for one call. ``workspace`` lets absolute paths in it compare with relative rules."""
+        return self.judge(call_of(tool_name, args, workspace))
+
+    def judge(self, call: Call) -> PermissionDecision:
+        """The decision for one call that was taken apart: the strictest of those about its parts."""
         if not self.enabled:
             return PermissionDecision.allow
-        subject = subject_of(tool_name, args, workspace)
-        if any(rule.parsed.concerns(subject) for rule in self.deny):
+        if self.forbids(call) or (self.mode is PermissionMode.plan and not call.looks):
             return PermissionDecision.deny
-        if self.mode is PermissionMode.plan and not only_looks(subject):
+        decisions = {self._judge_part(part) for part in call.parts}
+        if PermissionDecision.deny in decisions:
             return PermissionDecision.deny
-        if self.mode is PermissionMode.bypass or any(rule.parsed.allows(subject) for rule in self.allow):
+        return self.asking() if PermissionDecision.ask in decisions else PermissionDecision.allow
+
+    def forbids(self, call: Call) -> bool:
+        """Whether a deny rule covers a part of the call."""
+        return any(rule.parsed.concerns(part) for rule in self.deny for part in call.parts)
+
+    def might_forbid(self, call: Call) -> bool:
+        """Whether a deny rule may cover what is hidden of the call."""
+        return any(rule.parsed.might_concern(part) for rule in self.deny for part in call.parts)
+
+    def asking(self) -> PermissionDecision:
+        """What a question becomes in the policy's mode."""
+        return PermissionDecision.deny if self.mode is PermissionMode.dont_ask else PermissionDecision.ask
+
+    def _judge_part(self, part: Part) -> PermissionDecision:
+        if any(rule.parsed.might_concern(part) for rule in self.deny):
+            return PermissionDecision.ask
+        if self.mode is PermissionMode.bypass or any(rule.parsed.allows(part) for rule in self.allow):
             return PermissionDecision.allow
-        asked = any(rule.parsed.concerns(subject) for rule in self.ask)
-        decision = PermissionDecision.ask if asked else self.default_decision
-        if decision is not PermissionDecision.ask:
-            return decision
-        if self.mode is PermissionMode.accept_edits and not asked and edits_workspace(subject):
-            return PermissionDecision.allow
-        return PermissionDecision.deny if self.mode is PermissionMode.dont_ask else decision
+        if any(rule.parsed.concerns(part) or rule.parsed.might_concern(part) for rule in self.ask):
+            return PermissionDecision.ask
+        accepted = self.mode is PermissionMode.accept_edits and self.default_decision is PermissionDecision.ask
+        return PermissionDecision.allow if accepted and edits_workspace(part) else self.default_decision
 
     def is_allowed(self, tool_name: str, args: Mapping[str, Any]) -> bool:
         """Whether the call may run without a question."""
@@ -167,11 +187,11 @@ class PermissionPolicy(Frozen):
 
     def matching_rules(self, tool_name: str, args: Mapping[str, Any], *, workspace: str = "") -> MatchingRules:
         """All rules that have a say about the call, whether or not the policy is enabled."""
-        subject = subject_of(tool_name, args, workspace)
+        parts = call_of(tool_name, args, workspace).parts
         return MatchingRules(
-            deny=_concerned(self.deny, subject),
-            allow=tuple(rule for rule in self.allow if rule.parsed.allows(subject)),
-            ask=_concerned(self.ask, subject),
+            deny=_concerned(self.deny, parts),
+            allow=tuple(rule for rule in self.allow if any(rule.parsed.allows(part) for part in parts)),
+            ask=_concerned(self.ask, parts),
         )
 
     def _list(self, kind: PermissionDecision | str) -> tuple[PermissionRule, ...]:
@@ -184,5 +204,5 @@ class PermissionPolicy(Frozen):
                 return self.ask
 
 
-def _concerned(rules: tuple[PermissionRule, ...], subject: Subject) -> tuple[PermissionRule, ...]:
-    return tuple(rule for rule in rules if rule.parsed.concerns(subject))
+def _concerned(rules: tuple[PermissionRule, ...], parts: tuple[Part, ...]) -> tuple[PermissionRule, ...]:
+    return tuple(rule for rule in rules if any(rule.parsed.concerns(part) for part in parts))

@@ -2,7 +2,7 @@
 
 A deny of the global policy always applies. Otherwise the session's policy, when it has one, takes the place of the
 global one entirely; a session without one falls back to it. A policy that is not enabled has no say: as the global
-one it denies nothing.
+one it denies nothing. A call of which the global policy cannot tell whether it denies it is asked about.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from actors.domain.permission_calls import call_of
 from actors.domain.permissions import PermissionDecision, PermissionPolicy
 
 _DEFAULT = PermissionPolicy()
@@ -32,10 +33,15 @@ def decide(
         args: Its arguments.
         workspace: The session's directory, so that absolute paths in it compare with relative ones.
     """
-    if global_policy is not None and global_policy.enabled:
-        if global_policy.matching_rules(tool_name, args, workspace=workspace).deny:
-            return PermissionDecision.deny
-    return effective(global_policy, session_policy).check(tool_name, args, workspace=workspace)
+    call = call_of(tool_name, args, workspace)
+    policy = effective(global_policy, session_policy)
+    decision = policy.judge(call)
+    if global_policy is None or not global_policy.enabled:
+        return decision
+    if global_policy.forbids(call):
+        return PermissionDecision.deny
+    hidden = decision is PermissionDecision.allow and global_policy.might_forbid(call)
+    return policy.asking() if hidden else decision
 
 
 def effective(global_policy: PermissionPolicy | None, session_policy: PermissionPolicy | None) -> PermissionPolicy:

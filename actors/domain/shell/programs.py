@@ -13,19 +13,30 @@ from collections.abc import Sequence
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[[^\]]*\])?\+?=")
 
 WRAPPERS = frozenset(
-    "env xargs sudo doas su eval exec source . command builtin nohup nice ionice timeout time setsid stdbuf watch "
-    "parallel ssh chroot unshare nsenter strace ltrace script busybox toybox flock chrt taskset runuser coproc trap "
-    "sh bash zsh dash ksh mksh fish csh tcsh ash rbash pkexec run-parts start-stop-daemon systemd-run at batch crontab "
-    "entr unbuffer expect tmux screen gdb setpriv capsh prlimit numactl cgexec firejail bwrap proot fakeroot faketime "
-    "dbus-run-session xvfb-run socat nc ncat netcat logsave perf valgrind catchsegv choom uclampset setarch linux32 "
-    "linux64 i386 x86_64 sg newgrp alias enable hash mapfile readarray bind complete compgen fc pushd popd unalias "
-    "export declare typeset local readonly set shopt unset let printf read vi vim nvim view ex ed emacs nano less more "
-    "most man info ftp sftp scp telnet lftp rlwrap ld.so ld-linux.so.2 ld-linux-x86-64.so.2".split()
+    "env xargs sudo doas su eval exec command builtin nohup nice ionice timeout time setsid stdbuf watch parallel ssh "
+    "chroot unshare nsenter strace ltrace script busybox toybox flock chrt taskset runuser coproc trap alias sh bash "
+    "zsh dash ksh mksh ash rbash fish csh tcsh pkexec run-parts start-stop-daemon systemd-run entr unbuffer expect "
+    "tmux screen gdb setpriv capsh prlimit numactl cgexec firejail bwrap proot fakeroot faketime dbus-run-session "
+    "xvfb-run socat nc ncat netcat logsave perf valgrind catchsegv choom uclampset setarch linux32 linux64 i386 x86_64 "
+    "sg rlwrap ld.so ld-linux.so.2 ld-linux-x86-64.so.2 npx bunx pipx uvx runcon setpgrp nsjail bpftrace mosh rsh "
+    "dtach abduco daemonize daemon supervise chpst setuidgid softlimit envdir cpulimit ts pdsh doppler direnv "
+    "dotenv".split()
 )
-"""Run what their arguments say, change what later words mean, or open a shell when asked to."""
+"""Run the command that is among their words."""
+
+_CHANGING = frozenset(
+    "source . newgrp enable hash mapfile readarray bind complete compgen fc pushd popd unalias export declare typeset "
+    "local readonly set shopt unset let read getopts wait disown suspend vi vim nvim view ex ed emacs nano pico less "
+    "more most man info ftp sftp scp telnet lftp crontab at batch newuidmap m4 dc gnuplot".split()
+)
+"""Change what later words mean, run what a file says, or open a shell when asked to."""
+
+INTERPRETERS = re.compile(r"(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|tclsh|Rscript|osascript)[0-9.]*")
+"""Run programs that may be written among their words. A rule that allows one of them allows it to do anything."""
 
 RESERVED = frozenset("if then elif else fi for while until do done case esac select function in ! [[ ]] { }".split())
-FIND_ACTIONS = frozenset("-exec -execdir -ok -okdir -delete -fprint -fprint0 -fprintf -fls".split())
+FIND_RUNS = frozenset("-exec -execdir -ok -okdir".split())
+_FIND_WRITES = frozenset("-delete -fprint -fprint0 -fprintf -fls".split())
 
 _LONG_OPTIONS = {
     "tar": "checkpoint-action to-command use-compress-program rsh-command info-script new-volume-script index-file",
@@ -103,24 +114,43 @@ _AWK_ACTS = re.compile(r"system|\||>|getline|@|close|fflush|printf\s*\(")
 def runs_others(words: Sequence[str]) -> bool:
     """Whether a command may run what its arguments say, or write to a file that an option names."""
     name = posixpath.basename(words[0])
-    args = words[1:]
-    if name in WRAPPERS or name in RESERVED or ASSIGNMENT.match(words[0]):
+    if name in WRAPPERS or name in _CHANGING or name in RESERVED or ASSIGNMENT.match(words[0]):
         return True
-    if name == "find":
-        return any(word in FIND_ACTIONS for word in args)
-    if name == "git":
-        return _git_runs_others(args)
-    if name == "go":
-        return any(word.replace("--", "-", 1).startswith(_GO_OPTIONS) for word in args)
-    if name == "sed":
-        return _sed_acts(args)
-    if name.endswith("awk"):
-        return any(_AWK_ACTS.search(word) for word in args) or _has_option("awk", args)
-    if name == "make" and any(ASSIGNMENT.match(word) for word in args):
-        return True
-    if name == "tar" and args and not args[0].startswith("-"):
-        return any(letter in args[0] for letter in _SHORT_OPTIONS["tar"]) or _has_option(name, args)
-    return _has_option(name, args)
+    args = list(words[1:])
+    return _CHECKS[name](args) if name in _CHECKS else _has_option(name, args)
+
+
+def heeds(name: str) -> frozenset[str]:
+    """What of its words a program takes for more than text: ``options``, ``operands``, both, or neither."""
+    if name in _CHECKS and name not in {"git", "[", "test", "printf"}:
+        return frozenset({"options", "operands"})
+    return frozenset({"options"}) if name in _CHECKS or name in _LONG_OPTIONS else frozenset()
+
+
+def _awk_acts(args: Sequence[str]) -> bool:
+    return any(_AWK_ACTS.search(word) for word in args) or _has_option("awk", args)
+
+
+def _make_acts(args: Sequence[str]) -> bool:
+    return any(ASSIGNMENT.match(word) for word in args) or _has_option("make", args)
+
+
+def _tar_acts(args: Sequence[str]) -> bool:
+    bundled = bool(args) and not args[0].startswith("-")
+    return (bundled and any(letter in args[0] for letter in _SHORT_OPTIONS["tar"])) or _has_option("tar", args)
+
+
+def _evaluates(args: Sequence[str]) -> bool:
+    """With -v, ``test`` and ``printf`` evaluate a subscript, and that may run commands."""
+    return any(word.startswith(("-v", "-R")) for word in args)
+
+
+def _go_acts(args: Sequence[str]) -> bool:
+    return any(word.replace("--", "-", 1).startswith(_GO_OPTIONS) for word in args)
+
+
+def _find_acts(args: Sequence[str]) -> bool:
+    return any(word in _FIND_WRITES for word in args)
 
 
 def _has_option(name: str, args: Sequence[str]) -> bool:
@@ -165,3 +195,20 @@ def _sed_acts(args: Sequence[str]) -> bool:
     scripts = [word for word in args if not word.startswith("-")][:1]
     given = any(word.startswith(("-e", "--e")) or ("e" in word and re.match(r"-\w", word)) for word in args)
     return given or not scripts or not _SED_PLAIN.fullmatch(scripts[0])
+
+
+_CHECKS = {
+    "test": _evaluates,
+    "[": _evaluates,
+    "printf": _evaluates,
+    "find": _find_acts,
+    "git": _git_runs_others,
+    "go": _go_acts,
+    "sed": _sed_acts,
+    "awk": _awk_acts,
+    "gawk": _awk_acts,
+    "mawk": _awk_acts,
+    "nawk": _awk_acts,
+    "make": _make_acts,
+    "tar": _tar_acts,
+}

@@ -1,7 +1,6 @@
-"""Shell lines as permission rules see them: what surely is one plain command, and what may run in any case.
+"""What a line may run, however it is written: for lines that the parser does not understand, and rules that deny.
 
-This is no shell parser. It knows one plain simple command when it sees it, and takes everything else apart more often
-than a shell would: an allow rule then fits less, a deny rule more.
+This is no shell parser. It takes a line apart more often than a shell would, and so finds more than is there.
 """
 
 from __future__ import annotations
@@ -12,10 +11,7 @@ import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from actors.domain.shell_programs import ASSIGNMENT, RESERVED, runs_others
-
-MAX_LINE = 16 * 1024
-"""Longest line, in characters, that counts as plain; also bounds the work that a model can cause here."""
+from actors.domain.shell.programs import ASSIGNMENT, RESERVED, runs_others
 
 _MAX_READINGS = 4096
 _MAX_READ_CHARS = 1 << 21
@@ -24,31 +20,8 @@ _MAX_READ_CHARS = 1 << 21
 _MAX_DEPTH = 4
 """Quoted lines within quoted lines that are looked into."""
 
-_NOT_PLAIN = re.compile(r"[;&|`$<>(){}\x00-\x08\x0a-\x1f\x7f]")
 _SEPARATOR = re.compile(r"[;&|`<>(){}\n\r]|\$(?=[({])")
 _FIELD_SEPARATOR = re.compile(r"\$\{?IFS\b\}?")
-
-
-def plain_command(line: str) -> tuple[str, ...]:
-    """The texts of a line that surely is one simple command without expansions; empty for any other line.
-
-    The first text is the line as it stands, the second its words, quoted only where they need it.
-
-    >>> plain_command(' git  status ')
-    ('git  status', 'git status')
-    >>> plain_command('git status; rm -rf /')
-    ()
-    """
-    stripped = line.strip(" \t")
-    if not stripped or len(stripped) > MAX_LINE or _NOT_PLAIN.search(stripped) or _odd_space(stripped):
-        return ()
-    try:
-        words = shlex.split(stripped)
-    except ValueError:
-        return ()
-    if not words or not words[0] or runs_others(words) or any(char.isspace() for char in words[0]):
-        return ()
-    return tuple(dict.fromkeys((stripped, shlex.join(words))))
 
 
 class Readings(NamedTuple):
@@ -69,10 +42,6 @@ def possible_commands(line: str) -> Readings:
         if len(found) > _MAX_READINGS or size > _MAX_READ_CHARS:
             return Readings(tuple(found), complete=False)
     return Readings(tuple(found), complete=True)
-
-
-def _odd_space(text: str) -> bool:
-    return any(char.isspace() and char not in " \t" for char in text)
 
 
 def _readings(line: str, depth: int) -> Iterator[str]:
