@@ -20,6 +20,7 @@
     |-- CommandConflict           a command id was used before with other arguments
     |-- TurnPending               not an outcome yet: carries the receipt to wait with
     |-- ChildrenPending           not all answers yet: ask for what there is, or wait on
+    |-- CompactionPending         the context is not compacted yet: wait on
     |-- TurnFailed                the turn ended without an answer
     |-- ModelError
     |   |-- NoModel
@@ -27,6 +28,7 @@
     |   |-- ModelUnavailable      stayed overloaded or silent; may be tried again
     |   |   +-- ModelUnreachable  no connection at all
     |   |-- ModelRejected         the provider refused the request
+    |   |   +-- ContextExceeded   the conversation is longer than the model's window
     |   +-- ModelProtocolError    the provider's answer was broken or cut short
     |-- ToolError                 a tool says no; the text goes to the model
     |   +-- PathOutsideWorkspace
@@ -397,6 +399,24 @@ class ChildrenPending(GreenroomError):
         )
 
 
+class CompactionPending(GreenroomError):
+    """The compaction of the context goes on; this is not a failure."""
+
+    status = 202
+    retryable = True
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+        self.session_id = session_id
+
+    @property
+    def message(self) -> str:
+        return (
+            f"The context of session {self.session_id!r} is being compacted. Wait on by compacting it again with the "
+            "same command id, or follow its events."
+        )
+
+
 class TurnFailed(GreenroomError):
     """The turn ended without an answer. ``reason`` is the sentence, ``error_code`` the kind of failure."""
 
@@ -499,6 +519,27 @@ class ModelRejected(ModelError):
     @property
     def message(self) -> str:
         return f"Provider {self.provider!r} refused the request ({self.http_status}): {self.detail}"
+
+
+class ContextExceeded(ModelRejected):
+    """The conversation is longer than the model's window; ``window`` is its size in tokens, where the provider says it.
+
+    A session compacts its context and asks once more before it gives up.
+    """
+
+    def __init__(self, provider: str, http_status: int, detail: str, window: int | None = None) -> None:
+        Exception.__init__(self, provider, http_status, detail, window)
+        self.provider = provider
+        self.http_status = http_status
+        self.detail = detail
+        self.window = window
+
+    @property
+    def message(self) -> str:
+        return (
+            f"The conversation does not fit into the model's window, says provider {self.provider!r}: {self.detail}. "
+            "Compact or clear the session, send less at once, or choose a model with a larger window."
+        )
 
 
 class ModelProtocolError(ModelError):

@@ -22,6 +22,7 @@ from actors.errors import (
     GreenroomError,
 )
 from actors.handle_children import SessionChildren
+from actors.handle_compaction import SessionCompaction
 from actors.handle_lanes import SessionLanes
 from actors.handle_permissions import SessionPermissions
 from actors.handle_stream import TurnStream
@@ -34,7 +35,7 @@ WAIT_SLICE_S = 30.0
 """Longest wait of one call for a turn's end; after that the wait goes on at the store."""
 
 
-class SessionHandle(SessionChildren, SessionLanes, SessionPermissions, SessionTasks):
+class SessionHandle(SessionChildren, SessionCompaction, SessionLanes, SessionPermissions, SessionTasks):
     """One session. Made by a ``SessionManager``; every method raises SessionNotFound when the session is gone."""
 
     def __init__(self, runtime: Runtime, info: SessionInfo) -> None:
@@ -138,7 +139,7 @@ class SessionHandle(SessionChildren, SessionLanes, SessionPermissions, SessionTa
         """Empty the conversation. The transcript stays in the journal.
 
         Raises:
-            SessionBusy: a turn is running.
+            SessionBusy: a turn is running, or a compaction.
         """
         await self._do(c.Clear(**self._identity(None)))
 
@@ -150,7 +151,8 @@ class SessionHandle(SessionChildren, SessionLanes, SessionPermissions, SessionTa
 
         Raises:
             SessionBusy: a turn is running. SessionEnded.
-            InvalidRequest: no such record, or the context was cleared or rewound since: fork the session there.
+            InvalidRequest: no such record, or the context was cleared, rewound or compacted since: fork the session
+                there.
         """
         state = await self._state(to)
         keep = len(state.context)

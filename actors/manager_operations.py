@@ -19,6 +19,7 @@ from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
 from actors.manager_archives import ArchiveOperations
 from actors.manager_children import ChildOperations
+from actors.manager_compaction import CompactionOperations
 from actors.manager_forks import ForkOperations
 from actors.manager_lanes import LaneOperations
 from actors.manager_permissions import PermissionOperations
@@ -56,6 +57,7 @@ class ToolExecutorInfo(Frozen):
 class SessionOperations(
     ArchiveOperations,
     ChildOperations,
+    CompactionOperations,
     ForkOperations,
     LaneOperations,
     PermissionOperations,

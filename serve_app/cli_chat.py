@@ -127,8 +127,10 @@ class _TurnView:
             case "message.delta" if event.data["channel"] == "text":
                 self._write(event.data["text"])
                 self._written.add(event.data["call_id"])
-            case "model.call.completed":
+            case "model.call.completed" if not data.get("summary_of"):
                 self._answered(data)
+            case "session.compacted":
+                self._line(f"- compacted: {data['before_messages']} messages became {data['after_messages']}", "dim")
             case "model.call.failed":
                 self._line(f"The model failed: {data['message']}", "yellow")
             case "tool.call.started":

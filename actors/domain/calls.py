@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import Field, TypeAdapter
 
 from actors.domain.base import Frozen
+from actors.domain.compaction import SummaryOf
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import ImageBlock, Message, StopReason, TextBlock, TokenUsage
 from actors.domain.tools import EffectClass, ToolDefinition
@@ -51,6 +52,7 @@ class ModelCall(_Call):
 
     Attributes:
         messages: The context, one compact JSON message each, never decoded on the way.
+        summary_of: The part of the context to sum up, in place of going on with all of it.
         delay_s: How long the host waits first: 0.1 s times the failed attempts so far.
     """
 
@@ -60,6 +62,7 @@ class ModelCall(_Call):
     messages: tuple[bytes, ...] = ()
     tools: tuple[ToolDefinition, ...] = ()
     thinking_budget: int | None = None
+    summary_of: SummaryOf | None = None
     delay_s: float = 0.0
 
 

@@ -94,6 +94,17 @@ class Clear(Command):
     kind: Literal["clear"] = "clear"
 
 
+class Compact(Command):
+    """Shorten the context; the transcript stays in the journal.
+
+    Attributes:
+        only_when_due: Only if the session would do so by itself before its next model call.
+    """
+
+    kind: Literal["compact"] = "compact"
+    only_when_due: bool = False
+
+
 class Rewind(Command):
     """Go back to what the model saw after the record with seq ``to``.
 
@@ -229,6 +240,7 @@ AnyCommand = Annotated[
     | Pause
     | Resume
     | Clear
+    | Compact
     | Rewind
     | Complete
     | Configure
@@ -250,6 +262,7 @@ COMMAND: TypeAdapter[
     | Pause
     | Resume
     | Clear
+    | Compact
     | Rewind
     | Complete
     | Configure

@@ -23,6 +23,7 @@ The reference implementation's event names map to these:
     permission_denied               tool.call.denied
     persistence_failed              session.persistence_failed
     task_updated                    tasks.updated
+    context_compacted               session.compacted
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from actors.domain.base import Frozen
 from actors.domain.calls import HostRef, Outcome
 from actors.domain.children import Birth, ChildReport
 from actors.domain.commands import Configure
+from actors.domain.compaction import Compacting, CompactionReason, SummaryOf
 from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import BlobTextBlock, ImageBlock, Message, StopReason, TextBlock, TextPart, TokenUsage
 from actors.domain.policies import OnBusy, SessionLane
@@ -176,6 +178,57 @@ class SessionRewound(RecordBase):
     data: Data
 
 
+class SessionCompacting(RecordBase):
+    """The context is compacted before the next answer is asked for. What becomes of it is one of the next two."""
+
+    type: Literal["session.compacting"] = "session.compacting"
+    data: Compacting
+
+
+class SessionCompacted(RecordBase):
+    """The context is shorter from here; the transcript stays."""
+
+    class Data(Frozen):
+        """What went. Places are those of the context before, from 0.
+
+        ``start`` to ``end``: messages that gave way to ``summary``, or to nothing. ``pruned``: messages whose tool
+        outputs gave way to a marker. ``before_tokens`` is the provider's count of the last prompt (an estimate when
+        there was none), ``percent_before`` its part of the window, ``after_tokens`` an estimate from it. ``error``: why
+        there is no summary although the model was asked for one.
+        """
+
+        reason: CompactionReason
+        start: int = 0
+        end: int = 0
+        summary: Message | None = None
+        pruned: tuple[int, ...] = ()
+        removed_messages: int
+        before_messages: int
+        after_messages: int
+        before_tokens: int
+        after_tokens: int
+        percent_before: float
+        error: str | None = None
+
+    type: Literal["session.compacted"] = "session.compacted"
+    data: Data
+
+
+class SessionCompactionFailed(RecordBase):
+    """The context stays as it was."""
+
+    class Data(Frozen):
+        """Why. ``error_args`` are those of the error class that ``code`` names, when it is one of ours."""
+
+        reason: CompactionReason
+        code: str
+        message: str
+        error_args: tuple[Any, ...] = ()
+
+    type: Literal["session.compaction_failed"] = "session.compaction_failed"
+    data: Data
+
+
 class SessionCompleted(RecordBase):
     """The session takes no more input."""
 
@@ -238,7 +291,7 @@ class InputWithdrawn(RecordBase):
 
 
 class TurnStarted(RecordBase):
-    """A turn took these inputs."""
+    """A turn took these inputs; one without any compacts the context, and does nothing else."""
 
     class Data(Frozen):
         """``inputs``: ids, in order."""
@@ -326,7 +379,11 @@ class ModelCallStarted(RecordBase):
     """A model call is on its way. The first attempt's place gives the call its id."""
 
     class Data(Frozen):
-        """``nudge``: a text that asks an unfinished answer to go on; it becomes a user message of the context."""
+        """What is asked, and of whom.
+
+        ``nudge``: a text that asks an unfinished answer to go on; it becomes a user message of the context.
+        ``summary_of``: what the call sums up, for the session's own use; None of a call for the turn's next answer.
+        """
 
         call_id: str = ""
         attempt: int = 1
@@ -334,16 +391,17 @@ class ModelCallStarted(RecordBase):
         model: str
         round: int
         nudge: str | None = None
+        summary_of: SummaryOf | None = None
 
     type: Literal["model.call.started"] = "model.call.started"
     data: Data
 
 
 class ModelCallCompleted(RecordBase):
-    """The model answered; the message is part of the context."""
+    """The model answered; the message is part of the context, but for one with ``summary_of``."""
 
     class Data(Frozen):
-        """The answer and what it took."""
+        """The answer and what it took. ``summary_of``: as the call was started."""
 
         call_id: str
         attempt: int
@@ -354,6 +412,7 @@ class ModelCallCompleted(RecordBase):
         provider: str = ""
         model: str = ""
         duration_ms: int = 0
+        summary_of: SummaryOf | None = None
 
     type: Literal["model.call.completed"] = "model.call.completed"
     data: Data
@@ -726,6 +785,9 @@ Record = Annotated[
     | SessionResumed
     | SessionCleared
     | SessionRewound
+    | SessionCompacting
+    | SessionCompacted
+    | SessionCompactionFailed
     | SessionCompleted
     | SessionError
     | UserMessage

@@ -13,13 +13,13 @@ from typing import Any, Literal, NoReturn, cast
 
 from actors.domain.calls import Emit
 from actors.domain.messages import PARSE_ERROR, Message, Role, StopReason, TextBlock, TokenUsage, ToolUseBlock
-from actors.errors import ModelProtocolError
+from actors.errors import ModelError
 from actors.llm.names import ToolNames
 
 MAX_RAW = 2000
 """Characters of unreadable arguments that are kept: enough for the model to see what it wrote, small in a record."""
 
-Fault = Callable[[str], ModelProtocolError]
+Fault = Callable[[str], ModelError]
 """Makes the error for a broken answer from what is wrong with it; removes secrets from it."""
 
 

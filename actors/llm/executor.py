@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from actors.domain.blobs import inflate
+from actors.domain.blobs import blobs_in, inflate
 from actors.domain.calls import (
     UNCLEAR,
     Delta,
@@ -24,6 +24,7 @@ from actors.domain.messages import Message
 from actors.errors import GreenroomError, StoreCorrupt
 from actors.llm.decoded import DecodedContexts
 from actors.llm.provider import ModelProvider, outcome_of_error
+from actors.policy.summaries import summary_request
 
 logger = logging.getLogger(__name__)
 
@@ -92,12 +93,18 @@ class ModelExecutor:
     async def _ask(self, call: ModelCall, emit: Emit) -> ModelOutcome:
         provider = await self._providers(call)
         context = self._contexts.of(call)
-        messages = context.messages
-        if context.references:
-            blobs = await self._fetch_blobs(call.tenant, context.references)
-            if len(blobs) < len(context.references):
+        messages, references = context.messages, context.references
+        wanted = call.summary_of
+        if wanted is not None:
+            messages = messages[wanted.start : wanted.end]
+            references = blobs_in(messages)
+        if references:
+            blobs = await self._fetch_blobs(call.tenant, references)
+            if len(blobs) < len(references):
                 raise StoreCorrupt("of this session", "content that its messages refer to is missing")
             messages = tuple(inflate(message, blobs) for message in messages)
+        if wanted is not None:
+            messages = (summary_request(messages, wanted.prompt_tokens),)
         return await provider.run(call, messages, emit)
 
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -21,6 +22,7 @@ from pydantic import SecretStr
 from actors.domain.ids import utc_now
 from actors.domain.llm import RetryConfig
 from actors.errors import (
+    ContextExceeded,
     ModelAuthFailed,
     ModelError,
     ModelProtocolError,
@@ -29,6 +31,7 @@ from actors.errors import (
     ModelUnreachable,
 )
 from actors.llm.answer import error_text, load_object
+from actors.llm.overflow import says_too_long, window_in
 from actors.policy.retry import is_retryable, parse_retry_after
 
 CONNECT_TIMEOUT_S = 10.0
@@ -55,6 +58,8 @@ DRAIN_S = 0.1
 
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f]+")
 _AUTH = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_TOO_LONG = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY})
+"""Statuses with which servers refuse a conversation that is too long."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +130,12 @@ class ApiClient:
         text = _CONTROL.sub(" ", text[: 8 * MAX_DETAIL]).strip()
         return text if len(text) <= MAX_DETAIL else f"{text[: MAX_DETAIL - 3]}..."
 
-    def fault(self, detail: str) -> ModelProtocolError:
-        """The error for an answer that is broken in this way."""
-        return ModelProtocolError(self.provider, self.clean(detail).rstrip(". "))
+    def fault(self, detail: str) -> ModelError:
+        """The error for an answer that is broken in this way, or that says in the stream what a status could have."""
+        detail = self.clean(detail).rstrip(". ")
+        if says_too_long(detail, {}):
+            return ContextExceeded(self.provider, HTTPStatus.OK.value, detail, window_in(detail, {}))
+        return ModelProtocolError(self.provider, detail)
 
     @asynccontextmanager
     async def post(self, request: Request) -> AsyncGenerator[ApiResponse]:
@@ -137,6 +145,7 @@ class ApiClient:
             ModelUnreachable: no connection.
             ModelUnavailable: no answer, or a status after which another attempt may help.
             ModelAuthFailed: 401 or 403.
+            ContextExceeded: the conversation is longer than the model's window.
             ModelRejected: any other status, a redirect, or a server whose certificate cannot be trusted.
         """
         response = await self._open(request)
@@ -179,7 +188,8 @@ class ApiClient:
 
     async def _failure(self, response: aiohttp.ClientResponse) -> ModelError:
         status = response.status
-        detail = f"status {status}: {await self._explanation(response)}".rstrip(". ")
+        body, said = await self._explanation(response)
+        detail = f"status {status}: {said}".rstrip(". ")
         if is_retryable(self._retry, status):
             return ModelUnavailable(
                 self.provider, detail, parse_retry_after(response.headers.get("Retry-After"), self._now())
@@ -188,10 +198,15 @@ class ApiClient:
             return ModelAuthFailed(self.provider, detail)
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
             detail = "the server redirects, which is not followed with a key; check base_url"
-        return ModelRejected(self.provider, status, detail.removeprefix(f"status {status}: "))
+        detail = detail.removeprefix(f"status {status}: ")
+        if status in _TOO_LONG and says_too_long(detail, body):
+            return ContextExceeded(self.provider, status, detail, window_in(detail, body))
+        return ModelRejected(self.provider, status, detail)
 
-    async def _explanation(self, response: aiohttp.ClientResponse) -> str:
+    async def _explanation(self, response: aiohttp.ClientResponse) -> tuple[dict[str, Any], str]:
+        """The error's body, empty unless it is a JSON object, and the sentence in it."""
         raw = b""
+        body: dict[str, Any] = {}
         try:
             while len(raw) < MAX_ERROR_BYTES and (chunk := await response.content.readany()):
                 raw += chunk
@@ -199,10 +214,11 @@ class ApiClient:
             pass  # What arrived is explanation enough; the status is known.
         text = raw[:MAX_ERROR_BYTES].decode(errors="replace").strip()
         try:
-            text = error_text(load_object(text, self.fault))
+            body = load_object(text, self.fault)
+            text = error_text(body)
         except ModelProtocolError:
             text = "" if text.startswith("<") else text
-        return self.clean(text) or _phrase(response.status)
+        return body, self.clean(text) or _phrase(response.status)
 
 
 class ApiResponse:

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from actors.domain.calls import Emit, ModelCall, ModelOutcome, Outcome
 from actors.domain.messages import Message, Role, StopReason, TokenUsage
-from actors.errors import ModelProtocolError, ModelRejected, ModelUnavailable
+from actors.errors import ContextExceeded, ModelProtocolError, ModelRejected, ModelUnavailable
 from actors.llm.answer import count_of, items, obj, text_of
 from actors.llm.local_context import ToolMode, fit, grammar, read_choice, with_tools
 from actors.llm.local_engine import MODEL_NAME, SLOT_TOKENS, SLOTS, Engine
@@ -90,6 +90,7 @@ class LocalProvider:
 
         Raises:
             ModelRejected: there is no such embedded model, or its options are not usable.
+            ContextExceeded: the prompt does not fit, however it is cut.
             ModelUnavailable: the packages are missing, or no whole answer came within ``timeout_s``.
             ModelProtocolError: the library gave no whole answer.
         """
@@ -146,7 +147,7 @@ class LocalProvider:
             if not answer.too_long:
                 return answer.checked()
             budget = answer.smaller(budget)
-        raise ModelRejected(PROVIDER, 400, "the prompt does not fit into the model's window, however it is cut")
+        raise ContextExceeded(PROVIDER, 400, "the prompt does not fit, however it is cut", SLOT_TOKENS)
 
     async def _stream(self, body: dict[str, Any], emit: Emit | None) -> _Answer:
         engine = self._engine

@@ -47,6 +47,7 @@ class ModelProvider(Protocol):
             ModelAuthFailed: no key, or one that the provider refuses.
             ModelUnavailable: not reachable or overloaded, after all retries; or no whole answer in time.
             ModelRejected: the provider refuses the request.
+            ContextExceeded: the conversation is longer than the model's window.
             ModelProtocolError: the answer was broken or cut off.
         """
         ...

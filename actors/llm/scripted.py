@@ -8,7 +8,8 @@ examples, tests and benchmarks. Models:
   hold. After the last step that step repeats, or with ``options["loop"]`` the first one follows.
 - ``scripted/prompt`` takes the user's text as the script; see ``prompt_steps`` for its lines.
 
-``options["delay_s"]`` and ``options["token_delay_s"]`` are the defaults of every step, for all three.
+``options["delay_s"]`` and ``options["token_delay_s"]`` are the defaults of every step, for all three. A prompt longer
+than ``options["window_tokens"]`` is refused, as providers do. A summary is ``options["summary"]``, which is a step.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from actors.domain.messages import (
     ToolUseBlock,
 )
 from actors.errors import (
+    ContextExceeded,
     GreenroomError,
     ModelAuthFailed,
     ModelProtocolError,
@@ -60,10 +62,12 @@ class ScriptedModel:
 
         Raises:
             ModelRejected: unknown model or a script that is not valid, both named; or a scripted failure.
+            ContextExceeded: the prompt is longer than ``options["window_tokens"]``.
             ModelUnavailable, ModelProtocolError, ModelAuthFailed: scripted failures, and no end within ``timeout_s``.
         """
         started = time.monotonic()
-        step = plan(call.llm, messages)
+        step = plan(call.llm, messages, summary=call.summary_of is not None)
+        _check_window(call, messages)
         try:
             async with asyncio.timeout(call.llm.timeout_s):
                 message = await _perform(step, call, messages, emit)
@@ -81,6 +85,13 @@ class ScriptedModel:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def _check_window(call: ModelCall, messages: Sequence[Message]) -> None:
+    window = call.llm.options.get("window_tokens")
+    used = _usage(call.system, messages, Message.assistant("")).prompt_tokens
+    if isinstance(window, int) and used > window:
+        raise ContextExceeded(PROVIDER, 400, f"the prompt has {used} tokens, the window {window}", window)
 
 
 async def _perform(step: Step, call: ModelCall, messages: Sequence[Message], emit: Emit) -> Message:

@@ -82,8 +82,13 @@ class Step(Frozen):
         return attempt <= self.fail_times
 
 
-def plan(llm: LlmConfig, messages: Sequence[Message]) -> Step:
+def plan(llm: LlmConfig, messages: Sequence[Message], *, summary: bool = False) -> Step:
     """The step that the history has come to.
+
+    Args:
+        llm: The model and its options.
+        messages: The history.
+        summary: It is a request for a summary.
 
     Raises:
         ModelRejected: unknown model, or a script that is not valid.
@@ -92,6 +97,9 @@ def plan(llm: LlmConfig, messages: Sequence[Message]) -> Step:
         known = ", ".join(f"scripted/{name}" for name in MODELS)
         raise _rejected(f"there is no model {llm.model!r}; there are {known}", 404)
     defaults = {key: llm.options[key] for key in ("delay_s", "token_delay_s") if key in llm.options}
+    if summary:
+        lines = len(last_user_text(messages).splitlines())
+        return _step(llm.options.get("summary", {"text": f"A summary of {lines} lines."}), defaults, "the summary")
     if llm.model == "echo":
         return _step({"text": last_user_text(messages)}, defaults, "options")
     if llm.model == "prompt":

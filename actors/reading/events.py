@@ -93,7 +93,7 @@ class EventReader:
         await self._queue.put(record)
         if not self._deltas:
             return
-        if isinstance(record, Started) and record.data.host != OWN:
+        if isinstance(record, Started) and _has_readers(record):
             self._old[CallKey(call_id=record.data.call_id, attempt=record.data.attempt)] = record
         if record.seq >= self._head:
             for key, started in self._old.items():
@@ -134,6 +134,11 @@ class EventReader:
 
     def _task(self, work: Any) -> asyncio.Task[None]:
         return asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+
+
+def _has_readers(record: Started) -> bool:
+    """Whether a call puts out anything, and for others than the session itself."""
+    return record.data.host != OWN and (isinstance(record, r.ToolCallStarted) or record.data.summary_of is None)
 
 
 def _message_delta(watch: _Watch, channel: str, text: str) -> MessageDelta:

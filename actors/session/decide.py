@@ -29,7 +29,7 @@ from actors.errors import (
     SessionEnded,
     SessionPaused,
 )
-from actors.session import external
+from actors.session import compaction, external
 from actors.session.fold_waits import may_resolve
 from actors.session.projection import small
 from actors.session.state import State
@@ -123,19 +123,30 @@ def _resume(state: State, _: c.Resume) -> list[Draft]:
 
 
 def _clear(state: State, _: c.Clear) -> list[Draft]:
-    if state.turn is not None:
-        raise SessionBusy(state.session_id)
+    _resting(state)
     return [Draft(r.SessionCleared, r.Empty())]
 
 
-def _rewind(state: State, command: c.Rewind) -> list[Draft]:
-    if state.turn is not None:
+def _resting(state: State) -> None:
+    """Only between turns the context may be changed from outside."""
+    if state.turn is not None or state.compacting is not None:
         raise SessionBusy(state.session_id)
+
+
+def _compact(state: State, command: c.Compact) -> list[Draft]:
+    _taking_input(state)
+    asked = compaction.due(state) if command.only_when_due else state.compacting or compaction.asked_for(state)
+    return [Draft(r.SessionCompacting, asked)] if asked is not None else []
+
+
+def _rewind(state: State, command: c.Rewind) -> list[Draft]:
+    _resting(state)
     if state.lifecycle.ended:
         raise SessionEnded(state.session_id, state.lifecycle.value)
     if not state.context_since <= command.to <= state.seq or not 0 <= command.keep <= len(state.context):
         raise InvalidRequest(
-            f"The context was cleared or rewound at record {state.context_since}, and what stood before is not in it. "
+            f"The context was cleared, rewound or compacted at record {state.context_since}; what stood before is not "
+            f"in it. "
             f"Rewind to {max(state.context_since, 1)} to {state.seq}, or fork the session at {command.to}."
         )
     if command.keep == len(state.context):
@@ -147,11 +158,21 @@ def _rewind(state: State, command: c.Rewind) -> list[Draft]:
 def _complete(state: State, command: c.Complete) -> list[Draft]:
     drafts = [Draft(r.InputWithdrawn, r.InputWithdrawn.Data(input_id=item.input_id)) for item in state.queue]
     drafts += _cancelling(state, "the session was ended")
+    drafts += _uncompacted(state)
     _short(command.error)
     if command.error is not None:
         data = r.SessionError.Data(code="set_by_user", message=command.error)
         return [Draft(r.SessionError, data), *drafts]
     return [Draft(r.SessionCompleted, r.Empty()), *drafts]
+
+
+def _uncompacted(state: State) -> list[Draft]:
+    """A compaction that no turn has begun never will be; one that a turn has begun ends with that."""
+    if state.compacting is None or state.turn is not None:
+        return []
+    why = "the session was ended"
+    data = r.SessionCompactionFailed.Data(reason=state.compacting.reason, code="cancelled", message=why)
+    return [Draft(r.SessionCompactionFailed, data)]
 
 
 def _configure(state: State, command: c.Configure) -> list[Draft]:
@@ -257,6 +278,7 @@ _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
     c.Pause: _pause,
     c.Resume: _resume,
     c.Clear: _clear,
+    c.Compact: _compact,
     c.Rewind: _rewind,
     c.Complete: _complete,
     c.Configure: _configure,

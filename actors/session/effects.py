@@ -19,13 +19,11 @@ from actors.domain.session import SessionState
 from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
 from actors.policy.lanes import full_after_s, lane_of
 from actors.policy.prompts import system_prompt
-from actors.session import tool_steps, workspace
+from actors.session import compaction, tool_steps, workspace
 from actors.session.state import State
-from actors.session.surroundings import Surroundings
+from actors.session.surroundings import Surroundings, model_of
 from actors.session.turn import CallPhase, Failure, Stage, ToolCallState, Turn
-
-MAX_HOSTS_LOST = 10
-"""How often the host of one model call may go away before the turn fails: beyond that something is wrong with it."""
+from actors.session.turn_drafts import call_model, cancelled, completed, failed, may_retry, stopped
 
 ATTEMPT_DELAY_S = 0.1
 """The second attempt of a model call waits this long, the third twice as long: 100 ms times the attempts so far."""
@@ -47,11 +45,6 @@ class Effects:
     ending: bool = False
     needs_model_host: bool = False
     needs_site: bool = False
-
-
-def model_of(state: State, around: Surroundings) -> LlmConfig | None:
-    """The model in force."""
-    return state.config.model or around.default_model
 
 
 def next_effects(state: State, around: Surroundings) -> Effects:
@@ -76,10 +69,9 @@ def next_effects(state: State, around: Surroundings) -> Effects:
 
 
 def _next_turn(state: State) -> tuple[Draft, ...]:
-    if state.lifecycle is not SessionState.active or not state.queue:
+    if state.lifecycle is not SessionState.active or not (state.queue or state.compacting):
         return ()
-    first = state.queue[0]
-    data = r.TurnStarted.Data(inputs=(first.input_id,))
+    data = r.TurnStarted.Data(inputs=() if state.compacting else (state.queue[0].input_id,))
     return (Draft(r.TurnStarted, data, turn_id=f"turn-{state.turns + 1}"),)
 
 
@@ -106,9 +98,19 @@ def _steered(state: State) -> tuple[str, ...]:
 
 
 def _model_step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
-    failed = _reason_to_stop(state, turn)
-    if failed is not None:
-        yield failed
+    if state.compacting is not None and not turn.asks_again:
+        yield from compaction.steps(state, turn, around, state.compacting)
+        return
+    if not turn.inputs:
+        yield completed(turn)
+        return
+    due = compaction.before_next_call(state, turn)
+    if due is not None:
+        yield Draft(r.SessionCompacting, due, turn.turn_id)
+        return
+    stop = _reason_to_stop(state, turn)
+    if stop is not None:
+        yield stop
         return
     steered = _steered(state)
     if steered:
@@ -117,59 +119,30 @@ def _model_step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draf
     if state.rate_limited:
         return
     again = turn.failure is not None and turn.call_id != ""
-    yield _call_model(state, turn, around, again=again)
-
-
-def _call_model(
-    state: State, turn: Turn, around: Surroundings, *, again: bool = False, nudge: str | None = None
-) -> Draft:
-    model = model_of(state, around)
-    if around.model_host is None or model is None:
-        code, reason = around.model_error or ("NoModel", "No model is configured.")
-        return _failed(turn, Failure(code=code, message=reason, retryable=False, host_lost=False), reason)
-    data = r.ModelCallStarted.Data(
-        call_id=turn.call_id if again else "",
-        attempt=turn.attempts + 1 if again else 1,
-        host=around.model_host,
-        model=model.name,
-        round=turn.round if again else turn.round + 1,
-        nudge=nudge,
-    )
-    return Draft(r.ModelCallStarted, data, turn.turn_id)
-
-
-def _failed(turn: Turn, failure: Failure, reason: str) -> Draft:
-    data = r.TurnFailed.Data(code=failure.code, message=reason, error_args=failure.error_args, usage=turn.usage)
-    return Draft(r.TurnFailed, data, turn.turn_id)
-
-
-def _stop(turn: Turn, code: str, reason: str) -> Draft:
-    return _failed(turn, Failure(code=code, message=reason, retryable=False, host_lost=False), reason)
+    yield call_model(state, turn, around, again=again)
 
 
 def _reason_to_stop(state: State, turn: Turn) -> Draft | None:
     config = state.config
     if turn.parse_failures > config.max_parse_retries:
-        return _stop(
+        return stopped(
             turn, "malformed_arguments", f"The model sent malformed tool arguments {turn.parse_failures} times in a row"
         )
     if turn.repeats >= 2 * config.duplicate_call_threshold:
-        return _stop(turn, "repeated_call", f"The model sent the same tool call {turn.repeats} times in a row")
+        return stopped(turn, "repeated_call", f"The model sent the same tool call {turn.repeats} times in a row")
     failure = turn.failure
     if failure is None:
         if turn.round >= config.max_rounds:
-            return _stop(turn, "max_rounds", f"Max tool rounds ({config.max_rounds}) exceeded")
+            return stopped(turn, "max_rounds", f"Max tool rounds ({config.max_rounds}) exceeded")
         return None
-    if failure.host_lost:
-        return None if turn.hosts_lost < MAX_HOSTS_LOST else _failed(turn, failure, failure.message)
-    if failure.retryable and turn.failures < config.circuit_breaker_threshold:
+    if may_retry(state, turn):
         return None
-    if turn.failures > 1:
+    if turn.failures > 1 and not failure.host_lost:
         reason = (
             f"The circuit breaker opened after {turn.failures} failed attempts of the model call: {failure.message}"
         )
-        return _failed(turn, failure, reason)
-    return _failed(turn, failure, failure.message)
+        return failed(turn, failure, reason)
+    return failed(turn, failure)
 
 
 def _answered(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
@@ -180,16 +153,9 @@ def _answered(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]
         return
     more = rounds_left and turn.continuations < state.config.max_continuations and around.model_host is not None
     if more and _is_incomplete(turn):
-        yield _call_model(state, turn, around, nudge=CONTINUATION_PROMPT)
+        yield call_model(state, turn, around, nudge=CONTINUATION_PROMPT)
         return
-    data = r.TurnCompleted.Data(
-        text="" if turn.parts else turn.text,
-        parts=turn.parts,
-        usage=turn.usage,
-        tool_calls_count=turn.tool_calls_count,
-        cost_usd=str(turn.cost) if turn.cost is not None else None,
-    )
-    yield Draft(r.TurnCompleted, data, turn.turn_id)
+    yield completed(turn)
 
 
 def _is_incomplete(turn: Turn) -> bool:
@@ -208,10 +174,9 @@ def _close(state: State, turn: Turn) -> Iterator[Draft]:
     if open_calls:
         yield from tool_steps.closing(state, turn, open_calls, ending.reason)
         return
-    if ending.then == "failed":
-        yield _stop(turn, ending.code, ending.reason)
-    else:
-        yield Draft(r.TurnCancelled, r.TurnCancelled.Data(reason=ending.reason, usage=turn.usage), turn.turn_id)
+    why = Failure(code=ending.code, message=ending.reason, retryable=False, host_lost=False)
+    yield from compaction.given_up(state, turn, why)
+    yield failed(turn, why) if ending.then == "failed" else cancelled(turn, ending.reason)
 
 
 def _running(state: State, around: Surroundings) -> tuple[ModelCall | ToolCall, ...]:
@@ -233,6 +198,7 @@ def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
     limit_s = config.queue.limit_s(SessionLane.generate)
     if limit_s is not None and limit_s < model.timeout_s:
         model = model.model_copy(update={"timeout_s": limit_s})
+    summing_up = turn.summary_of is not None
     definitions = tuple(spec.definition for _, spec in sorted(around.tools.items()))
     return ModelCall.model_construct(
         call_id=call.call_id,
@@ -245,10 +211,11 @@ def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
         host=call.host,
         kind="model",
         llm=model,
-        system=system_prompt(config.system_prompt),
+        system=system_prompt(config.system_prompt) if not summing_up else None,
         messages=tuple(entry.message for entry in state.context),
-        tools=definitions,
-        thinking_budget=(config.thinking_budget or 1024) if config.thinking_enabled else None,
+        tools=definitions if not summing_up else (),
+        thinking_budget=(config.thinking_budget or 1024) if config.thinking_enabled and not summing_up else None,
+        summary_of=turn.summary_of,
         delay_s=ATTEMPT_DELAY_S * turn.failures,
     )
 

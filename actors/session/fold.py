@@ -1,7 +1,8 @@
 """``apply(state, record) -> state``: the meaning of every record, and nothing else.
 
 Pure: no clock, no randomness, no I/O. Time is the record's own ``at``. What happens to the calls of a turn is in
-``actors.session.fold_calls``, ``fold_lanes``, ``fold_external`` and ``fold_waits``.
+``actors.session.fold_calls``, ``fold_lanes``, ``fold_external`` and ``fold_waits``, to a long context in
+``fold_compaction``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from actors.domain.policies import OnBusy
 from actors.domain.session import SessionState
 from actors.errors import InternalError
 from actors.session import fold_calls as calls
+from actors.session import fold_compaction as compaction
 from actors.session import fold_external as external
 from actors.session import fold_lanes as lanes
 from actors.session import fold_waits as waits
@@ -117,6 +119,7 @@ def _cut_loose(state: State, reason: str) -> dict[str, Any]:
         "actions": (),
         "expired": (),
         "unanswered": (),
+        "compacting": None,
         "turn": turn.model_copy(update={"ending": ending}) if turn is not None else None,
     }
 
@@ -229,6 +232,9 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.SessionError: _error,
     r.SessionCleared: _cleared,
     r.SessionRewound: _rewound,
+    r.SessionCompacting: compaction.compacting,
+    r.SessionCompacted: compaction.compacted,
+    r.SessionCompactionFailed: compaction.failed,
     r.UserMessage: _user_message,
     r.MessageAdded: _message_added,
     r.InputWithdrawn: _withdrawn,

@@ -12,7 +12,7 @@ from typing import Any
 from actors.domain import records as r
 from actors.domain.calls import HostRef, Outcome
 from actors.domain.commands import digest_of_json
-from actors.domain.messages import BlobTextBlock, Message, TextBlock, TokenUsage
+from actors.domain.messages import BlobTextBlock, Message, StopReason, TextBlock, TokenUsage
 from actors.errors import InternalError
 from actors.session.state import MAX_UNANSWERED, Entry, State
 from actors.session.turn import CallPhase, Failure, ModelCallState, Stage, ToolCallState, Turn, Unanswered
@@ -63,6 +63,7 @@ def model_started(state: State, record: r.ModelCallStarted) -> State:
         "call_id": data.call_id,
         "attempts": data.attempt,
         "round": data.round,
+        "summary_of": data.summary_of,
         "continuations": turn.continuations + (1 if data.nudge else 0),
     }
     if first:
@@ -81,6 +82,8 @@ def _spent(state: State, usage: TokenUsage, cost_usd: str | None) -> State:
 def model_completed(state: State, record: r.ModelCallCompleted) -> State:
     """The answer joins the context; its tool calls open a round."""
     data = record.data
+    if data.summary_of is not None:
+        return _summary_completed(state, data)
     asked = data.message.tool_calls
     calls = tuple(
         ToolCallState(index=index, tool_use_id=block.id, name=block.name, args=block.input)
@@ -106,13 +109,29 @@ def model_completed(state: State, record: r.ModelCallCompleted) -> State:
         text=data.message.text,
         parts=_answer_parts(data.message),
         stop_reason=data.stop_reason,
+        compacted=None,
     )
+
+
+def _summary_completed(state: State, data: r.ModelCallCompleted.Data) -> State:
+    """A summary waits until the context is compacted with it."""
+    state = _spent(state, data.usage, data.cost_usd)
+    parts = _texts(data.message)
+    written = data.message.text.strip() or any(isinstance(part, BlobTextBlock) for part in parts)
+    if not written or data.stop_reason is StopReason.refusal:
+        failure = Failure(code="no_summary", message="The model wrote no summary.", retryable=False, host_lost=False)
+        return change_turn(state, stage=Stage.model, model_call=None, failure=failure)
+    return change_turn(state, stage=Stage.model, model_call=None, failure=None, summary=parts)
 
 
 def _answer_parts(message: Message) -> tuple[TextBlock | BlobTextBlock, ...]:
     """The answer's text piece by piece, when some of it is kept in the store."""
-    parts = tuple(block for block in message.content if isinstance(block, TextBlock | BlobTextBlock))
+    parts = _texts(message)
     return parts if any(isinstance(part, BlobTextBlock) for part in parts) else ()
+
+
+def _texts(message: Message) -> tuple[TextBlock | BlobTextBlock, ...]:
+    return tuple(block for block in message.content if isinstance(block, TextBlock | BlobTextBlock))
 
 
 def model_failed(state: State, record: r.ModelCallFailed) -> State:

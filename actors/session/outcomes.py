@@ -12,7 +12,7 @@ from actors.domain.messages import PARSE_ERROR, Message, StopReason, ToolUseBloc
 from actors.domain.records import Draft
 from actors.session.state import State
 from actors.session.tool_steps import MAX_ARGS_BYTES
-from actors.session.turn import CallPhase, ModelCallState, ToolCallState
+from actors.session.turn import CallPhase, ModelCallState, ToolCallState, Turn
 
 
 def closing_draft(state: State, answer: Attached) -> Draft | None:
@@ -24,7 +24,7 @@ def closing_draft(state: State, answer: Attached) -> Draft | None:
         if turn.ending is None and _is_cancelled(answer):
             # Nobody here cancelled it: its host is going away, or took it for a call that was given up.
             return _model_failed(turn.turn_id, turn.model_call, "HostGone", "its host cancelled it", host_lost=True)
-        return _model(turn.turn_id, turn.model_call, answer)
+        return _model(turn, turn.model_call, answer)
     for call in turn.calls:
         if call.phase is CallPhase.started and call.key == answer.key:
             outcome = answer.outcome
@@ -91,7 +91,8 @@ def late_draft(state: State, answer: Attached) -> Draft | None:
     return Draft(r.ToolCallLate, data)
 
 
-def _model(turn_id: str, call: ModelCallState, answer: Attached) -> Draft:
+def _model(turn: Turn, call: ModelCallState, answer: Attached) -> Draft:
+    turn_id = turn.turn_id
     outcome = answer.outcome
     if not isinstance(outcome, ModelOutcome):
         detail = "the host lost what came of it" if answer.status is CallStatus.settled_dropped else "it was cancelled"
@@ -107,9 +108,10 @@ def _model(turn_id: str, call: ModelCallState, answer: Attached) -> Draft:
             provider=outcome.provider,
             model=outcome.model,
             duration_ms=outcome.duration_ms,
+            summary_of=turn.summary_of,
         )
         return Draft(r.ModelCallCompleted, data, turn_id)
-    return _model_failed_by(turn_id, call, outcome)
+    return _model_failed_by(turn, call, outcome)
 
 
 def _bounded(message: Message) -> Message:
@@ -144,9 +146,11 @@ MAX_NAME_CHARS = 256
 _TOO_LONG = f"the arguments are larger than {MAX_ARGS_BYTES // 1024} KiB"
 
 
-def _model_failed_by(turn_id: str, call: ModelCallState, outcome: ModelOutcome) -> Draft:
+def _model_failed_by(turn: Turn, call: ModelCallState, outcome: ModelOutcome) -> Draft:
     cancelled = outcome.outcome is Outcome.cancelled
-    partial = outcome.message if cancelled and outcome.message and outcome.message.text.strip() else None
+    # Of an answer the beginning is worth something, of a summary it is not.
+    kept = outcome.message if cancelled and turn.summary_of is None else None
+    partial = kept if kept is not None and kept.text.strip() else None
     data = r.ModelCallFailed.Data(
         call_id=call.call_id,
         attempt=call.attempt,
@@ -158,7 +162,7 @@ def _model_failed_by(turn_id: str, call: ModelCallState, outcome: ModelOutcome) 
         usage=outcome.usage,
         cost_usd=outcome.cost_usd,
     )
-    return Draft(r.ModelCallFailed, data, turn_id)
+    return Draft(r.ModelCallFailed, data, turn.turn_id)
 
 
 def _model_failed(turn_id: str, call: ModelCallState, code: str, message: str, *, host_lost: bool) -> Draft:

@@ -13,11 +13,10 @@ from typing import Any, TypeVar
 
 from actors.domain.calls import HostRef, ModelCall, ToolCall
 from actors.errors import GreenroomError, InternalError, ModelUnavailable, NoModel, UnknownProvider
-from actors.session.effects import model_of
 from actors.session.own_tools import with_own
 from actors.session.ports import Hosts
 from actors.session.state import State
-from actors.session.surroundings import Surroundings
+from actors.session.surroundings import Surroundings, model_of
 from actors.session.workspace import whereabouts
 
 log = logging.getLogger(__name__)

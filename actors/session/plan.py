@@ -18,12 +18,12 @@ from actors.domain.session import TurnEnd, TurnStatus
 from actors.errors import GreenroomError, InternalError, InvalidRequest, NoModel
 from actors.session.children import born, told
 from actors.session.decide import decide
-from actors.session.effects import Effects, model_of, next_effects
+from actors.session.effects import Effects, next_effects
 from actors.session.lanes import ending
 from actors.session.outcomes import closing_draft, late_draft, lost_draft, too_large_draft
 from actors.session.projection import place, small
 from actors.session.state import State
-from actors.session.surroundings import Surroundings
+from actors.session.surroundings import Surroundings, model_of
 
 MAX_FOLLOWING = 10_000
 """Records that may follow from one thing that happened; more is a loop in the core."""

@@ -96,6 +96,9 @@ def small(draft: Draft, blobs: dict[str, bytes]) -> Draft:
     if isinstance(data, r.UserMessage.Data | r.MessageAdded.Data | r.ModelCallCompleted.Data):
         message, found = externalise(data.message)
         changed = data.model_copy(update={"message": message})
+    elif isinstance(data, r.SessionCompacted.Data) and data.summary is not None:
+        summary, found = externalise(data.summary)
+        changed = data.model_copy(update={"summary": summary})
     elif isinstance(data, r.ModelCallFailed.Data) and data.partial is not None:
         partial, found = externalise(data.partial)
         changed = data.model_copy(update={"partial": partial})
@@ -136,6 +139,8 @@ def blobs_of(record: r.Record) -> frozenset[str]:
     messages: list[Message] = []
     if isinstance(data, r.UserMessage.Data | r.MessageAdded.Data | r.ModelCallCompleted.Data):
         messages.append(data.message)
+    elif isinstance(data, r.SessionCompacted.Data) and data.summary is not None:
+        messages.append(data.summary)
     elif isinstance(data, r.ModelCallFailed.Data) and data.partial is not None:
         messages.append(data.partial)
     elif isinstance(data, r.ToolCallCompleted.Data | r.ToolCallLate.Data):

@@ -34,7 +34,6 @@ from actors.errors import (
 from actors.session.acks import Acks
 from actors.session.calls import CallKeeper
 from actors.session.committer import Committer
-from actors.session.effects import model_of
 from actors.session.inbox import Inbox
 from actors.session.loading import Recovered
 from actors.session.mailbox import Mailbox
@@ -47,7 +46,7 @@ from actors.session.plan import (
     plan,
 )
 from actors.session.ports import Hosts, Store, Submitted
-from actors.session.surroundings import Surroundings
+from actors.session.surroundings import Surroundings, model_of
 from actors.session.waiters import TurnWaiters
 
 log = logging.getLogger(__name__)

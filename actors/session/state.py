@@ -14,6 +14,7 @@ from pydantic import Field
 
 from actors.domain.actions import Action
 from actors.domain.base import Frozen
+from actors.domain.compaction import Compacting
 from actors.domain.lanes import DeadLetter, LaneCounts
 from actors.domain.messages import TokenUsage
 from actors.domain.policies import OnBusy, SessionLane
@@ -64,6 +65,7 @@ class State(Frozen):
         windows: Of lanes with a rate limit: what began within it.
         lane_counts: What became of calls, by lane, when metrics are kept.
         dead_letters: Calls that failed for good, the newest ones last, when they are kept.
+        compacting: The compaction that is due or under way.
         task: The input whose answer the parent has not been told yet; None when it is owed none.
         workspace: Where its tool calls run; None before the first.
         workspace_given_up: Its node was gone, and somebody decided to go on wherever that is possible.
@@ -99,6 +101,7 @@ class State(Frozen):
     windows: dict[SessionLane, Window] = Field(default={})
     lane_counts: dict[SessionLane, LaneCounts] = Field(default={})
     dead_letters: tuple[DeadLetter, ...] = ()
+    compacting: Compacting | None = None
 
     @property
     def activity(self) -> Activity:

@@ -10,6 +10,7 @@ from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.workspaces import Site
 from actors.session.ports import ToolSpec
+from actors.session.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,8 @@ class Surroundings:
     shared_workspaces: bool = False
     site: Site | None = None
     taken: frozenset[str] = frozenset()
+
+
+def model_of(state: State, around: Surroundings) -> LlmConfig | None:
+    """The model in force."""
+    return state.config.model or around.default_model

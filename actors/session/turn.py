@@ -11,6 +11,7 @@ from actors.domain.actions import Action, Resolution
 from actors.domain.base import Frozen
 from actors.domain.calls import CallKey, HostRef
 from actors.domain.children import ChildReport
+from actors.domain.compaction import CompactionReason, SummaryOf
 from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import PARSE_ERROR, StopReason, TextPart, TokenUsage
 from actors.domain.records import Offer, Wait
@@ -212,6 +213,10 @@ class Turn(Frozen):
         parts: The answer's text in pieces, when it is so long that the store keeps some; ``text`` then lacks those.
         timed_out: Its wall time is over.
         alerted: What was told of the lanes' lengths in this round.
+        summary_of: What the present, or the last, model call sums up; None of one for an answer.
+        summary: What the model wrote for it, until the context is compacted.
+        compacted: Why the context was compacted since the last answer, if it was.
+        summary_failed: A compaction did not come about; the turn does not try again by itself.
     """
 
     turn_id: str
@@ -240,4 +245,13 @@ class Turn(Frozen):
     stop_reason: StopReason | None = None
     timed_out: bool = False
     alerted: tuple[str, ...] = ()
+    summary_of: SummaryOf | None = None
+    summary: tuple[TextPart, ...] | None = None
+    compacted: CompactionReason | None = None
+    summary_failed: bool = False
     ending: Ending | None = None
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether an attempt to get an answer failed, and it is to be asked for again."""
+        return self.failure is not None and self.summary_of is None

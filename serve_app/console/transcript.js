@@ -20,6 +20,13 @@ const DECIDED = {
 
 const outcomeOf = ({ outcome, exit_code: code }) => (outcome !== "ok" ? outcome : code ? `exit ${code}` : "done");
 
+function compactedText(data) {
+  const done = [];
+  if (data.removed_messages) done.push(`${data.removed_messages} messages ${data.summary ? "were summed up" : "went"}`);
+  if (data.pruned.length) done.push(`${data.pruned.length} old tool outputs went`);
+  return `${done.join(", ")}: about ${data.before_tokens} tokens became ${data.after_tokens}. The journal keeps all of it.`;
+}
+
 const clock = (at, laterMs) => new Date(Date.parse(at) + laterMs).toLocaleTimeString();
 
 function textOf(content) {
@@ -70,9 +77,9 @@ export class Transcript {
     switch (event.type) {
       case "user.message": this.message("user", "You", textOf(data.message.content)); break;
       case "message.added": this.message(data.message.role, data.message.role === "user" ? "You" : "Assistant", textOf(data.message.content)); break;
-      case "model.call.started": this.answerStarted(data); break;
-      case "model.call.completed": this.answerCompleted(event); break;
-      case "model.call.failed": this.answerFailed(data); break;
+      case "model.call.started": if (!data.summary_of) this.answerStarted(data); break;
+      case "model.call.completed": if (!data.summary_of) this.answerCompleted(event); break;
+      case "model.call.failed": if (this.answers.has(data.call_id)) this.answerFailed(data); break;
       case "tool.call.started": this.toolStarted(event); break;
       case "tool.call.completed": this.toolEnded(event, outcomeOf(data), textOf(data.content)); break;
       case "tool.call.denied": this.toolEnded(event, "not run", data.reason); break;
@@ -84,6 +91,9 @@ export class Transcript {
       case "session.paused": this.note("", "Paused."); this.onActivity(); break;
       case "session.resumed": this.note("", "Resumed."); this.onActivity(); break;
       case "session.cleared": this.note("", "The context was cleared. The model does not see what stands above."); break;
+      case "session.compacting": this.note("", "Compacting the context\u2026"); break;
+      case "session.compacted": this.note("", compactedText(data)); break;
+      case "session.compaction_failed": this.note("failed", `The context was not compacted: ${data.message}`); break;
       case "session.rewound": this.note("", `Rewound to record ${data.to}. The model does not see what stands between.`); break;
       case "session.error": this.note("failed", data.message); this.onActivity(); break;
       case "turn.started": this.onActivity(); break;

@@ -1,15 +1,28 @@
-"""Steering a session: pause, resume, interrupt, clear, and a snapshot of it."""
+"""Steering a session: pause, resume, interrupt, clear, compact, and a snapshot of it."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from actors.domain.compaction import Compaction
 from actors.domain.session import SnapshotInfo
-from serve_app.dependencies import Manager, SessionId, act, answer
-from serve_app.schemas.base import Changed
+from actors.errors import CompactionPending
+from serve_app.dependencies import CommandId, Manager, SessionId, act, answer
+from serve_app.routes.events import DEFAULT_WAIT_S, MAX_WAIT_S
+from serve_app.schemas.base import Answer, Changed
 
 router = APIRouter(tags=["control"])
+
+
+class Compacted(Answer):
+    """What became of the context. ``pending``: the compaction goes on."""
+
+    changed: bool
+    pending: bool = False
+    compaction: Compaction | None = None
 
 
 @router.post("/v1/sessions/{session_id}/pause", response_model=Changed)
@@ -41,3 +54,27 @@ async def clear_session(session_id: SessionId, manager: Manager) -> Response:
 async def snapshot_session(session_id: SessionId, manager: Manager) -> Response:
     """Keep its state as of now, so that it need not be folded when it is next used."""
     return answer(await act(manager.snapshot(session_id)))
+
+
+@router.post(
+    "/v1/sessions/{session_id}/compact",
+    response_model=Compacted,
+    responses={202: {"model": Compacted, "description": "It goes on: repeat the request with its Idempotency-Key."}},
+)
+async def compact_session(
+    session_id: SessionId,
+    manager: Manager,
+    command_id: CommandId,
+    only_when_due: Annotated[bool, Query(description="Only if the session would do it by itself.")] = False,
+    wait_s: Annotated[
+        float, Query(alias="timeout", gt=0, le=MAX_WAIT_S, description="Longest wait in seconds.")
+    ] = DEFAULT_WAIT_S,
+) -> Response:
+    """Let a summary take the place of all but the first and the last messages; the journal keeps the transcript."""
+    try:
+        compaction = await act(
+            manager.compact(session_id, only_when_due=only_when_due, timeout=wait_s, command_id=command_id)
+        )
+    except CompactionPending:
+        return answer(Compacted(changed=False, pending=True), 202)
+    return answer(Compacted(changed=compaction is not None, compaction=compaction))

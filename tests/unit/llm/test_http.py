@@ -192,8 +192,8 @@ async def test_a_refused_key_is_an_error_at_once_and_is_not_shown(code: int) -> 
 async def test_a_refused_request_is_an_error_at_once(code: int) -> None:
     time = FakeTime()
 
-    with pytest.raises(ModelRejected, match=rf"\({code}\): prompt is too long"):
-        await _ask(status(code, {"error": {"message": "prompt is too long"}}), time=time)
+    with pytest.raises(ModelRejected, match=rf"\({code}\): no such thing"):
+        await _ask(status(code, {"error": {"message": "no such thing"}}), time=time)
 
     assert time.slept == []
 

@@ -9,15 +9,17 @@ from actors.domain import records as r
 from actors.domain.actions import Action, ActionKind
 from actors.domain.children import ChildOutcome
 from actors.domain.commands import COMMAND, ReportChild
+from actors.domain.compaction import CompactionReason
 from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import Message
 from actors.domain.policies import OnInDoubt, SessionLane
 from actors.domain.session import Activity
 from actors.domain.tools import EffectClass
 from actors.session.effects import next_effects
+from actors.session.fold import apply
 from actors.session.lanes import stats
 from actors.session.projection import changed_actions, project
-from actors.session.state import State
+from actors.session.state import State, initial
 from actors.session.tool_steps import MAX_TOOL_ATTEMPTS
 from tests.unit.session.world import World
 
@@ -52,7 +54,7 @@ def check_queue(records: list[r.Record]) -> None:
             queue = [item, *queue] if record.data.on_busy == "interrupt" else [*queue, item]
         elif isinstance(record, r.InputWithdrawn):
             queue = [item for item in queue if item[0] != record.data.input_id]
-        elif isinstance(record, r.TurnStarted):
+        elif isinstance(record, r.TurnStarted) and record.data.inputs:
             assert record.data.inputs == (queue[0][0],)
             queue = queue[1:]
         elif isinstance(record, r.TurnSteered):
@@ -68,13 +70,13 @@ def check_turns(records: list[r.Record]) -> None:
     for record in records:
         if isinstance(record, r.TurnStarted):
             assert turn is None
-            turn, answered = record.turn_id, False
+            turn, answered = record.turn_id, not record.data.inputs
         elif isinstance(record, r.ModelCallStarted | r.ToolCallStarted):
             assert turn == record.turn_id
             started.add(record.data.call_id)
         elif isinstance(record, r.ModelCallCompleted | r.ModelCallFailed | r.ToolCallCompleted):
             started.discard(record.data.call_id)
-            answered = answered or isinstance(record, r.ModelCallCompleted)
+            answered = answered or (isinstance(record, r.ModelCallCompleted) and record.data.summary_of is None)
         elif isinstance(record, r.TurnSteered):
             answered = False
         elif isinstance(record, r.TURN_ENDS):
@@ -225,6 +227,36 @@ def check_limits(world: World) -> None:
             failures[record.data.call_id] = failures.get(record.data.call_id, 0) + 1
         elif isinstance(record, r.ToolCallStarted) and record.data.effect is not EffectClass.unsafe:
             assert record.data.attempt <= MAX_TOOL_ATTEMPTS or world.config.on_in_doubt is OnInDoubt.ask
+
+
+def check_compactions(records: list[r.Record], *, ended: bool = False) -> None:
+    """What is due comes about once or not at all, with true numbers; only a refused prompt is compacted twice."""
+    state = initial()
+    due: str | None = None
+    refused: set[str | None] = set()
+    for record in records:
+        before, state = state, apply(state, record)
+        if isinstance(record, r.SessionCompacting):
+            due = due or record.turn_id or "asked for"
+            if record.data.reason is CompactionReason.overflow:
+                assert record.turn_id not in refused, "twice before one answer"
+                refused.add(record.turn_id)
+        elif isinstance(record, r.SessionCompacted):
+            data = record.data
+            assert due is not None
+            assert (len(before.context), len(state.context)) == (data.before_messages, data.after_messages)
+            assert data.removed_messages == data.end - data.start
+            assert data.removed_messages or data.pruned, "nothing has changed"
+            assert state.context_since == record.seq
+            due = None
+        elif isinstance(record, r.SessionCompactionFailed):
+            assert due is not None
+            assert state.context == before.context
+            due = None
+        elif isinstance(record, r.ModelCallCompleted) and record.data.summary_of is None:
+            refused.discard(record.turn_id)
+        assert (state.compacting is not None) == (due is not None)
+    assert not ended or due is None
 
 
 def check_journal(records: list[r.Record]) -> None:

@@ -19,14 +19,24 @@ from actors.domain.children import ChildOutcome, NewChild
 from actors.domain.external_tasks import ExternalTaskResult
 from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig, TaskHandlerMode
 from actors.domain.llm import LlmConfig
-from actors.domain.messages import PARSE_ERROR, Base64Source, ImageBlock, Message, StopReason, ToolUseBlock
+from actors.domain.messages import PARSE_ERROR, Base64Source, ImageBlock, Message, StopReason, TokenUsage, ToolUseBlock
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy, OnInDoubt, SessionLane, TimeoutAction
 from actors.domain.session import SessionConfig
 from actors.domain.tasks import Task
 from actors.session.own_tools import with_own
 from actors.session.plan import CallAnswered, CallLost, CommandGiven, Happening, TimersDue, WorldChanged
-from tests.unit.session.world import MODEL, MODELS, WITH_OWN, World, answered, model_fails, model_says, reported
+from tests.unit.session.world import (
+    MODEL,
+    MODELS,
+    WITH_OWN,
+    World,
+    answered,
+    model_fails,
+    model_is_full,
+    model_says,
+    reported,
+)
 
 LONGEST = 40
 """Steps of the longest journey: some turns, with everything that a turn can hold."""
@@ -96,6 +106,8 @@ def _config(rng: Random) -> SessionConfig:
         duplicate_call_threshold=rng.choice([1, 3]),
         on_in_doubt=rng.choice(list(OnInDoubt)),
         queue_config=rng.choice([None, None, _queue(rng.choice(list(TaskHandlerMode)), **rng.choice(_LIMITS))]),
+        auto_compact=rng.random() < 0.5,
+        max_context_length=rng.choice([0, 256, 2000]),
     )
 
 
@@ -110,7 +122,7 @@ def _laned_config(rng: Random) -> SessionConfig:
 
 
 def _step(world: World, rng: Random, *, rough: bool, lanes: bool) -> Happening:
-    kinds = {"call": 12, "command": 5, "time": 1, "world": 1, "crash": 1}
+    kinds = {"call": 12, "command": 5, "time": 1, "world": 1, "crash": 1, "flood": 0.4}
     if lanes:
         kinds |= {"command": 1, "time": 5, "world": 0, "task": 6}
     kind = rng.choices(list(kinds), list(kinds.values()))[0]
@@ -127,11 +139,20 @@ def _step(world: World, rng: Random, *, rough: bool, lanes: bool) -> Happening:
     if kind == "time":
         world.pass_time(rng.choice([1.0, 31.0, 31.0, 31.0, -5.0, 4000.0]))
         return TimersDue()
-    if kind == "world":
+    if kind == "flood":
+        _flood(world, rng)
+    elif kind == "world":
         world.surround(**rng.choice(_SURROUNDINGS))
     else:
         world.crash()
     return WorldChanged()
+
+
+def _flood(world: World, rng: Random) -> None:
+    """So many messages that the context is long."""
+    said = (Message.user("a question"), Message.assistant("an answer"))
+    adding = [c.AddMessage(**world.identity(), message=said[number % 2]) for number in range(rng.choice([20, 34]))]
+    world.happen(*map(CommandGiven, adding))
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------
@@ -149,18 +170,22 @@ def _call_step(world: World, rng: Random, *, rough: bool) -> Happening:
     if how == "lose":
         return CallLost(answered(call, None), "the host died")
     if how == "answer":
-        outcome = _model_outcome(rng) if isinstance(call, ModelCall) else _tool_outcome(rng)
+        outcome = _model_outcome(call, rng) if isinstance(call, ModelCall) else _tool_outcome(rng)
         return CallAnswered(answered(call, outcome))
     status = CallStatus.settled_dropped if how == "drop" else CallStatus.cancelled
     return CallAnswered(Attached(key=call.key, status=status))
 
 
-def _model_outcome(rng: Random) -> ModelOutcome:
+def _model_outcome(call: ModelCall, rng: Random) -> ModelOutcome:
     dice = rng.random()
+    if dice < 0.08:
+        return model_is_full(rng.choice([None, 300]))
     if dice < 0.15:
         return model_fails(retryable=rng.random() < 0.8)
     if dice < 0.2:
         return ModelOutcome(outcome=rng.choice([Outcome.cancelled, Outcome.unknown, Outcome.timeout]))
+    if call.summary_of is not None:
+        return model_says(rng.choice(["It went so.", "It went so.", " ", _LARGE]), cost_usd=rng.choice(["0.02", None]))
     names = rng.choice(_TOOL_SETS)
     calls = [
         ToolUseBlock(id=rng.choice("abc"), name=name, input=rng.choice(_OWN_ARGS.get(name, _ARGS)))
@@ -169,7 +194,9 @@ def _model_outcome(rng: Random) -> ModelOutcome:
     message = Message.assistant(rng.choice(_TEXTS), *calls)
     message = message.model_copy(update={"reasoning_content": rng.choice([None, "hm"])})
     stop = StopReason.tool_use if calls else rng.choice([StopReason.end_turn, StopReason.max_tokens])
-    return model_says(message, stop_reason=stop, cost_usd=rng.choice(["0.01", None]))
+    used = rng.choice([10, 10, 250, 1900])
+    usage = TokenUsage(prompt_tokens=used, completion_tokens=5, total_tokens=used + 5)
+    return model_says(message, stop_reason=stop, usage=usage, cost_usd=rng.choice(["0.01", None]))
 
 
 def _tool_outcome(rng: Random) -> ToolOutcome:
@@ -302,6 +329,7 @@ _COMMANDS: dict[str, Callable[[World, Random], c.Command]] = {
     "pause": lambda world, _: c.Pause(**world.identity()),
     "resume": lambda world, _: c.Resume(**world.identity()),
     "clear": lambda world, _: c.Clear(**world.identity()),
+    "compact": lambda world, rng: c.Compact(**world.identity(), only_when_due=rng.random() < 0.5),
     "complete": lambda world, rng: c.Complete(**world.identity(), error=rng.choice([None, "broken"])),
     "configure": _configure,
     "resolve": _resolve,
@@ -317,6 +345,7 @@ _COMMAND_KINDS = (
     *("lease", "task", "task") * 2,
     "withdraw",
     "configure",
+    "compact",
 )
 
 _SURROUNDINGS: tuple[dict[str, Any], ...] = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from actors.domain import records as r
 from actors.domain.calls import HostRef, ModelCall
 from actors.domain.llm import LlmConfig
-from actors.domain.messages import Message
+from actors.domain.messages import Message, decode_messages
 from actors.llm.anthropic import AnthropicProvider
 from actors.llm.names import ToolNames
 from actors.llm.openai import OpenAIProvider
@@ -21,6 +23,7 @@ from tests.unit.llm.validators import check_anthropic, check_openai
 from tests.unit.session.rules import (
     at_rest,
     check_children,
+    check_compactions,
     check_journal,
     check_lanes,
     check_limits,
@@ -132,6 +135,34 @@ def test_after_a_crash_between_any_two_appends_the_turn_still_ends(world: World,
     check_turns(world.records)
     check_rounds(world.state)
     check_journal(world.records)
+    check_compactions(world.records, ended=True)
+
+
+@many
+@given(worlds())
+def test_a_compaction_that_is_due_comes_about_once_or_not_at_all(world: World) -> None:
+    check_compactions(world.records)
+
+
+@many
+@given(worlds())
+def test_a_prompt_begins_with_the_one_before_until_the_context_is_compacted(world: World) -> None:
+    asked = [call for call in world.seen.values() if isinstance(call, ModelCall) and call.summary_of is None]
+    shortened = [one.seq for one in world.records if isinstance(one, r.SessionCompacted | r.SessionCleared)]
+    for one, following in pairwise(asked):
+        first, second = (int(call.call_id.rsplit(":", 1)[1]) for call in (one, following))
+        if not any(first < seq < second for seq in shortened):
+            assert following.messages[: len(one.messages)] == one.messages
+            assert [tool.name for tool in following.tools] == sorted(tool.name for tool in following.tools)
+            _check_wires(one.messages, following.messages)
+
+
+def _check_wires(one: tuple[bytes, ...], following: tuple[bytes, ...]) -> None:
+    """What providers keep of a prompt they find again, byte by byte; more may be added to the last message only."""
+    for wire in (OpenAIProvider("openai", None, None), AnthropicProvider("anthropic", None, None)):
+        bodies = [wire.body(_call(), decode_messages(messages), _NAMES)["messages"] for messages in (one, following)]
+        before, after = ([json.dumps(message) for message in sent] for sent in bodies)
+        assert after[: len(before) - 1] == before[:-1]
 
 
 @many

@@ -253,6 +253,16 @@ def model_fails(*, retryable: bool = True) -> ModelOutcome:
     )
 
 
+def model_is_full(window: int | None = None) -> ModelOutcome:
+    """The prompt does not fit."""
+    return ModelOutcome(
+        outcome=Outcome.error,
+        error_code="ContextExceeded",
+        error="too long",
+        error_args=("scripted", 400, "too long", window),
+    )
+
+
 def plain_outcome(call: Call, *, cancelled: bool = False) -> ModelOutcome | ToolOutcome:
     if isinstance(call, ModelCall):
         partial = Message.assistant("as far as I g")
