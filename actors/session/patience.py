@@ -30,8 +30,9 @@ async def answer_of(question: Awaitable[T], who: str, *, within_s: float | None 
     Raises:
         TransportLost: there was none within ``within_s`` seconds (``ANSWER_S`` when None).
     """
+    clock = asyncio.timeout(ANSWER_S if within_s is None else within_s)
     try:
-        async with asyncio.timeout(ANSWER_S if within_s is None else within_s) as clock:
+        async with clock:
             return await question
     except TimeoutError:
         if clock.expired():

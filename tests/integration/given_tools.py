@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from actors import tool
+from actors.domain.calls import Verdict
+from actors.tools.base import ToolContext
 
 
 @tool(effect="pure")
@@ -15,3 +20,20 @@ def shout(text: str) -> str:
 async def count(word: str) -> int:
     """Count the letters."""
     return len(word)
+
+
+def _find_mark(args: dict[str, Any], ctx: ToolContext) -> str | Verdict:
+    made = Path(ctx.recorded["mark"])
+    return f"{made.read_text()}, seen afterwards" if made.exists() else Verdict.not_done
+
+
+@tool(effect="unsafe", reconcile=_find_mark)
+def leave_mark(folder: str, ctx: ToolContext) -> str:
+    """Leave a mark beside two named pipes, say in one of them that it is there, and wait for the other."""
+    mark = Path(folder) / "mark"
+    ctx.record_from_thread({"mark": str(mark)})
+    with mark.open("a") as file:
+        file.write("once")
+    (Path(folder) / "begun").write_text("x")
+    (Path(folder) / "go").read_text()
+    return mark.read_text()

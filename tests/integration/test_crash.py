@@ -48,7 +48,9 @@ async def crashing(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> A
         idle_timeout_s=3600,
         workspace=str(tmp_path_factory.mktemp("workspace")),
     )
-    manager = await SessionManager.with_persistence(MODEL, tmp_path_factory.mktemp("store"), settings=settings)
+    manager = await SessionManager.with_persistence(
+        MODEL, tmp_path_factory.mktemp("store"), settings=settings, tools=["tests.integration.given_tools:leave_mark"]
+    )
     yield manager
     await manager.close()
 
@@ -178,6 +180,23 @@ async def test_a_retried_call_runs_on_the_new_host(
     started = [one for one in await session.records(limit=1000) if isinstance(one, r.ToolCallStarted)]
     assert [one.data.attempt for one in started] == [1, 2]
     assert started[0].data.call_id == started[1].data.call_id
+
+
+async def test_a_tool_that_can_tell_is_asked_when_its_host_was_killed(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path)
+    session = await crashing.create_session(new_id(), permissive)
+    receipt = await session.send(f'/tool leave_mark {{"folder": "{tmp_path}"}}\nwent on')
+    await gate.begun()
+
+    await kill_all(crashing.settings.runtime, "tools")
+
+    result = await session.wait_turn(receipt, timeout=BOUND_S)
+    assert result.text == "went on"
+    (told,) = [one for one in await session.records(limit=1000) if isinstance(one, r.ToolCallCompleted)]
+    assert told.data.content == "once, seen afterwards"
+    assert await session.actions(pending=False) == ()
 
 
 async def test_a_queued_input_of_a_dead_session_is_answered_without_anybody_asking(
