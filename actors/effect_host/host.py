@@ -54,6 +54,7 @@ class EffectHost:
         self._fences = Fences(self._limits.journals, clock, self._register.has_calls)
         self._retention = Retention(self._limits, clock, results, self._register.forget)
         self._readers = Readers(self._register, self._limits.waiters)
+        self._reconciling = asyncio.Semaphore(self._limits.running)
         self._work = Work(host_id, executor, self._limits, self._fences, self, clock)
         self._closed = False
 
@@ -139,7 +140,8 @@ class EffectHost:
             HostGone, Fenced: see the module.
         """
         self._admit(journal_id, epoch, incarnation)
-        return await self._executor.reconcile(call, recorded)
+        async with self._reconciling:
+            return await self._executor.reconcile(call, recorded)
 
     # --- what readers ask -------------------------------------------------------------------------------------------
 

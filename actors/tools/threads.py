@@ -61,7 +61,10 @@ async def in_thread(work: Callable[[], _T]) -> _T:
 
 
 async def stoppable(work: Callable[[Stop], _T]) -> _T:
-    """Run ``work`` in a thread; on cancel tell it to stop and wait for it, so that nothing happens afterwards."""
+    """Run ``work`` in a thread; on cancel tell it to stop and wait for it, so that nothing happens afterwards.
+
+    Work that was past stopping has taken effect: what it gives is what came of the call, cancelled or not.
+    """
     stop = Stop()
     future = _start(lambda: work(stop))
     try:
@@ -69,7 +72,7 @@ async def stoppable(work: Callable[[Stop], _T]) -> _T:
     except asyncio.CancelledError:
         stop.set()
         with suppress(asyncio.TimeoutError, Exception):
-            await asyncio.wait_for(asyncio.shield(future), STOP_GRACE_S)
+            return await asyncio.wait_for(asyncio.shield(future), STOP_GRACE_S)
         raise
 
 

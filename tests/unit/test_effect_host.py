@@ -20,6 +20,7 @@ from actors.domain.calls import (
     ModelCall,
     ModelOutcome,
     Outcome,
+    Reconciled,
     ToolCall,
     ToolOutcome,
 )
@@ -755,3 +756,28 @@ async def test_what_a_tool_tells_of_a_lost_call_is_told_to_the_newest_activation
         await world.host.reconcile(_JOURNAL, 2, world.incarnation, call, None)
     with pytest.raises(errors.HostGone):
         await world.host.reconcile(_JOURNAL, 3, "another", call, None)
+
+
+async def test_no_more_lost_calls_are_looked_into_at_a_time_than_calls_may_run(
+    open_world: _Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = open_world(running=2)
+    looked_into, go_on = 0, asyncio.Event()
+
+    async def look(call: ToolCall, recorded: bytes | None) -> Reconciled:
+        nonlocal looked_into
+        looked_into += 1
+        world.stage.changed.set()
+        await go_on.wait()
+        return UNCLEAR
+
+    monkeypatch.setattr(world.stage, "reconcile", look)
+    wanted = (_JOURNAL, 1, world.incarnation)
+    asked = [asyncio.create_task(world.host.reconcile(*wanted, world.call(f"c{n}"), None)) for n in range(4)]
+    await world.until(lambda: looked_into == 2)
+    await asyncio.sleep(0)
+    assert looked_into == 2
+
+    go_on.set()
+    await asyncio.gather(*asked)
+    assert looked_into == 4

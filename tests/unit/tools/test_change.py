@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,29 @@ async def test_a_cancelled_edit_changes_nothing_afterwards(workspace: Path, cont
 
     assert at_the_end in {"old", "new"}
     assert os.listdir(workspace) == ["f"]
+
+
+async def test_an_edit_that_was_cancelled_too_late_says_that_it_was_done(
+    workspace: Path, context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "f").write_text("old")
+    renaming, cancelled = threading.Event(), threading.Event()
+    rename = os.rename
+
+    def slow(*args: Any, **kwargs: Any) -> None:
+        renaming.set()
+        cancelled.wait(5.0)
+        rename(*args, **kwargs)
+
+    monkeypatch.setattr(os, "rename", slow)
+    task = asyncio.create_task(_edit(context(), "old", "new"))
+    await asyncio.to_thread(renaming.wait, 5.0)
+    task.cancel()
+    await asyncio.sleep(0)
+    cancelled.set()
+
+    assert await task == "Replaced 1 occurrence in f."
+    assert (workspace / "f").read_text() == "new"
 
 
 EDIT: dict[str, Any] = {"file_path": "f", "old_string": "a", "new_string": "aa"}
