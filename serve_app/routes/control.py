@@ -7,22 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from actors.domain.compaction import Compaction
 from actors.domain.session import SnapshotInfo
 from actors.errors import CompactionPending
 from serve_app.dependencies import CommandId, Manager, SessionId, act, answer
 from serve_app.routes.events import DEFAULT_WAIT_S, MAX_WAIT_S
-from serve_app.schemas.base import Answer, Changed
+from serve_app.schemas.base import Changed
+from serve_app.schemas.sessions import Compacted
 
 router = APIRouter(tags=["control"])
-
-
-class Compacted(Answer):
-    """What became of the context. ``pending``: the compaction goes on."""
-
-    changed: bool
-    pending: bool = False
-    compaction: Compaction | None = None
 
 
 @router.post("/v1/sessions/{session_id}/pause", response_model=Changed)

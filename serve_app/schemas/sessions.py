@@ -1,9 +1,10 @@
-"""Creating and configuring sessions."""
+"""Creating, configuring and compacting sessions."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
+from actors.domain.compaction import Compaction
 from actors.domain.llm import MAX_TOKENS
 from actors.domain.session import SessionConfig
 from serve_app.schemas.base import Answer, Body, GivenConfig, GivenModel, ModelName, SessionIdText
@@ -45,3 +46,11 @@ class ConfigureSession(Body):
     thinking: bool | None = None
     thinking_budget: int | None = Field(default=None, ge=1024, le=MAX_TOKENS)
     system_prompt: str | None = Field(default=None, max_length=100_000)
+
+
+class Compacted(Answer):
+    """What became of the context. ``pending``: the compaction goes on."""
+
+    changed: bool
+    pending: bool = False
+    compaction: Compaction | None = None

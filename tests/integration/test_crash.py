@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from ray.exceptions import RayError
 
-from actors import SessionConfig, SessionHandle, SessionManager, SessionState, Settings
+from actors import LlmConfig, SessionConfig, SessionHandle, SessionManager, SessionState, Settings
 from actors.cluster.links import actor_named
 from actors.domain import records as r
 from actors.domain.actions import ActionKind
@@ -76,6 +76,27 @@ async def test_a_turn_survives_the_death_of_any_actor_beside_its_tool(
     assert [message.role for message in result.messages] == ["user", "assistant", "user", "assistant"]
     await _assert_gapless(session)
     assert (await session.generate("after", timeout=BOUND_S)).text == "after"
+
+
+async def test_a_compaction_outlives_the_process_of_its_session(crashing: SessionManager, new_id: NewId) -> None:
+    options = {"steps": [{"text": "Yes."}], "summary": {"text": "We counted.", "delay_s": 0.5}}
+    model = LlmConfig.of("scripted/script", options=options)
+    session = await crashing.create_session(new_id(), SessionConfig(model=model))
+    for number in range(31):
+        await session.add_message(f"m{number}")
+    compacting = asyncio.create_task(session.compact(timeout=BOUND_S))
+    async for event in session.events(follow=True):
+        if event.type == "model.call.started":
+            break
+    await session.resolve()
+    await kill(session.actor)
+
+    done = await compacting
+    assert done is not None
+    assert done.after_messages == len(await session.history()) == 23
+    types = await _types(session)
+    assert types["session.compacted"] == types["model.call.completed"] == 1
+    assert (await session.generate("and now?", timeout=BOUND_S)).text == "Yes."
 
 
 async def test_a_driver_does_not_notice_the_death_of_the_store(

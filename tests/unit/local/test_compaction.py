@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from actors import faults
 from actors.domain import records as r
 from actors.domain.compaction import CompactionReason
 from actors.domain.events import MessageDelta
@@ -26,6 +27,7 @@ from actors.errors import (
     SessionPaused,
     TurnFailed,
 )
+from actors.faults import Fault, Point, What
 from actors.handle import SessionHandle
 from actors.manager import SessionManager
 from actors.tools.function import tool
@@ -467,6 +469,34 @@ async def test_a_broken_summary_is_asked_for_again_as_the_same_call() -> None:
         first, second = await records(one, r.ModelCallStarted)
         assert (first.data.call_id, second.data.attempt) == (second.data.call_id, 2)
         assert first.data.summary_of == second.data.summary_of
+
+
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [
+        (Point.commit_before, 1),
+        (Point.commit_after, 1),
+        (Point.commit_before, 2),
+        (Point.commit_after, 2),
+        (Point.store_after, 1),
+        (Point.run_before, 1),
+        (Point.run_after, 1),
+        (Point.ack_before, 1),
+    ],
+)
+async def test_whatever_fails_meanwhile_the_context_is_compacted_once(
+    point: Point, nth: int, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(faults.disarm)
+    async with session(config().changed(model=_model())) as one:
+        await _filled(one, 50)
+        faults.arm(Fault(point, nth, What.fail))
+        done = await one.compact(command_id="k")
+
+        assert done is not None
+        assert (done.after_messages, len(await one.history())) == (23, 23)
+        assert len(await records(one, r.SessionCompacted)) == 1
+        assert len(await records(one, r.ModelCallCompleted)) == 1
 
 
 async def test_a_runtime_that_ends_while_it_is_written_goes_on_with_it_when_it_is_opened_again(tmp_path: Path) -> None:
