@@ -13,7 +13,7 @@ from actors.checks import checked_choice, checked_command, checked_message, chec
 from actors.domain import commands as c
 from actors.domain.actions import Resolution
 from actors.domain.llm import LlmConfig
-from actors.domain.messages import Message, decode_messages
+from actors.domain.messages import Message
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.session import AgentResult, Receipt, SessionInfo
 from actors.errors import (
@@ -155,11 +155,8 @@ class SessionHandle(SessionChildren, SessionCompaction, SessionLanes, SessionPer
                 there.
         """
         state = await self._state(to)
-        keep = len(state.context)
-        if keep and decode_messages([state.context[-1].message])[0].tool_calls:
-            keep -= 1
-        identity = self._identity(command_id)
-        return (await self._do(c.Rewind(**identity, to=to, keep=keep, used=state.context_used))).changed
+        there = {"to": to, "keep": state.whole_messages, "used": state.context_used}
+        return (await self._do(c.Rewind(**self._identity(command_id), **there))).changed
 
     async def complete(self) -> None:
         """End the session's life: it takes no more input."""

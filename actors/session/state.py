@@ -16,7 +16,7 @@ from actors.domain.actions import Action
 from actors.domain.base import Frozen
 from actors.domain.compaction import Compacting
 from actors.domain.lanes import DeadLetter, LaneCounts
-from actors.domain.messages import TokenUsage
+from actors.domain.messages import TokenUsage, decode_messages
 from actors.domain.policies import OnBusy, SessionLane
 from actors.domain.session import Activity, ContextUsage, SessionConfig, SessionState
 from actors.domain.tasks import Task
@@ -142,6 +142,12 @@ class State(Frozen):
     def waits(self) -> bool:
         """Whether the open turn waits for anything that is not its own work."""
         return self.waits_for_people or self.waits_for_others
+
+    @property
+    def whole_messages(self) -> int:
+        """How many messages of the context make a conversation: an answer whose calls have no results yet does not."""
+        last = decode_messages([self.context[-1].message])[0] if self.context else None
+        return len(self.context) - 1 if last is not None and last.tool_calls else len(self.context)
 
     @property
     def context_usage(self) -> ContextUsage:

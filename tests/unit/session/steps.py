@@ -24,8 +24,10 @@ from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy, OnInDoubt, SessionLane, TimeoutAction
 from actors.domain.session import SessionConfig
 from actors.domain.tasks import Task
+from actors.session.fold import fold
 from actors.session.own_tools import with_own
 from actors.session.plan import CallAnswered, CallLost, CommandGiven, Happening, TimersDue, WorldChanged
+from actors.session.state import initial
 from tests.unit.session.world import (
     MODEL,
     MODELS,
@@ -221,6 +223,12 @@ def _send(world: World, rng: Random) -> c.Command:
     return c.Send(**world.identity(), message=_message(rng), on_busy=rng.choice(list(OnBusy)))
 
 
+def _rewind(world: World, rng: Random) -> c.Command:
+    first = world.state.context_since if rng.random() < 0.9 else 0
+    there = fold(initial(), world.records[: rng.randint(max(first, 1), world.state.seq)])
+    return c.Rewind(**world.identity(), to=there.seq, keep=there.whole_messages, used=there.context_used)
+
+
 def _withdraw(world: World, rng: Random) -> c.Command:
     ids = [item.input_id for item in world.state.queue] or ["nobody"]
     return c.WithdrawInput(**world.identity(), input_id=rng.choice(ids))
@@ -330,6 +338,7 @@ _COMMANDS: dict[str, Callable[[World, Random], c.Command]] = {
     "resume": lambda world, _: c.Resume(**world.identity()),
     "clear": lambda world, _: c.Clear(**world.identity()),
     "compact": lambda world, rng: c.Compact(**world.identity(), only_when_due=rng.random() < 0.5),
+    "rewind": _rewind,
     "complete": lambda world, rng: c.Complete(**world.identity(), error=rng.choice([None, "broken"])),
     "configure": _configure,
     "resolve": _resolve,

@@ -1,20 +1,22 @@
 """Any sequence of protocol steps, against a model that is a few lines long.
 
-Two writers take turns at three journals: each believes what it last heard, so stale epochs, wrong places and retries of
-old batches come up by themselves.
+Two writers take turns at three sessions: each believes what it last heard, so stale epochs, wrong places and retries of
+old batches come up by themselves. Sessions are forked at any place, destroyed and purged in any order, and what is left
+of a family has all that it had.
 """
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actors.domain.journal import Appended, AppendPart, Refused, StoredRecord
+from actors.domain.journal import Appended, AppendPart, NewSession, Origin, Refused, Snapshot, StoredRecord
 from actors.errors import (
     CommandConflict,
     Fenced,
@@ -22,26 +24,36 @@ from actors.errors import (
     SessionExists,
     SessionNotFound,
 )
+from actors.storage import sql_retention, sqlite
 from actors.storage.backend import Backend
 from actors.storage.open import open_backend
-from tests.unit.storage.samples import TENANT, journal, new, part
+from tests.unit.storage.samples import START, TENANT, info, journal, part, record
 
-SESSIONS = st.sampled_from(["a", "b", "c"])
+SLOTS = "abc"
+"""Places for sessions; each session that takes one has an id, and so a journal, of its own."""
+
+SESSIONS = st.sampled_from(SLOTS)
 WRITERS = st.sampled_from([0, 1])
 
 
 @dataclass
 class ModelJournal:
-    """What a journal must be."""
+    """What a journal must be. ``owners``: for each record, whose own it is: each has brought a blob."""
 
     epoch: int = 0
     records: list[StoredRecord] = field(default_factory=list[StoredRecord])
+    owners: list[str] = field(default_factory=list[str])
     claims: set[str] = field(default_factory=set[str])
     last: AppendPart | None = None
+    snapshot: Snapshot | None = None
 
     @property
     def head(self) -> int:
         return len(self.records)
+
+    def folded(self, seq: int) -> bytes:
+        """What stands for the fold of the records up to there."""
+        return b" ".join(one.body for one in self.records[:seq])
 
 
 class Protocol(RuleBasedStateMachine):
@@ -52,10 +64,12 @@ class Protocol(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.backend: Backend = self.opened()
+        self.names = {slot: f"{slot}0" for slot in SLOTS}
         self.journals: dict[str, ModelJournal] = {}
         self.epochs: dict[tuple[int, str], int] = {}
         self.sent: list[AppendPart] = []
         self.counter = 0
+        self.grow("a", 0, 3)
 
     def opened(self) -> Backend:
         return open_backend(self.url)
@@ -64,19 +78,40 @@ class Protocol(RuleBasedStateMachine):
         self.counter += 1
         return f"{prefix}{self.counter}"
 
-    @rule(name=SESSIONS)
-    def create(self, name: str) -> None:
-        born = new(name)
+    def named(self, slot: str) -> str:
+        """The session of a slot, or the last that it had."""
+        return self.names[slot]
+
+    @rule(slot=SESSIONS)
+    def create(self, slot: str) -> None:
+        self.bear(slot, None, 0)
+
+    @rule(source=SESSIONS, slot=SESSIONS, data=st.data())
+    def fork(self, source: str, slot: str, data: st.DataObject) -> None:
+        model = self.journals.get(self.named(source))
+        upto = data.draw(st.integers(1, model.head)) if model is not None else 1
+        self.bear(slot, self.named(source), upto)
+
+    def bear(self, slot: str, source: str | None, upto: int) -> None:
+        lives = self.named(slot) in self.journals
+        name = self.named(slot) if lives else self.unique(slot)
         command = self.unique("create")
-        if name in self.journals:
-            with_error(SessionExists, lambda: self.backend.create(TENANT, command, "d", [born]))
+        own = replace(record(upto + 1, epoch=0), body=f"{name}:{upto + 1}".encode())
+        origin = Origin(journal(source), upto) if source is not None else None
+        born = NewSession(info(name, head_seq=upto + 1), (own,), {name: name.encode()}, origin)
+        if lives or (source is not None and source not in self.journals):
+            error = SessionExists if lives else SessionNotFound
+            with_error(error, lambda: self.backend.create(TENANT, command, "d", [born]))
             return
+        before = self.journals[source] if source is not None else ModelJournal()
         assert self.backend.create(TENANT, command, "d", [born])
         assert not self.backend.create(TENANT, command, "d", [born])
-        self.journals[name] = ModelJournal(records=list(born.records))
+        self.names[slot] = name
+        self.journals[name] = ModelJournal(records=[*before.records[:upto], own], owners=[*before.owners[:upto], name])
 
-    @rule(name=SESSIONS, writer=WRITERS)
-    def acquire(self, name: str, writer: int) -> None:
+    @rule(slot=SESSIONS, writer=WRITERS)
+    def acquire(self, slot: str, writer: int) -> None:
+        name = self.named(slot)
         if name not in self.journals:
             with_error(SessionNotFound, lambda: self.backend.acquire(TENANT, journal(name), 0, 1))
             return
@@ -93,24 +128,77 @@ class Protocol(RuleBasedStateMachine):
         )
     )
     def append(self, steps: list[tuple[str, int, int, int, str | None]]) -> None:
-        parts = [self.planned(*step) for step in steps]
+        parts = [self.planned(self.named(slot), *step) for slot, *step in steps]
         self.commit(parts)
+
+    @rule(slot=SESSIONS, writer=WRITERS, count=st.integers(1, 3))
+    def grow(self, slot: str, writer: int, count: int) -> None:
+        """What nearly always happens: a session that is there gets a writer, which appends."""
+        if self.named(slot) not in self.journals:
+            self.create(slot)
+        self.acquire(slot, writer)
+        self.commit([self.planned(self.named(slot), writer, 0, count, None)])
 
     @precondition(lambda self: bool(self.sent))
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
         self.commit([data.draw(st.sampled_from(self.sent[-6:]))])
 
-    @rule(name=SESSIONS)
-    def destroy(self, name: str) -> None:
+    @rule(slot=SESSIONS, data=st.data())
+    def keep_snapshot(self, slot: str, data: st.DataObject) -> None:
+        model = self.journals.get(self.named(slot), ModelJournal())
+        seq, epoch = data.draw(st.integers(1, model.head + 1)), data.draw(st.sampled_from([model.epoch, 0]))
+        snapshot = Snapshot(seq, 1, epoch, model.folded(seq))
+        taken = model.head > 0 and epoch == model.epoch and seq <= model.head
+        taken = taken and (model.snapshot is None or model.snapshot.seq <= seq)
+        assert self.backend.put_snapshot(TENANT, journal(self.named(slot)), snapshot) == taken
+        if taken:
+            model.snapshot = snapshot
+
+    @rule(slot=SESSIONS)
+    def destroy(self, slot: str) -> None:
+        name = self.named(slot)
         command = self.unique("destroy")
         existed = self.journals.pop(name, None) is not None
         assert self.backend.destroy(TENANT, journal(name), command, "d") == existed
         assert self.backend.destroy(TENANT, journal(name), command, "d") == existed
 
+    @rule(slot=SESSIONS)
+    def purge_session(self, slot: str) -> None:
+        beginnings = self.backend.beginnings(TENANT, journal(self.named(slot)))
+        self.destroy(slot)
+        for gone in (journal(self.named(slot)), *(one.journal_id for one in beginnings)):
+            while self.backend.erase(TENANT, gone, limit=1):
+                pass
+        if self.named(slot) not in self.needed:
+            assert self.backend.blobs(TENANT, [self.named(slot)]) == {}
+
+    @rule(limit=st.sampled_from([1, 1000]))
+    def clean_up(self, limit: int) -> None:
+        while self.backend.purge(START, limit=limit):
+            pass
+        brought = [f"{slot}{number}" for slot in SLOTS for number in range(self.counter + 1)]
+        assert set(self.backend.blobs(TENANT, brought)) == self.needed
+
+    @property
+    def needed(self) -> set[str]:
+        """Those of whom a session that lives has records."""
+        return {owner for model in self.journals.values() for owner in model.owners}
+
+    @invariant()
+    def nothing_that_is_needed_is_gone(self) -> None:
+        assert self.needed <= set(self.backend.blobs(TENANT, list(self.needed)))
+        for name, model in self.journals.items():
+            for upto in (None, 1, model.head // 2 + 1):
+                found = self.backend.snapshot(TENANT, journal(name), upto=upto)
+                end = model.head if upto is None else upto
+                assert found is None or (found.seq <= end and found.body == model.folded(found.seq))
+                if model.snapshot is not None and model.snapshot.seq <= end:
+                    assert found == model.snapshot
+
     @invariant()
     def every_journal_is_one_gapless_history(self) -> None:
-        for name in "abc":
+        for name in self.names.values():
             row = self.backend.row(TENANT, journal(name))
             model = self.journals.get(name)
             if model is None:
@@ -130,7 +218,10 @@ class Protocol(RuleBasedStateMachine):
         model = self.journals.get(name, ModelJournal())
         epoch = self.epochs.get((writer, name), 0)
         after = max(model.head + off, 0)
-        return part(name, after, count, epoch=epoch, batch=self.unique("batch"), command=command if count else None)
+        batch = self.unique("batch")
+        made = part(name, after, count, epoch=epoch, batch=batch, command=command if count else None)
+        records = [replace(one, body=f"{name}:{one.seq}:{batch}".encode()) for one in made.records]
+        return replace(made, records=tuple(records))
 
     def commit(self, parts: list[AppendPart]) -> None:
         expected = [self.predict(one) for one in parts]
@@ -152,6 +243,7 @@ class Protocol(RuleBasedStateMachine):
         if claims & model.claims:
             return CommandConflict
         model.records += one.records
+        model.owners += [one.row.session_id] * len(one.records)
         model.claims |= claims
         model.last = one
         return Appended(model.head)
@@ -170,11 +262,16 @@ def with_error(kind: type[Exception], work: Any) -> None:
 
 
 class SqliteProtocol(Protocol):
-    """The same on a database, which is also closed and opened again."""
+    """The same on a database, which is also closed and opened again, and removes one record at a time."""
 
     def opened(self) -> Backend:
         if not hasattr(self, "directory"):
             self.directory = tempfile.TemporaryDirectory()
+            # What is tested is not what the disk does.
+            pragmas = tuple(one.replace("synchronous=FULL", "synchronous=OFF") for one in sqlite._PRAGMAS)  # pyright: ignore[reportPrivateUsage]
+            self.patches = [patch.object(sql_retention, "AT_ONCE", 1), patch.object(sqlite, "_PRAGMAS", pragmas)]
+            for one in self.patches:
+                one.start()
         return open_backend(self.directory.name)
 
     @rule()
@@ -185,11 +282,13 @@ class SqliteProtocol(Protocol):
     def teardown(self) -> None:
         super().teardown()
         if hasattr(self, "directory"):
+            for one in self.patches:
+                one.stop()
             self.directory.cleanup()
 
 
 TestMemoryProtocol = Protocol.TestCase
-TestMemoryProtocol.settings = settings(stateful_step_count=30)
+TestMemoryProtocol.settings = settings(stateful_step_count=40)
 
 TestSqliteProtocol = SqliteProtocol.TestCase
-TestSqliteProtocol.settings = settings(stateful_step_count=30, max_examples=max(settings().max_examples // 3, 1))
+TestSqliteProtocol.settings = settings(stateful_step_count=40, max_examples=max(settings().max_examples // 3, 1))
