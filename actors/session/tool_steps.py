@@ -213,6 +213,9 @@ def _workspace_host(state: State, turn: Turn, call: ToolCallState, around: Surro
 
 def _doubt(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Draft | None:
     """What becomes of a call that may or may not have run."""
+    if any(action.call_index == call.index for action in state.actions):
+        # Somebody was asked, and is waited for: also when the tool that was gone is there again.
+        return None
     there = call.name in around.tools
     policy = state.config.on_in_doubt
     harmless = call.untouched or call.effect is not EffectClass.unsafe
@@ -228,8 +231,7 @@ def _doubt(state: State, turn: Turn, call: ToolCallState, around: Surroundings) 
     if call.decision is not None:
         return _unknown(turn, call, call.reason or "skipped")
     if policy is OnInDoubt.ask:
-        pending = any(action.call_index == call.index for action in state.actions)
-        return None if pending else _request(state, turn, call, ActionKind.in_doubt, detail=call.doubt or "")
+        return _request(state, turn, call, ActionKind.in_doubt, detail=call.doubt or "")
     if policy is OnInDoubt.fail:
         reason = f"The outcome of {call.name} is unknown: {call.doubt}"
         return Draft(

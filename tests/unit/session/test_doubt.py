@@ -16,7 +16,7 @@ from actors.domain.policies import OnInDoubt
 from actors.domain.session import Activity, SessionConfig
 from actors.session.plan import CallAnswered
 from tests.unit.session.rules import context_of
-from tests.unit.session.world import World, answered, plain_outcome
+from tests.unit.session.world import ALL_TOOLS, World, answered, plain_outcome
 
 
 def _calling(tool: str, **values: Any) -> tuple[World, ToolCall]:
@@ -120,6 +120,19 @@ def test_a_person_may_have_a_call_run_again_as_often_as_it_is_lost() -> None:
         world.tell(c.ResolveAction(**world.identity(), action_id=action_id, resolution=Resolution.retry))
         assert world.running[0].attempt == attempt
     assert len({action.action_id for made in world.plans for action in made.state.actions}) == 4
+
+
+def test_whoever_was_asked_about_a_call_is_waited_for_whatever_changes_meanwhile() -> None:
+    world, call = _calling("look")
+    world.surround(tools={})
+    world.lose(call)
+    (action,) = world.state.actions
+
+    world.surround(tools=ALL_TOOLS)
+    assert (world.running, world.state.actions) == ((), (action,))
+
+    world.tell(c.ResolveAction(**world.identity(), action_id=action.action_id, resolution=Resolution.retry))
+    assert (world.running[0].attempt, world.state.actions) == (2, ())
 
 
 def test_a_call_in_doubt_can_be_reported_to_the_model() -> None:
