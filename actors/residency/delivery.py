@@ -18,7 +18,7 @@ from typing import Any
 from actors import faults
 from actors.domain.journal import Letter
 from actors.domain.session import SessionState
-from actors.errors import GreenroomError, NotHere, Overloaded, SessionNotFound
+from actors.errors import GreenroomError, InternalError, NotHere, Overloaded, SessionNotFound
 from actors.faults import Point
 from actors.residency.residency import Residency
 from actors.session import patience
@@ -168,7 +168,8 @@ class Delivery:
         faults.hit(Point.deliver_after)
         done: list[tuple[str, str, int]] = []
         for letter, outcome in zip(letters, outcomes, strict=True):
-            if outcome is not None and (outcome.retryable or isinstance(outcome, NotHere)):
+            if outcome is not None and (outcome.retryable or isinstance(outcome, NotHere | InternalError)):
+                # A defect says nothing of the message: its receiver may take it once it is activated anew.
                 continue
             if outcome is not None and not isinstance(outcome, SessionNotFound):
                 log.error("message %s:%s is dropped: %s", letter.journal_id, letter.seq, outcome)

@@ -72,6 +72,11 @@ class Tool(ABC):
     definition: ToolDefinition
     bounds_itself: ClassVar[bool] = False
 
+    @property
+    def ends_when_cancelled(self) -> bool:
+        """Whether nothing of a run goes on once it was cancelled."""
+        return True
+
     @abstractmethod
     async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
         """Do it. ``args`` fit the definition's schema.

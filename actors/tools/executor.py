@@ -34,6 +34,7 @@ from actors.domain.calls import (
     ToolOutcome,
     Verdict,
 )
+from actors.domain.tools import EffectClass
 from actors.effect_host.ports import ResultSink
 from actors.errors import GreenroomError, InvalidConfig, ToolError
 from actors.tools.arguments import check, validator
@@ -63,6 +64,7 @@ _TRANSIENT = re.compile(
     r"|errno (11|35)\b|rate limit|too many requests|service unavailable|network( is)? unreachable",
     re.IGNORECASE,
 )
+_CANCELLED = "[the call was cancelled]"
 _RETRY = "This may pass: trying again can help."
 _CHANGE = "Trying the same again will not help: change the arguments, or find another way."
 
@@ -92,6 +94,7 @@ class ToolExecutor:
         self.workspace = None if workspace is None else Path(workspace)
         self._validators: WeakKeyDictionary[Tool, Validator] = WeakKeyDictionary()
         self._recorded: dict[CallKey, dict[str, Any]] = {}
+        self._left_behind: set[str] = set()
         self._sink = sink
 
     @overload
@@ -130,12 +133,13 @@ class ToolExecutor:
             return ModelOutcome(outcome=Outcome.cancelled)
         text = "".join(delta.text for delta in deltas if delta.channel == "output")
         lost = f"[{deltas[0].index} earlier pieces of output are lost]\n" if deltas and deltas[0].index else ""
-        note = "[the call was cancelled]"
+        left_behind = call.call_id in self._left_behind
+        self._left_behind.discard(call.call_id)
+        note = "[the call was cancelled, and may go on: verify what it did]" if left_behind else _CANCELLED
         content = f"{capped(lost + text, MAX_OUTPUT_BYTES - len(note) - 1)}\n{note}".lstrip("\n")
         metadata = self._recorded.pop(call.key, {})
-        return ToolOutcome(
-            outcome=Outcome.cancelled, content=_clean(content), exit_code=1, metadata=_small_metadata(metadata)
-        )
+        outcome = Outcome.unknown if left_behind else Outcome.cancelled
+        return ToolOutcome(outcome=outcome, content=_clean(content), exit_code=1, metadata=_small_metadata(metadata))
 
     async def reconcile(self, call: ToolCall, recorded: bytes | None) -> Reconciled:
         """What became of a call whose outcome was lost with its host.
@@ -210,11 +214,14 @@ class ToolExecutor:
                 return await run.tool.run(run.args, run.ctx)
         except asyncio.CancelledError:
             if _is_ours():
+                if not run.tool.ends_when_cancelled and run.tool.definition.effect is not EffectClass.pure:
+                    self._left_behind.add(run.ctx.call_id)
                 raise
             return failed(f"Tool execution error: the tool cancelled itself. {_CHANGE}", **{RAISED: "CancelledError"})
         except Exception as error:
             if clock.expired():
-                text = f"The call of {run.tool.definition.name} timed out after {limit:g} s and was stopped."
+                end = "was stopped" if run.tool.ends_when_cancelled else "may still go on"
+                text = f"The call of {run.tool.definition.name} timed out after {limit:g} s and {end}."
                 return ToolOutcome(outcome=Outcome.timeout, content=text, exit_code=1, metadata={"timed_out": True})
             if isinstance(error, ToolError):
                 raise

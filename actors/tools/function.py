@@ -63,6 +63,11 @@ class FunctionTool(Tool, Generic[_P, _R]):
     def __repr__(self) -> str:
         return f"<tool {self._name} ({self.definition.effect})>"
 
+    @property
+    def ends_when_cancelled(self) -> bool:
+        """Whether it is async: a plain function is left behind in its thread, since Python cannot stop it."""
+        return inspect.iscoroutinefunction(self.function)
+
     async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
         """Call the function: on the loop when it is async, else in a thread."""
         values = self._values(args, ctx)
@@ -150,7 +155,7 @@ def tool(
 
     A parameter of type ``ToolContext`` gets the call's context and is hidden from the model. The result is a text, a
     ``ToolOutcome``, or anything that can be written as JSON. A sync function runs in a thread; on cancel or time-out
-    it is left behind, since Python cannot stop it.
+    it is left behind, since Python cannot stop it: what became of a cancelled one is unknown, unless it is ``pure``.
 
     Args:
         function: The function, when the decorator is used without parentheses.

@@ -16,7 +16,15 @@ from actors.domain.journal import AppendPart, OutboxRow, StoredRecord
 from actors.domain.messages import Message
 from actors.domain.records import ChildCompleted, decode_record
 from actors.domain.session import SessionState
-from actors.errors import GreenroomError, InvalidRequest, NotHere, Overloaded, StoreUnavailable, TransportLost
+from actors.errors import (
+    GreenroomError,
+    InternalError,
+    InvalidRequest,
+    NotHere,
+    Overloaded,
+    StoreUnavailable,
+    TransportLost,
+)
 from actors.policy.warmth import SeatLimits
 from actors.residency import delivery as module
 from actors.residency.delivery import Delivery
@@ -185,7 +193,10 @@ async def test_one_receiver_that_never_takes_its_messages_holds_nobody_up() -> N
             assert await store.letters(TENANT, "bad")
 
 
-async def test_a_message_that_is_refused_for_good_is_dropped_and_those_behind_it_are_not() -> None:
+@pytest.mark.parametrize("passing", [StoreUnavailable("later"), InternalError("KeyError")])
+async def test_a_message_that_is_refused_for_good_is_dropped_and_those_behind_it_are_not(
+    passing: GreenroomError,
+) -> None:
     async with post_office() as store:
         await create(store, "a", "r")
         await send(store, "a", "r", "r", "r")
@@ -195,7 +206,7 @@ async def test_a_message_that_is_refused_for_good_is_dropped_and_those_behind_it
             outcomes: list[GreenroomError | None] = [None] * len(letters)
             outcomes[0] = InvalidRequest("no")
             if len(letters) == 3:
-                outcomes[1] = StoreUnavailable("later")
+                outcomes[1] = passing
             return outcomes
 
         seat.delivering = one_bad

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,35 @@ async def test_a_cancelled_call_gives_its_output_so_far_and_what_it_recorded(
     assert outcome.outcome is Outcome.cancelled
     assert outcome.content == "[2 earlier pieces of output are lost]\nhalf \n[the call was cancelled]"
     assert outcome.metadata == {"before_sha256": "b"}
+
+
+@pytest.mark.parametrize(("effect", "expected"), [("unsafe", Outcome.unknown), ("pure", Outcome.cancelled)])
+async def test_nobody_claims_to_have_stopped_a_plain_function(
+    workspace: Path, make_call: MakeCall, effect: str, expected: Outcome
+) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    @tool(effect=effect)
+    def act() -> str:
+        """Do it."""
+        begun.set()
+        end.wait(5.0)
+        return "acted"
+
+    executor = ToolExecutor(workspace, ToolRegistry([act]))
+    call = make_call("act")
+    assert executor.cancelled(call, []).outcome is Outcome.cancelled  # It had not begun.
+    task = asyncio.create_task(executor.execute(call, _emit))
+    await asyncio.to_thread(begun.wait, 5.0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    end.set()
+
+    outcome = executor.cancelled(call, [])
+    assert outcome.outcome is expected
+    assert ("may go on" in outcome.content) == (expected is Outcome.unknown)
+    assert executor.cancelled(call, []).outcome is Outcome.cancelled
 
 
 async def test_a_cancelled_call_without_output_says_just_that(workspace: Path, make_call: MakeCall) -> None:
