@@ -151,10 +151,15 @@ class SessionLanes(SessionCommands):
         store, after = self._runtime.store, None
         while True:
             page, after = await store.actions(
-                self._tenant, journal_id=self.journal_id, pending=False, after=after, limit=MAX_PAGE
+                self._tenant,
+                journal_id=self.journal_id,
+                pending=False,
+                kind=ActionKind.external_task,
+                after=after,
+                limit=MAX_PAGE,
             )
             for action in page:
-                if action.kind is ActionKind.external_task and action.action_id == task_id:
+                if action.action_id == task_id:
                     return action
             if after is None:
                 return None

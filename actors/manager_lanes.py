@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from actors.checks import checked_limit
+from actors.domain.actions import ActionKind
 from actors.domain.external_tasks import ExternalTask, ExternalTaskResult
 from actors.domain.lanes import DeadLetter, LaneCounts, LaneHandlerConfig, QueueStats, SessionQueueConfig
 from actors.domain.policies import SessionLane
-from actors.manager_lookup import SessionLookup
+from actors.manager_lookup import Page, SessionLookup
 
 
 class LaneOperations(SessionLookup):
@@ -42,6 +44,19 @@ class LaneOperations(SessionLookup):
     async def pending_external_tasks(self, session_id: str) -> list[ExternalTask]:
         """See ``SessionHandle.pending_external_tasks``."""
         return await (await self._session(session_id)).pending_external_tasks()
+
+    async def external_tasks(self, *, limit: int = 100, after: str | None = None) -> Page[ExternalTask]:
+        """What somebody outside can do for any session of the tenant, oldest first; claimed tasks are among them.
+
+        Args:
+            limit: Tasks of the page, 1 to 1,000.
+            after: The ``next`` of the page before.
+        """
+        kind = ActionKind.external_task
+        rows, cursor = await self._runtime.store.actions(
+            self.tenant, kind=kind, after=after, limit=checked_limit(limit)
+        )
+        return Page[ExternalTask](items=tuple(map(ExternalTask.of, rows)), next=cursor)
 
     async def lease_external_task(
         self,

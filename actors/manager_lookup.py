@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
+from actors.domain.base import Frozen
 from actors.domain.commands import digest_of_json
 from actors.domain.ids import check_tenant
 from actors.domain.session import SessionInfo
 from actors.errors import SessionNotFound
 from actors.handle import SessionHandle
 from actors.session.runtime import Runtime
+
+T = TypeVar("T")
+
+
+class Page(Frozen, Generic[T]):
+    """A page of a listing, and the cursor of the next one (None at the end)."""
+
+    items: tuple[T, ...]
+    next: str | None = None
 
 
 class SessionLookup:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from actors.checks import checked_limit
-from actors.domain.actions import Action, Resolution
+from actors.checks import checked_choice, checked_limit
+from actors.domain.actions import Action, ActionKind, Resolution
 from actors.domain.base import Frozen
 from actors.domain.events import Event
 from actors.domain.llm import LlmConfig
@@ -22,21 +22,13 @@ from actors.manager_children import ChildOperations
 from actors.manager_compaction import CompactionOperations
 from actors.manager_forks import ForkOperations
 from actors.manager_lanes import LaneOperations
+from actors.manager_lookup import Page
 from actors.manager_permissions import PermissionOperations
 from actors.manager_removal import RemovalOperations
 from actors.manager_tasks import TaskOperations
 from actors.model_choice import as_model, known_model
 from actors.reading.effects import Effect
 from actors.reading.turns import TurnInfo
-
-T = TypeVar("T")
-
-
-class Page(Frozen, Generic[T]):
-    """A page of a listing, and the cursor of the next one (None at the end)."""
-
-    items: tuple[T, ...]
-    next: str | None = None
 
 
 class StoreHealth(Frozen):
@@ -242,12 +234,23 @@ class SessionOperations(
         return await (await self._session(session_id)).confirm_tool(action_id, approved, reason)
 
     async def actions(
-        self, session_id: str | None = None, *, pending: bool = True, limit: int = 100, after: str | None = None
+        self,
+        session_id: str | None = None,
+        *,
+        pending: bool = True,
+        kind: ActionKind | str | None = None,
+        limit: int = 100,
+        after: str | None = None,
     ) -> Page[Action]:
-        """What one session, or any session of the tenant, waits for; oldest first."""
+        """What one session, or any session of the tenant, waits for; oldest first. ``kind``: of one kind only."""
         journal_id = (await self.get_info(session_id)).journal_id if session_id else None
         rows, cursor = await self._runtime.store.actions(
-            self.tenant, journal_id=journal_id, pending=pending, after=after, limit=checked_limit(limit)
+            self.tenant,
+            journal_id=journal_id,
+            pending=pending,
+            kind=checked_choice("kind", ActionKind, kind) if kind is not None else None,
+            after=after,
+            limit=checked_limit(limit),
         )
         return Page[Action](items=rows, next=cursor)
 

@@ -28,6 +28,7 @@ def born(parent: State, record: r.ChildStarted, birth: Birth, *, now: datetime) 
             "model": config.model or parent.config.model,
             "workspace": config.workspace or parent.config.workspace,
             "permission_policy": config.permission_policy or parent.config.permission_policy,
+            "queue_config": config.queue_config or parent.config.queue_config,
             "confirmation_policy": config.confirmation_policy or parent.config.confirmation_policy,
         }
     )

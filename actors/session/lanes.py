@@ -105,7 +105,9 @@ def _error_of(data: r.ToolCallCompleted.Data) -> str:
 
 def alerts(state: State, turn: Turn) -> Iterator[Draft]:
     """Lanes in which more calls wait than somebody wants to know of, each once in a round."""
-    queue = state.config.queue
+    queue = state.config.queue_config
+    if queue is None or not (queue.enable_alerts or queue.pressure_threshold):
+        return
     waiting = Counter(lane_of(call.name) for call in turn.calls if call.stands_in_line)
     for lane, depth in sorted(waiting.items()):
         marks = [("depth", level, mark) for mark, level in DEPTHS.items()] if queue.enable_alerts else []

@@ -153,6 +153,7 @@ class Store(Protocol):
         *,
         journal_id: str | None = None,
         pending: bool = True,
+        kind: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[tuple[Action, ...], str | None]:

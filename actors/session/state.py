@@ -191,7 +191,8 @@ class State(Frozen):
     @property
     def _rate_limit(self) -> tuple[SessionLane, datetime] | None:
         """The lane whose rate limit keeps the turn's next call from beginning, and until when."""
-        queue, lane = self.config.queue_config, self._next_lane
+        queue = self.config.queue_config
+        lane = self._next_lane if queue is not None else None
         if queue is None or lane is None or self.updated_at is None:
             return None
         opens = closed_until(queue.rate_limit, self.windows.get(lane), self.updated_at)

@@ -158,6 +158,7 @@ class Backend(Protocol):
         *,
         journal_id: str | None = None,
         pending: bool = True,
+        kind: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[tuple[Action, ...], str | None]:
@@ -167,6 +168,7 @@ class Backend(Protocol):
             tenant: Whose.
             journal_id: Of one session only.
             pending: Leave out those that are resolved.
+            kind: Those of one kind only.
             after: The cursor that the page before gave.
             limit: Most actions of the page.
 

@@ -107,8 +107,12 @@ def _rows(service: StoreService) -> dict[str, Handler]:
             read = wire.filter_in(wanted)
         return await service.count(tenant, read)
 
-    async def actions(tenant: str, journal_id: str | None, pending: bool, after: str | None, limit: int) -> Plain:
-        page, more = await service.actions(tenant, journal_id=journal_id, pending=pending, after=after, limit=limit)
+    async def actions(
+        tenant: str, journal_id: str | None, pending: bool, kind: str | None, after: str | None, limit: int
+    ) -> Plain:
+        page, more = await service.actions(
+            tenant, journal_id=journal_id, pending=pending, kind=kind, after=after, limit=limit
+        )
         return [each(wire.action_out, page), more]
 
     async def due(now: int, limit: int) -> Plain:

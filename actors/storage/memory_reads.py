@@ -125,13 +125,15 @@ class MemoryReads:
         *,
         journal_id: str | None = None,
         pending: bool = True,
+        kind: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[tuple[Action, ...], str | None]:
         """See ``Backend.actions``."""
         with self._access():
             journals = [one for one in self._of(tenant) if journal_id in {None, one.row.journal_id}]
-            found = [action for one in journals for action in one.actions.values() if action.pending or not pending]
+            every = [action for one in journals for action in one.actions.values() if kind in {None, action.kind}]
+            found = [action for action in every if action.pending or not pending]
         return _page(found, lambda action: (micros(action.requested_at), action.action_id), after, limit)
 
     def receivers(self, *, after: tuple[str, str] | None = None, limit: int = 1000) -> tuple[tuple[str, str], ...]:

@@ -41,6 +41,8 @@ def _to_2(connection: Connection) -> None:
         "CREATE INDEX lineage_source ON lineage (tenant, source_journal_id, upto_seq)",
         "DELETE FROM blobs WHERE NOT EXISTS "
         "(SELECT 1 FROM blob_refs r WHERE r.tenant = blobs.tenant AND r.digest = blobs.digest)",
+        "ALTER TABLE actions ADD COLUMN kind TEXT",
+        "UPDATE actions SET kind = json_extract(CAST(body AS TEXT), '$.kind')",
         "DROP TABLE outbox",
         "CREATE TABLE outbox (tenant TEXT NOT NULL, journal_id TEXT NOT NULL, seq BIGINT NOT NULL, "
         "target_journal_id TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (tenant, journal_id, seq))",

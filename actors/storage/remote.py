@@ -233,12 +233,14 @@ class RemoteStore:
         *,
         journal_id: str | None = None,
         pending: bool = True,
+        kind: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[tuple[Action, ...], str | None]:
         """A page of actions, oldest first."""
-        args = {"tenant": tenant, "journal_id": journal_id, "pending": pending, "after": after, "limit": limit}
-        page, more = await self._call("actions", **args)
+        page, more = await self._call(
+            "actions", tenant=tenant, journal_id=journal_id, pending=pending, kind=kind, after=after, limit=limit
+        )
         return tuple(each(wire.action_in, page)), more
 
     async def receivers(

@@ -129,6 +129,7 @@ def action_values(tenant: str, journal_id: str, action: Action) -> Values:
         "pending": int(action.pending),
         "requested_at": micros(action.requested_at),
         "body": action.model_dump_json().encode(),
+        "kind": action.kind.value,
     }
 
 

@@ -129,6 +129,7 @@ ACTIONS: Final = Table(
     _small("pending"),
     _big("requested_at"),
     _bytes("body"),
+    _text("kind", null=True),
 )
 """What sessions wait for; the body is the action's JSON form."""
 

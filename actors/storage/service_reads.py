@@ -148,13 +148,14 @@ class StoreReads:
         *,
         journal_id: str | None = None,
         pending: bool = True,
+        kind: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[tuple[Action, ...], str | None]:
         """A page of actions, oldest first."""
         return await self._read(
             lambda: self._backend.actions(
-                tenant, journal_id=journal_id, pending=pending, after=after, limit=bounded(limit)
+                tenant, journal_id=journal_id, pending=pending, kind=kind, after=after, limit=bounded(limit)
             )
         )
 

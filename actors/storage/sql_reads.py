@@ -172,6 +172,7 @@ class SqlReads:
         *,
         journal_id: str | None = None,
         pending: bool = True,
+        kind: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[tuple[Action, ...], str | None]:
@@ -182,6 +183,8 @@ class SqlReads:
             query = query.where(of.journal_id == journal_id)
         if pending:
             query = query.where(PENDING)
+        if kind is not None:
+            query = query.where(of.kind == kind)
         if after is not None:
             query = query.where(tuple_(of.requested_at, of.action_id) > tuple_(*read_cursor(after)))
         with self._read() as connection:

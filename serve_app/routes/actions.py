@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from actors.domain.actions import Action
+from actors.domain.actions import Action, ActionKind
 from serve_app.dependencies import After, CommandId, Limit, Manager, SessionId, act, answer
 from serve_app.schemas.base import Page
 from serve_app.schemas.policies import ResolveAction
@@ -14,9 +14,11 @@ router = APIRouter(tags=["actions"])
 
 
 @router.get("/v1/actions", response_model=Page[Action])
-async def list_all_actions(manager: Manager, pending: bool = True, limit: Limit = 100, after: After = None) -> Response:
-    """The inbox: actions of all sessions."""
-    page = await manager.actions(None, pending=pending, limit=limit, after=after)
+async def list_all_actions(
+    manager: Manager, pending: bool = True, kind: ActionKind | None = None, limit: Limit = 100, after: After = None
+) -> Response:
+    """The inbox: actions of all sessions, or those of one kind."""
+    page = await manager.actions(None, pending=pending, kind=kind, limit=limit, after=after)
     return answer(Page[Action](items=page.items, next=page.next))
 
 

@@ -9,8 +9,8 @@ from actors.domain.external_tasks import ExternalTask, ExternalTaskResult
 from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig
 from actors.domain.policies import SessionLane
 from actors.errors import ExternalTaskNotFound
-from serve_app.dependencies import CommandId, Manager, SessionId, act, answer
-from serve_app.schemas.base import Items
+from serve_app.dependencies import After, CommandId, Limit, Manager, SessionId, act, answer
+from serve_app.schemas.base import Items, Page
 from serve_app.schemas.lanes import CompleteTask, Lanes, LeaseTask
 
 router = APIRouter(tags=["lanes"])
@@ -55,6 +55,13 @@ async def set_lane_handler(
 async def list_external_tasks(session_id: SessionId, manager: Manager) -> Response:
     """The calls of the open turn that wait for somebody outside."""
     return answer(Items[ExternalTask](items=tuple(await manager.pending_external_tasks(session_id))))
+
+
+@router.get("/v1/external-tasks", response_model=Page[ExternalTask])
+async def list_all_external_tasks(manager: Manager, limit: Limit = 100, after: After = None) -> Response:
+    """What somebody outside can do for any session, oldest first; claimed tasks are among them."""
+    page = await manager.external_tasks(limit=limit, after=after)
+    return answer(Page[ExternalTask](items=page.items, next=page.next))
 
 
 @router.post("/v1/sessions/{session_id}/external-tasks/{task_id}/lease", response_model=ExternalTask)

@@ -32,6 +32,8 @@ def test_a_task_is_listed_and_its_result_ends_the_turn(service: Running, task: d
     assert service.http.get("/v1/sessions/s").json()["activity"] == "waiting"
     (shown,) = service.http.get("/v1/actions").json()["items"]
     assert (shown["kind"], shown["action_id"]) == ("external_task", task["task_id"])
+    assert service.http.get("/v1/external-tasks").json() == {"items": [task], "next": None}
+    assert service.http.get("/v1/actions", params={"kind": "approval"}).json()["items"] == []
 
     for _ in range(2):
         assert service.http.post(f"{TASKS}/{task['task_id']}", json=DONE).status_code == 204

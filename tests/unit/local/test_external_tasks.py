@@ -335,6 +335,32 @@ async def test_tasks_stand_in_the_inbox_and_are_not_resolved_like_questions(
         await waiting.resolve_action(task.task_id, "approve")
 
 
+async def test_workers_find_the_tasks_of_all_sessions_page_by_page(manager: SessionManager, act: Tool) -> None:
+    for name in "a", "b", "c":
+        session = await manager.create_session(name, outside())
+        await session.send("go")
+        await offered(session)
+    asks = await manager.create_session("asks", config(*_STEPS, permission_policy=None))
+    await asks.send("go")
+    await record_of(asks, r.ActionRequested)
+
+    page = await manager.external_tasks(limit=2)
+    rest = await manager.external_tasks(limit=2, after=page.next)
+    assert [task.session_id for task in (*page.items, *rest.items)] == ["a", "b", "c"]
+    assert rest.next is None
+    assert [one.session_id for one in (await manager.actions(kind="approval")).items] == ["asks"]
+    assert await manager.complete_external_task("a", page.items[0].task_id, DONE)
+    assert len((await manager.external_tasks()).items) == 2
+
+
+async def test_a_child_takes_the_lanes_of_its_parent_unless_it_has_its_own(manager: SessionManager) -> None:
+    await manager.create_session("parent", outside())
+    child = await manager.create_child_session("parent", "child")
+    other = await manager.create_child_session("parent", "other", SessionConfig(queue_config=SessionQueueConfig()))
+    assert await child.get_lane_handler("execute") == OUTSIDE
+    assert await other.get_lane_handler("execute") == LaneHandlerConfig()
+
+
 async def test_a_fork_takes_the_handlers_and_no_task(manager: SessionManager, waiting: SessionHandle) -> None:
     fork = await manager.fork_session("s", "fork")
     assert await fork.get_lane_handler("execute") == OUTSIDE

@@ -204,6 +204,8 @@ def test_actions_are_listed_by_age_until_they_are_resolved(backend: Backend) -> 
 
     backend.append([part("s", 3, actions=(action("a1", 1, Resolution.approve),))])
     assert [one.action_id for one in backend.actions(TENANT, journal_id=journal("s"))[0]] == ["a2"]
+    assert [one.action_id for one in backend.actions(TENANT, kind="approval")[0]] == ["a0", "a2"]
+    assert backend.actions(TENANT, kind="in_doubt") == ((), None)
     both, _ = backend.actions(TENANT, journal_id=journal("s"), pending=False)
     assert both == (action("a1", 1, Resolution.approve), action("a2", 2))
 

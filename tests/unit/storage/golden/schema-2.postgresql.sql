@@ -5,6 +5,7 @@ CREATE TABLE actions (
 	pending SMALLINT NOT NULL, 
 	requested_at BIGINT NOT NULL, 
 	body BYTEA NOT NULL, 
+	kind TEXT, 
 	PRIMARY KEY (tenant, journal_id, action_id)
 );
 
