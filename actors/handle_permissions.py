@@ -10,6 +10,9 @@ from actors.domain.permissions import PermissionDecision, PermissionPolicy
 from actors.handle_commands import SessionCommands
 from actors.policy.permissions import decide
 from actors.reading.dry_run import DryRun, dry_run
+from actors.session.state import State
+from actors.session.surroundings import Surroundings
+from actors.session.workspace import path_of
 
 
 class SessionPermissions(SessionCommands):
@@ -49,10 +52,9 @@ class SessionPermissions(SessionCommands):
 
     async def check_permission(self, tool: str, args: dict[str, Any]) -> PermissionDecision:
         """What the policy would say of a call."""
-        config = await self.config()
-        return decide(
-            await self._runtime.global_policy(), config.permission_policy, tool, args, workspace=config.workspace
-        )
+        state = await self._state()
+        policies = (await self._runtime.global_policy(), state.config.permission_policy)
+        return decide(*policies, tool, args, workspace=await self._workspace(state))
 
     async def dry_run_policy(self, policy: PermissionPolicy, *, after: int = 0, limit: int = 100) -> DryRun:
         """What a policy would have said of the calls in the session's journal. Nothing runs and nothing changes.
@@ -67,6 +69,9 @@ class SessionPermissions(SessionCommands):
         checked_seq(after)
         checked_limit(limit)
         info = await self.info()
-        workspace = (await self.config()).workspace
-        within = (await self._runtime.global_policy(), policy, workspace)
+        within = (await self._runtime.global_policy(), policy, await self._workspace(await self._state()))
         return await dry_run(self._runtime, info, within, after=after, limit=limit)
+
+    async def _workspace(self, state: State) -> str:
+        """The directory that the session's tools work in, or will."""
+        return path_of(state, Surroundings(workspace=await self._runtime.workspace()))

@@ -220,6 +220,10 @@ class LocalRuntime:
         """See ``Runtime.global_policy``."""
         return self._settings.permission_policy
 
+    async def workspace(self) -> str:
+        """See ``Runtime.workspace``."""
+        return self._workspace
+
     async def default_model(self) -> LlmConfig | None:
         """See ``Runtime.default_model``."""
         return self._model

@@ -186,6 +186,10 @@ class ClusterRuntime:
         """See ``Runtime.global_policy``."""
         return self._info.world.global_policy
 
+    async def workspace(self) -> str:
+        """See ``Runtime.workspace``."""
+        return self._info.world.workspace
+
     async def default_model(self) -> LlmConfig | None:
         """See ``Runtime.default_model``."""
         return await self._ask("default_model")

@@ -31,6 +31,8 @@ class ToolDefinition(Frozen):
 
     Attributes:
         parameters: JSON Schema of the arguments, an object.
+        effect: What running a call twice would mean.
+        line_argument: The argument that is a line for bash, if one is: a call whose line surely only reads is pure.
         timeout_s: Longest run in seconds; None leaves it to the session's ``tool_timeout_s``.
     """
 
@@ -38,4 +40,5 @@ class ToolDefinition(Frozen):
     description: str = ""
     parameters: dict[str, Any] = {"type": "object", "properties": {}}
     effect: EffectClass = EffectClass.unsafe
+    line_argument: str | None = None
     timeout_s: float | None = Field(default=None, gt=0)

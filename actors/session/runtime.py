@@ -102,6 +102,10 @@ class Runtime(Protocol):
         """The runtime's own policy: its denials bind every session, the rest of it those without a policy."""
         ...
 
+    async def workspace(self) -> str:
+        """The directory of sessions that name none."""
+        ...
+
     async def default_model(self) -> LlmConfig | None:
         """The model of sessions that name none."""
         ...

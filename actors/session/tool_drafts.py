@@ -8,6 +8,7 @@ from actors.domain import records as r
 from actors.domain.actions import Resolution
 from actors.domain.calls import HostRef, Outcome
 from actors.domain.records import Draft, Offer, ResultContent, Wait
+from actors.policy.effects import effect_of
 from actors.session.ports import ToolSpec
 from actors.session.turn import ToolCallState, Turn
 
@@ -30,7 +31,7 @@ def started(
         index=call.index,
         tool_use_id=call.tool_use_id,
         name=call.name,
-        effect=spec.definition.effect,
+        effect=effect_of(spec.definition, call.args),
         host=host,
         args=call.args if call.decision is Resolution.approve else None,
         wait=wait,

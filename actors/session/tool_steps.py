@@ -19,6 +19,7 @@ from actors.domain.policies import OnInDoubt, TimeoutAction
 from actors.domain.records import Draft
 from actors.domain.tools import EffectClass
 from actors.policy.confirmation import requires_confirmation
+from actors.policy.effects import effect_of
 from actors.policy.lanes import lane_of
 from actors.policy.permissions import decide
 from actors.session import external, own_tools
@@ -165,7 +166,7 @@ def _starts(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     tools = around.tools
     waiting = [call for call in turn.calls if call.phase is not CallPhase.settled]
     side_by_side = all(
-        call.name in tools and tools[call.name].definition.effect is EffectClass.pure for call in waiting
+        call.name in tools and effect_of(tools[call.name].definition, call.args) is EffectClass.pure for call in waiting
     )
     gate = Gate(state, turn)
     for call in waiting if side_by_side else waiting[:1]:

@@ -56,6 +56,7 @@ class BashTool(Tool):
             "command",
         ),
         effect=EffectClass.unsafe,
+        line_argument="command",
     )
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:

@@ -39,7 +39,7 @@ _CORE_RANKS = {
 _SHELL_NAME = re.compile(r"_?(cluster|manager|handle|sync|runtime)(_\w+)?|\w+_actor")
 _RAY_NAME = re.compile(r"actors\.(\w+_actor|cluster(\.\w+)?|manager|handle|sync)")
 
-_HEAVY_FOR_SESSION_ACTOR = frozenset({"aiohttp", "pyarrow", "sqlalchemy", "mcp", "openai"})
+_HEAVY_FOR_SESSION_ACTOR = frozenset({"aiohttp", "pyarrow", "sqlalchemy", "mcp", "openai", "tree_sitter"})
 """What a process that hosts one session never needs: it talks over sockets, and each costs memory per session."""
 
 _HEAVY_FOR_FACADE = frozenset({"ray", "aiohttp", "pyarrow", "sqlalchemy"})

@@ -147,7 +147,7 @@ class Reader:
         if words:
             # In the order of the line: before the commands in its words.
             begin = next((child.start_byte for child in node.children if child.type == "command_name"), node.start_byte)
-            source = self._source[begin : node.end_byte].decode()
+            source = self._source[begin : node.end_byte].decode(errors="replace")
             self.commands.insert(at, Command(tuple(words), tuple(before), source))
         else:
             self.assignments += before

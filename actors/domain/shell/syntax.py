@@ -22,6 +22,10 @@ MAX_DEPTH = 100
 """Deepest tree, in nodes: some 25 commands nested in one another."""
 
 _ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+"""For bash these are letters of words. The parser gets another letter in their place: with characters beyond ASCII some
+lines end it, and the process with it, by a segmentation fault."""
+
 _GAP = re.compile(rb"(?!(?:\\\n)+\Z)(?:[ \t]|\\\n)*")
 _LINE_GAP = re.compile(rb"(?!(?:\\\n)+\Z)(?:[ \t\n]|\\\n)*")
 """Blanks. A line that is continued is none by itself: it joins what is before it and behind it."""
@@ -46,7 +50,7 @@ def syntax(line: str) -> Node | None:
         return None
     if len(source) > MAX_LINE_BYTES:
         return None
-    root = _parser()(source)
+    root = _parser()(_NOT_ASCII.sub(b"x", source))
     if root.has_error or not _accounts_for(root, source):
         return None
     return root

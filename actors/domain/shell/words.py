@@ -67,7 +67,7 @@ class WordReader:
 
     def text(self, node: Node) -> str:
         """What is written."""
-        return self._source[node.start_byte : node.end_byte].decode()
+        return self._source[node.start_byte : node.end_byte].decode(errors="replace")
 
     def word(self, node: Node) -> Word:
         """One word."""
@@ -125,10 +125,10 @@ class WordReader:
         at = node.start_byte + 1
         for child in node.named_children:
             if child.type != "string_content":
-                yield self._content(self._source[at : child.start_byte].decode())
+                yield self._content(self._source[at : child.start_byte].decode(errors="replace"))
                 yield self._expansion(child)._replace(splits=self.text(child) in {"$@", "${@}"})
                 at = child.end_byte
-        yield self._content(self._source[at : node.end_byte - 1].decode())
+        yield self._content(self._source[at : node.end_byte - 1].decode(errors="replace"))
 
     def _content(self, source: str) -> _Piece:
         text, at = "", 0

@@ -107,7 +107,7 @@ def _behind(words: Sequence[Word], options: _Options) -> int | None:
         if taken is None:
             return None
         at += taken
-    return at
+    return at if at == len(words) else None
 
 
 def _long(text: str, options: _Options) -> int | None:

@@ -79,6 +79,21 @@ def test_a_line_that_is_allowed_runs_only_what_a_rule_covers(bash: Bash, line: s
     assert done.files == frozenset()
 
 
+_WRAPPED = (
+    "env xargs sudo find timeout nice time exec command trap alias eval bash sh ssh npm docker git sed awk tar printf test [ "
+    "-c -I -I{} -d -n -k -o -exec {} ; + -- - -S --signal= --signal -e -u A=1 A= = '' 'rm x' \"$x\" $x *.py -5 exec run"
+).split()
+
+
+@given(
+    st.lists(st.sampled_from(_WRAPPED), max_size=8),
+    st.text(max_size=8) | st.text("\U0010ffff\u3000é{}()$x\\", max_size=8),
+)
+def test_no_line_cannot_be_judged(words: list[str], text: str) -> None:
+    for line in (" ".join(words), " ".join([*words, text])):
+        judged(line.replace(" ; ", " \\; "))
+
+
 @pytest.mark.parametrize(
     "line",
     [
