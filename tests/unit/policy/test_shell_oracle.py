@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from actors.domain.permissions import PermissionDecision, PermissionPolicy
@@ -85,6 +85,7 @@ _WRAPPED = (
 ).split()
 
 
+@example(words=["run", "-o", "[", "sh", "sudo", ";"], text="{\U0010ffff\uab65\ub2af\U0010ffff\U0010ffff")
 @given(
     st.lists(st.sampled_from(_WRAPPED), max_size=8),
     st.text(max_size=8) | st.text("\U0010ffff\u3000é{}()$x\\", max_size=8),
