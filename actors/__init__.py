@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from actors.domain.messages import ContentBlock, Message, TokenUsage
     from actors.domain.permissions import PermissionDecision, PermissionMode, PermissionPolicy, PermissionRule
     from actors.domain.policies import ConfirmationPolicy, SessionLane, TimeoutAction
-    from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionState
+    from actors.domain.session import ContextUsage, SessionConfig, SessionState
     from actors.domain.tasks import Task
     from actors.domain.tools import ToolDefinition
+    from actors.domain.turns import AgentResult, Receipt
     from actors.handle import SessionHandle
     from actors.manager import SessionManager
     from actors.settings import Settings
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from actors.tools.function import tool
 
 _HOMES = {
-    "AgentResult": "actors.domain.session",
+    "AgentResult": "actors.domain.turns",
     "ChildResult": "actors.domain.children",
     "ChildSpec": "actors.domain.children",
     "ConfirmationPolicy": "actors.domain.policies",
@@ -44,7 +45,7 @@ _HOMES = {
     "PermissionMode": "actors.domain.permissions",
     "PermissionPolicy": "actors.domain.permissions",
     "PermissionRule": "actors.domain.permissions",
-    "Receipt": "actors.domain.session",
+    "Receipt": "actors.domain.turns",
     "SessionConfig": "actors.domain.session",
     "SessionHandle": "actors.handle",
     "SessionLane": "actors.domain.policies",

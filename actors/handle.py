@@ -15,7 +15,8 @@ from actors.domain.actions import Resolution
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.policies import ConfirmationPolicy, OnBusy
-from actors.domain.session import AgentResult, Receipt, SessionInfo
+from actors.domain.session import SessionInfo
+from actors.domain.turns import AgentResult, Receipt
 from actors.errors import (
     ActionNotFound,
     ActionSettled,

@@ -8,7 +8,7 @@ from actors.checks import checked_command, checked_limit, checked_seq
 from actors.domain import commands as c
 from actors.domain.permissions import PermissionDecision, PermissionPolicy
 from actors.handle_commands import SessionCommands
-from actors.policy.permissions import decide
+from actors.policy.permissions import decide_for
 from actors.reading.dry_run import DryRun, dry_run
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
@@ -53,13 +53,13 @@ class SessionPermissions(SessionCommands):
     async def check_permission(self, tool: str, args: dict[str, Any]) -> PermissionDecision:
         """What the policy would say of a call."""
         state = await self._state()
-        policies = (await self._runtime.global_policy(), state.config.permission_policy)
-        return decide(*policies, tool, args, workspace=await self._workspace(state))
+        workspace = await self._workspace(state)
+        return decide_for(state.config, await self._runtime.global_policy(), tool, args, workspace=workspace)
 
     async def dry_run_policy(self, policy: PermissionPolicy, *, after: int = 0, limit: int = 100) -> DryRun:
         """What a policy would have said of the calls in the session's journal. Nothing runs and nothing changes.
 
-        What the runtime's policy denies now is denied here too.
+        What the runtime's policy denies now is denied here too, and the policies of the sessions above bind it.
 
         Args:
             policy: The policy to try.
@@ -69,7 +69,9 @@ class SessionPermissions(SessionCommands):
         checked_seq(after)
         checked_limit(limit)
         info = await self.info()
-        within = (await self._runtime.global_policy(), policy, await self._workspace(await self._state()))
+        state = await self._state()
+        bounds = tuple(bound.permission_policy for bound in state.config.bounds)
+        within = (await self._runtime.global_policy(), policy, await self._workspace(state), bounds)
         return await dry_run(self._runtime, info, within, after=after, limit=limit)
 
     async def _workspace(self, state: State) -> str:

@@ -13,7 +13,8 @@ from actors.domain.events import Event
 from actors.domain.messages import Message, decode_messages
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.records import TURN_ENDS, Record, TurnStarted, TurnSteered, decode_record
-from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SessionInfo, SnapshotInfo
+from actors.domain.session import ContextUsage, SessionConfig, SessionInfo, SnapshotInfo
+from actors.domain.turns import AgentResult, Receipt
 from actors.errors import SessionNotFound
 from actors.reading.effects import Effect, effects_of
 from actors.reading.events import EventReader, read_records

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from actors.domain.events import Event
 from actors.domain.records import TURN_ENDS, InputWithdrawn, TurnStarted, TurnSteered
-from actors.domain.session import AgentResult, Receipt
+from actors.domain.turns import AgentResult, Receipt
 from actors.handle_reads import SessionReads
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from actors.domain.children import ChildResult, ChildSpec
 from actors.domain.ids import check_session_id
-from actors.domain.journal import Filter
-from actors.domain.session import SessionConfig, SessionInfo
+from actors.domain.session import SessionConfig
 from actors.handle import SessionHandle
 from actors.manager_lookup import SessionLookup
 from actors.model_choice import known_config
 from actors.reading.children import Mode
+from actors.reading.families import SessionTree, children_of, tree_of
 
 
 class ChildOperations(SessionLookup):
@@ -35,16 +35,18 @@ class ChildOperations(SessionLookup):
         parent = await self._runtime.store.find(self.tenant, parent_id)
         if parent is None:
             return []
-        found: list[SessionInfo] = []
-        cursor: str | None = None
-        while True:
-            wanted = Filter(parent_journal_id=parent.journal_id)
-            rows, cursor = await self._runtime.store.rows(self.tenant, wanted, after=cursor, limit=1000)
-            found += rows
-            if cursor is None:
-                # Those of one spawn are of one moment, and their journal ids are in its order.
-                ordered = sorted(found, key=lambda row: (row.created_at, row.journal_id))
-                return [row.session_id for row in ordered]
+        found = [row async for row in children_of(self._runtime.store, parent)]
+        # Those of one spawn are of one moment, and their journal ids are in its order.
+        return [row.session_id for row in sorted(found, key=lambda row: (row.created_at, row.journal_id))]
+
+    async def tree(self, session_id: str) -> SessionTree:
+        """A session with everything below it, and what each has used and cost, alone and with all below it.
+
+        Raises:
+            SessionNotFound.
+            InvalidRequest: there are more than 10,000 sessions in it.
+        """
+        return await tree_of(self._runtime.store, await self.get_info(session_id))
 
     async def is_child_session(self, session_id: str) -> bool:
         """Whether the session has a parent."""

@@ -14,7 +14,8 @@ from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.records import Record
-from actors.domain.session import AgentResult, ContextUsage, Receipt, SessionConfig, SnapshotInfo
+from actors.domain.session import ContextUsage, SessionConfig, SnapshotInfo
+from actors.domain.turns import AgentResult, Receipt
 from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
 from actors.manager_archives import ArchiveOperations

@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from actors.domain.ids import check_command_id, new_ulid
+from actors.domain.session import Activity
+from actors.errors import SessionNotFound
+from actors.handle import SessionHandle
 from actors.manager_lookup import SessionLookup
+from actors.reading.families import children_of
 
 
 class RemovalOperations(SessionLookup):
     """How ``SessionManager`` ends sessions."""
 
-    async def destroy_session(self, session_id: str, *, command_id: str | None = None) -> bool:
-        """Remove a session and all that belongs to it; False when there was none. Its children and forks stay.
+    async def destroy_session(self, session_id: str, *, cascade: bool = False, command_id: str | None = None) -> bool:
+        """Remove a session and all that belongs to it; False when there was none. Its forks stay.
+
+        Its children stay too unless ``cascade``: then it stops working, and goes last, after everything below it. When
+        that is interrupted some are gone and the rest is paused; the same call goes on.
 
         From here on nothing of it is found. The store removes the records of a long one a little at a time later, what
         it shares with forks when the last of them goes; ``purge_session`` waits for all that can be removed now.
         """
+        if cascade:
+            await self._clear_below(session_id)
         return await self._remove(session_id, command_id, purge=False)
+
+    async def _clear_below(self, session_id: str) -> None:
+        """Remove all that is below a session, the lowest first. Each is stopped before, so that it starts no others."""
+        top = await self._runtime.store.find(self.tenant, session_id)
+        stack = [top] if top is not None else []
+        while stack:
+            row = stack[-1]
+            if row.activity is not Activity.idle:
+                handle = SessionHandle(self._runtime, row)
+                with suppress(SessionNotFound):
+                    await handle.pause()
+                    await handle.cancel("its family is destroyed")
+            below = [child async for child in children_of(self._runtime.store, row)]
+            stack += below
+            if not below:
+                stack.pop()
+                if row is not top:
+                    await self._destroy(row.journal_id, row.session_id, new_ulid())
 
     async def purge_session(self, session_id: str, *, command_id: str | None = None) -> bool:
         """Destroy a session, and leave nothing that only it had: False when there was none.

@@ -17,8 +17,8 @@ from actors.domain.commands import Command, Reply
 from actors.domain.contexts import Beginning, Contexts
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
-from actors.domain.session import TurnEnd
 from actors.domain.tools import ToolDefinition
+from actors.domain.turns import TurnEnd
 from actors.errors import InternalError, NotHere, Overloaded, StoreUnavailable, TransportLost
 from actors.llm.catalogue import check_provider
 from actors.llm.models import known_models

@@ -44,6 +44,14 @@ class ChildSpec(Frozen):
     config: SessionConfig = SessionConfig()
 
 
+class Signal(StrEnum):
+    """What a parent tells a child that works for it."""
+
+    cancel = "cancel"
+    pause = "pause"
+    resume = "resume"
+
+
 class ChildOutcome(StrEnum):
     """How a child's task ended."""
 

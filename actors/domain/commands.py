@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from actors.domain.actions import Resolution
 from actors.domain.base import Frozen
-from actors.domain.children import MAX_CHILDREN, ChildReport, NewChild
+from actors.domain.children import MAX_CHILDREN, ChildReport, NewChild, Signal
 from actors.domain.external_tasks import ExternalTaskResult
 from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig
 from actors.domain.llm import LlmConfig
@@ -232,6 +232,18 @@ class ReportChild(Command):
     report: ChildReport
 
 
+class SignalChild(Command):
+    """A parent cancels, pauses or resumes: given by whoever delivers its messages, never by people.
+
+    Attributes:
+        task: The input that the child got from its parent.
+    """
+
+    kind: Literal["signal_child"] = "signal_child"
+    signal: Signal
+    task: str
+
+
 AnyCommand = Annotated[
     Send
     | AddMessage
@@ -251,30 +263,11 @@ AnyCommand = Annotated[
     | ResolveAction
     | SetTasks
     | SpawnChildren
-    | ReportChild,
+    | ReportChild
+    | SignalChild,
     Field(discriminator="kind"),
 ]
-COMMAND: TypeAdapter[
-    Send
-    | AddMessage
-    | WithdrawInput
-    | Cancel
-    | Pause
-    | Resume
-    | Clear
-    | Compact
-    | Rewind
-    | Complete
-    | Configure
-    | AddPermissionRule
-    | SetLaneHandler
-    | LeaseTask
-    | CompleteTask
-    | ResolveAction
-    | SetTasks
-    | SpawnChildren
-    | ReportChild
-] = TypeAdapter(AnyCommand)
+COMMAND: TypeAdapter[AnyCommand] = TypeAdapter(AnyCommand)
 
 
 class Reply(Frozen):

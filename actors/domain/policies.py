@@ -53,6 +53,20 @@ class ConfirmationPolicy(Frozen):
         # The order of a set differs between processes, and digests of commands must not.
         return sorted(lanes)
 
+    def within(self, bound: ConfirmationPolicy) -> ConfirmationPolicy:
+        """This policy where ``bound`` counts as well: what either asks is asked, and time decides as both would."""
+        if not bound.enabled:
+            return self
+        if not self.enabled:
+            return bound
+        both = {self.timeout_action, bound.timeout_action}
+        return self.model_copy(
+            update={
+                "yolo_lanes": self.yolo_lanes & bound.yolo_lanes,
+                "timeout_action": TimeoutAction.reject if TimeoutAction.reject in both else TimeoutAction.auto_approve,
+            }
+        )
+
     @classmethod
     def auto_approve_all(cls) -> ConfirmationPolicy:
         """Nothing is asked of anybody. An explicit choice."""

@@ -37,7 +37,7 @@ from pydantic import Field, TypeAdapter
 from actors.domain.actions import ActionKind, Resolution
 from actors.domain.base import Frozen
 from actors.domain.calls import HostRef, Outcome
-from actors.domain.children import Birth, ChildReport
+from actors.domain.children import Birth, ChildReport, Signal
 from actors.domain.commands import Configure
 from actors.domain.compaction import Compacting, CompactionReason, SummaryOf
 from actors.domain.lanes import TaskHandlerMode
@@ -764,6 +764,19 @@ class ChildCompleted(RecordBase):
     data: ChildReport
 
 
+class ChildSignalled(RecordBase):
+    """A child that has not answered yet is told to give up its task, to pause, or to go on."""
+
+    class Data(Frozen):
+        """Who is told what."""
+
+        child_journal_id: str
+        signal: Signal
+
+    type: Literal["child.signalled"] = "child.signalled"
+    data: Data
+
+
 class TasksUpdated(RecordBase):
     """The task list was replaced."""
 
@@ -819,6 +832,7 @@ Record = Annotated[
     | WorkspaceBound
     | ChildStarted
     | ChildCompleted
+    | ChildSignalled
     | TasksUpdated,
     Field(discriminator="type"),
 ]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from actors.domain.base import Frozen, one_line
 from actors.domain.ids import MAX_SESSION_ID
 from actors.domain.lanes import SessionQueueConfig
 from actors.domain.llm import MAX_TOKENS, LlmConfig
-from actors.domain.messages import Message, TextPart, TokenUsage, decode_messages
+from actors.domain.messages import TokenUsage
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnInDoubt
 from actors.domain.retention import MAX_TTL_S
@@ -21,6 +20,12 @@ from actors.domain.retention import MAX_TTL_S
 DEFAULT_CONTEXT_TOKENS = 200_000
 """Context window that is assumed when the configuration names none."""
 
+
+MAX_DEPTH = 32
+"""Levels of sessions below each other: each keeps the policies of all above."""
+
+MAX_WORKING = 10_000
+"""Children that may work for one session at a time: their ids are part of its state."""
 
 MetadataName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(one_line)]
 MetadataValue = Annotated[str, Field(max_length=4096)]
@@ -58,6 +63,13 @@ class StorageType(StrEnum):
     custom = "custom"
 
 
+class PolicyBound(Frozen):
+    """The policies of a session above, as they were when one below was started. None: as the runtime's."""
+
+    permission_policy: PermissionPolicy | None = None
+    confirmation_policy: ConfirmationPolicy | None = None
+
+
 class SessionConfig(Frozen):
     """How a session behaves.
 
@@ -68,6 +80,10 @@ class SessionConfig(Frozen):
         model: The session's model, as ``provider/model`` or an LlmConfig; the runtime's default when None.
         max_context_length: Context window in tokens; 0 means 200,000.
         permission_policy: None asks for everything.
+        bounds: Policies of the sessions above, set when a child is started: whatever its own policies are or become,
+            a child does nothing that one of these denies, and nothing unasked that one of them asks about.
+        max_depth: Levels of children below the session; a child gets one less at most. 0: it starts none.
+        max_children: Children that may work for it at the same time.
         confirmation_policy: None is the enabled policy: 30 s, then reject.
         queue_config: How its lanes work; None carries out every call inside, without limits.
         thinking_enabled: Ask the model to think first, within ``thinking_budget`` tokens (at least 1,024).
@@ -95,6 +111,9 @@ class SessionConfig(Frozen):
     storage_type: StorageType | None = None
     permission_policy: PermissionPolicy | None = None
     confirmation_policy: ConfirmationPolicy | None = None
+    bounds: tuple[PolicyBound, ...] = Field(default=(), max_length=MAX_DEPTH)
+    max_depth: int = Field(default=8, ge=0, le=MAX_DEPTH)
+    max_children: int = Field(default=1000, ge=1, le=MAX_WORKING)
     queue_config: SessionQueueConfig | None = None
     parent_id: str | None = Field(default=None, max_length=MAX_SESSION_ID)
     thinking_enabled: bool = False
@@ -145,8 +164,11 @@ class SessionConfig(Frozen):
 
     @property
     def confirmation(self) -> ConfirmationPolicy:
-        """The confirmation policy in force."""
-        return self.confirmation_policy or ConfirmationPolicy()
+        """The confirmation policy in force: the session's own, within those of the sessions above."""
+        policy = self.confirmation_policy or ConfirmationPolicy()
+        for bound in self.bounds:
+            policy = policy.within(bound.confirmation_policy or ConfirmationPolicy())
+        return policy
 
     @property
     def permissions(self) -> PermissionPolicy:
@@ -170,75 +192,6 @@ class ContextUsage(Frozen):
     max_tokens: int = DEFAULT_CONTEXT_TOKENS
     percent: float = 0.0
     turns: int = 0
-
-
-class TurnStatus(StrEnum):
-    """How a turn stands."""
-
-    running = "running"
-    requires_action = "requires_action"
-    completed = "completed"
-    failed = "failed"
-    cancelled = "cancelled"
-
-
-class Receipt(Frozen):
-    """Proof that an input is durable: ``seq`` is its record's place in the journal."""
-
-    session_id: str
-    journal_id: str
-    input_id: str
-    seq: int
-
-
-class AgentResult(Frozen):
-    """The answer of a turn.
-
-    Attributes:
-        usage: Tokens of all model calls of the turn.
-        tool_calls_count: Tool calls the model asked for in the turn, denied and malformed ones included.
-        cost_usd: Price of the turn in US dollars as a decimal string; None when a model has no known price.
-    """
-
-    text: str
-    usage: TokenUsage = TokenUsage()
-    tool_calls_count: int = 0
-    turn_id: str = ""
-    cost_usd: str | None = None
-    _context: tuple[bytes, ...] = PrivateAttr(default=())
-
-    def with_context(self, encoded: tuple[bytes, ...]) -> Self:
-        """A copy that knows the messages, still encoded; they are decoded when somebody asks."""
-        copy = self.model_copy()
-        copy._context = encoded
-        return copy
-
-    @cached_property
-    def messages(self) -> tuple[Message, ...]:
-        """The whole conversation as the model sees it, this turn included."""
-        return decode_messages(self._context)
-
-
-class TurnEnd(Frozen):
-    """How a turn ended, as its last record says.
-
-    Attributes:
-        code: On failure the kind of it, an error class of ours where there is one; ``error_args`` are its arguments.
-        message: On failure or cancel, why.
-        parts: The whole text, where some of it is kept in the store; empty when ``text`` is all of it.
-    """
-
-    turn_id: str
-    status: TurnStatus
-    seq: int
-    text: str = ""
-    parts: tuple[TextPart, ...] = ()
-    usage: TokenUsage = TokenUsage()
-    tool_calls_count: int = 0
-    cost_usd: str | None = None
-    code: str = ""
-    message: str = ""
-    error_args: tuple[Any, ...] = ()
 
 
 class SnapshotInfo(Frozen):

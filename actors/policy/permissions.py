@@ -7,11 +7,12 @@ one it denies nothing. A call of which the global policy cannot tell whether it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from actors.domain.permission_calls import call_of
 from actors.domain.permissions import PermissionDecision, PermissionPolicy
+from actors.domain.session import SessionConfig
 
 _DEFAULT = PermissionPolicy()
 
@@ -23,8 +24,9 @@ def decide(
     args: Mapping[str, Any],
     *,
     workspace: str = "",
+    bounds: Sequence[PermissionPolicy | None] = (),
 ) -> PermissionDecision:
-    """The decision for one call of one session.
+    """The decision for one call of one session: the strictest of its own policy and of those above it.
 
     Args:
         global_policy: The runtime's policy, if any.
@@ -32,16 +34,34 @@ def decide(
         tool_name: As the model names it.
         args: Its arguments.
         workspace: The session's directory, so that absolute paths in it compare with relative ones.
+        bounds: The policies of the sessions above.
     """
     call = call_of(tool_name, args, workspace)
-    policy = effective(global_policy, session_policy)
-    decision = policy.judge(call)
+    policies = list(dict.fromkeys(effective(global_policy, one) for one in (session_policy, *bounds)))
+    decision = _strictest(policy.judge(call) for policy in policies)
     if global_policy is None or not global_policy.enabled:
         return decision
     if global_policy.forbids(call):
         return PermissionDecision.deny
     hidden = decision is PermissionDecision.allow and global_policy.might_forbid(call)
-    return policy.asking() if hidden else decision
+    return _strictest(policy.asking() for policy in policies) if hidden else decision
+
+
+def _strictest(decisions: Iterable[PermissionDecision]) -> PermissionDecision:
+    return max(decisions, key=(PermissionDecision.allow, PermissionDecision.ask, PermissionDecision.deny).index)
+
+
+def decide_for(
+    config: SessionConfig,
+    global_policy: PermissionPolicy | None,
+    tool_name: str,
+    args: Mapping[str, Any],
+    *,
+    workspace: str,
+) -> PermissionDecision:
+    """The decision for one call of a session with this configuration; ``workspace``: where its tools work."""
+    above = [bound.permission_policy for bound in config.bounds]
+    return decide(global_policy, config.permission_policy, tool_name, args, workspace=workspace, bounds=above)
 
 
 def effective(global_policy: PermissionPolicy | None, session_policy: PermissionPolicy | None) -> PermissionPolicy:

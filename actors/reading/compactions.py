@@ -7,7 +7,7 @@ import asyncio
 from actors.domain import records as r
 from actors.domain.compaction import Compaction
 from actors.domain.records import decode_record
-from actors.domain.session import TurnEnd, TurnStatus
+from actors.domain.turns import TurnEnd, TurnStatus
 from actors.errors import CompactionPending, InternalError
 from actors.reading.following import followed
 from actors.reading.turns import error_of, whole

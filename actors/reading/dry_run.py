@@ -13,8 +13,8 @@ from actors.policy.permissions import decide
 from actors.reading.events import read_records
 from actors.session.runtime import Runtime
 
-Within = tuple[PermissionPolicy | None, PermissionPolicy, str]
-"""The runtime's policy, the one that is tried, and the session's workspace."""
+Within = tuple[PermissionPolicy | None, PermissionPolicy, str, tuple[PermissionPolicy | None, ...]]
+"""The runtime's policy, the one that is tried, the session's workspace, and the policies of the sessions above it."""
 
 
 class JudgedCall(Frozen):
@@ -60,9 +60,9 @@ async def dry_run(runtime: Runtime, info: SessionInfo, within: Within, *, after:
 
 
 def _judged(record: r.Record, within: Within) -> Iterator[JudgedCall]:
-    global_policy, policy, workspace = within
+    global_policy, policy, workspace, bounds = within
     for tool_use_id, tool, args in _calls(record):
-        decision = decide(global_policy, policy, tool, args, workspace=workspace)
+        decision = decide(global_policy, policy, tool, args, workspace=workspace, bounds=bounds)
         yield JudgedCall(seq=record.seq, turn_id=record.turn_id, tool_use_id=tool_use_id, tool=tool, decision=decision)
 
 

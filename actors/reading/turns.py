@@ -12,7 +12,8 @@ from actors.domain.blobs import blobs_in, inflate
 from actors.domain.contexts import Context
 from actors.domain.messages import Message, Role, TokenUsage, decode_messages
 from actors.domain.records import Record, decode_record
-from actors.domain.session import Activity, AgentResult, Receipt, TurnEnd, TurnStatus
+from actors.domain.session import Activity
+from actors.domain.turns import AgentResult, Receipt, TurnEnd, TurnStatus
 from actors.errors import (
     GreenroomError,
     InputNotFound,

@@ -12,6 +12,8 @@ from actors.domain.children import Birth, ChildOutcome, ChildReport
 from actors.domain.ids import letter_id
 from actors.domain.journal import NewSession, OutboxRow
 from actors.domain.messages import BlobTextBlock, Message, TextBlock
+from actors.domain.session import PolicyBound
+from actors.session import steering
 from actors.session.projection import new_session
 from actors.session.state import State
 
@@ -22,8 +24,13 @@ MAX_MESSAGE_CHARS = 8192
 def born(parent: State, record: r.ChildStarted, birth: Birth, *, now: datetime) -> NewSession:
     """A child's first records. What its configuration leaves open it takes from its parent, as it is now."""
     config = birth.config
+    above = PolicyBound(
+        permission_policy=parent.config.permission_policy, confirmation_policy=parent.config.confirmation_policy
+    )
     inherited = config.model_copy(
         update={
+            "bounds": tuple(dict.fromkeys((*parent.config.bounds, above, *config.bounds))),
+            "max_depth": min(config.max_depth, parent.config.max_depth - 1),
             "parent_id": parent.session_id,
             "model": config.model or parent.config.model,
             "workspace": config.workspace or parent.config.workspace,
@@ -46,7 +53,12 @@ def born(parent: State, record: r.ChildStarted, birth: Birth, *, now: datetime) 
 
 
 def told(before: State, record: r.Record, after: State, blobs: dict[str, bytes]) -> OutboxRow | None:
-    """The message to the parent, when this record says what became of the task. Large text goes to ``blobs``."""
+    """The message that follows from this record, if any. Large text goes to ``blobs``.
+
+    To the parent when the record says what became of the task, to a child when it is told something.
+    """
+    if isinstance(record, r.ChildSignalled):
+        return steering.letter(before, record)
     if before.task is None or after.task is not None or before.parent_journal_id is None:
         return None
     report = ChildReport(

@@ -29,17 +29,13 @@ from actors.errors import (
     SessionEnded,
     SessionPaused,
 )
-from actors.session import compaction, external
+from actors.session import compaction, external, steering
 from actors.session.fold_waits import may_resolve
 from actors.session.projection import small
 from actors.session.state import State
 
 MAX_QUEUE = 1000
 """Inputs that may wait in one session; more would be a mistake of the sender's, and each is resident memory."""
-
-
-MAX_REASON = 4096
-"""Characters of a reason: several records repeat it, and the model reads it."""
 
 
 def decide(state: State, command: c.Command) -> tuple[Draft, ...]:
@@ -73,20 +69,13 @@ def _send(state: State, command: c.Send) -> list[Draft]:
     data = r.UserMessage.Data(input_id=command.command_id, message=command.message, on_busy=command.on_busy)
     drafts = [Draft(r.UserMessage, data)]
     if command.on_busy is OnBusy.interrupt:
-        drafts += _cancelling(state, "interrupted by a new input")
+        drafts += steering.cancelling(state, "interrupted by a new input")
     return drafts
 
 
 def _no_calls(message: Message) -> None:
     if any(block.type in {"tool_use", "tool_result"} for block in message.content):
         raise InvalidRequest("Messages from outside are text and images; tool calls and results come from turns.")
-
-
-def _cancelling(state: State, reason: str) -> list[Draft]:
-    turn = state.turn
-    if turn is None or turn.ending is not None:
-        return []
-    return [Draft(r.TurnCancelling, r.TurnCancelling.Data(reason=reason), turn.turn_id)]
 
 
 def _add_message(state: State, command: c.AddMessage) -> list[Draft]:
@@ -100,26 +89,6 @@ def _withdraw(state: State, command: c.WithdrawInput) -> list[Draft]:
     if all(item.input_id != command.input_id for item in state.queue):
         raise InputNotFound(command.input_id)
     return [Draft(r.InputWithdrawn, r.InputWithdrawn.Data(input_id=command.input_id))]
-
-
-def _cancel(state: State, command: c.Cancel) -> list[Draft]:
-    _short(command.reason)
-    return _cancelling(state, command.reason)
-
-
-def _short(reason: str | None) -> None:
-    if len(reason or "") > MAX_REASON:
-        raise InvalidRequest(f"A reason has at most {MAX_REASON} characters.")
-
-
-def _pause(state: State, _: c.Pause) -> list[Draft]:
-    return [Draft(r.SessionPaused, r.Empty())] if state.lifecycle is SessionState.active else []
-
-
-def _resume(state: State, _: c.Resume) -> list[Draft]:
-    # A crash loop leaves the session in state error; resuming is how a person says that the cause is gone.
-    stopped = state.lifecycle in {SessionState.paused, SessionState.error}
-    return [Draft(r.SessionResumed, r.Empty())] if stopped else []
 
 
 def _clear(state: State, _: c.Clear) -> list[Draft]:
@@ -157,9 +126,9 @@ def _rewind(state: State, command: c.Rewind) -> list[Draft]:
 
 def _complete(state: State, command: c.Complete) -> list[Draft]:
     drafts = [Draft(r.InputWithdrawn, r.InputWithdrawn.Data(input_id=item.input_id)) for item in state.queue]
-    drafts += _cancelling(state, "the session was ended")
+    drafts += steering.cancelling(state, "the session was ended")
     drafts += _uncompacted(state)
-    _short(command.error)
+    steering.short(command.error)
     if command.error is not None:
         data = r.SessionError.Data(code="set_by_user", message=command.error)
         return [Draft(r.SessionError, data), *drafts]
@@ -208,7 +177,7 @@ def _set_lane_handler(state: State, command: c.SetLaneHandler) -> list[Draft]:
 
 
 def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
-    _short(command.reason)
+    steering.short(command.reason)
     action = state.action(command.action_id)
     if action is None and any(command.action_id in {task.action_id, task.tool_use_id} for task in state.external_tasks):
         raise InvalidRequest("An external task is not resolved: it is completed with its result.")
@@ -244,6 +213,10 @@ def _set_tasks(state: State, command: c.SetTasks) -> list[Draft]:
 def _spawn(state: State, command: c.SpawnChildren) -> list[Draft]:
     if state.lifecycle.ended:
         raise SessionEnded(state.session_id, state.lifecycle.value)
+    working = sum(child.task is not None for child in command.children)
+    refusal = state.refused_children(len(command.children), working)
+    if refusal is not None:
+        raise InvalidRequest(refusal)
     inherited = len(state.config.model_dump_json()) * len(command.children)
     if len(command.model_dump_json().encode()) + inherited > MAX_SPAWN_BYTES:
         raise InvalidRequest(
@@ -274,9 +247,9 @@ _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
     c.Send: _send,
     c.AddMessage: _add_message,
     c.WithdrawInput: _withdraw,
-    c.Cancel: _cancel,
-    c.Pause: _pause,
-    c.Resume: _resume,
+    c.Cancel: steering.cancel,
+    c.Pause: steering.pause,
+    c.Resume: steering.resume,
     c.Clear: _clear,
     c.Compact: _compact,
     c.Rewind: _rewind,
@@ -290,4 +263,5 @@ _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
     c.SetTasks: _set_tasks,
     c.SpawnChildren: _spawn,
     c.ReportChild: _report,
+    c.SignalChild: steering.signalled,
 }

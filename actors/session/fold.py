@@ -116,6 +116,7 @@ def _cut_loose(state: State, reason: str) -> dict[str, Any]:
         "root_journal_id": None,
         "task": None,
         "queue": (),
+        "children": (),
         "actions": (),
         "expired": (),
         "unanswered": (),
@@ -264,4 +265,5 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.WorkspaceBound: _workspace_bound,
     r.ChildStarted: waits.child_started,
     r.ChildCompleted: waits.child_completed,
+    r.ChildSignalled: waits.child_signalled,
 }

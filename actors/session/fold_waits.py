@@ -9,8 +9,9 @@ from datetime import timedelta
 
 from actors.domain import records as r
 from actors.domain.actions import CHOICES, Action, ActionKind, Resolution
+from actors.domain.children import Signal
 from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
-from actors.session.state import State
+from actors.session.state import OpenChild, State
 from actors.session.turn import CallPhase
 
 
@@ -96,16 +97,31 @@ def timer_fired(state: State, record: r.TimerFired) -> State:
 
 
 def child_started(state: State, record: r.ChildStarted) -> State:
-    """A call that started children waits for them; others are the caller's own business."""
+    """A child with a task works for the session from here; a call that started it waits for it."""
     data = record.data
+    if data.task:
+        state = change(state, children=(*state.children, OpenChild(data.child_journal_id, record.seq)))
     if data.index is None:
         return state
     return change_call(state, data.index, children=(*call_at(state, data.index).children, data.child_journal_id))
 
 
+def child_signalled(state: State, record: r.ChildSignalled) -> State:
+    """The child will be told; one that was told to give up is not told so again."""
+    data = record.data
+    if data.signal is not Signal.cancel:
+        return state
+    told = tuple(
+        one._replace(cancelled=True) if one.journal_id == data.child_journal_id else one for one in state.children
+    )
+    return change(state, children=told)
+
+
 def child_completed(state: State, record: r.ChildCompleted) -> State:
     """The call that waits for the child has its answer; when none does, the record is all there is."""
     report = record.data
+    left = tuple(one for one in state.children if one.journal_id != report.child_journal_id)
+    state = change(state, children=left)
     for call in state.turn.calls if state.turn else ():
         if call.waits and report.child_journal_id in call.children:
             return change_call(state, call.index, reports=(*call.reports, report))

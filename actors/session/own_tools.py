@@ -130,6 +130,10 @@ def _spawned(state: State, turn: Turn, call: ToolCallState, args: SpawnArgs, aro
     if not 1 <= args.answers <= count:
         yield denied(turn, call, "invalid_args", f"Error: wait: {count} tasks cannot give {args.answers} answers.")
         return
+    refusal = state.refused_children(count, count)
+    if refusal is not None:
+        yield denied(turn, call, "child_limit", f"Error: {refusal}")
+        return
     place = (state.journal_id, turn.turn_id, turn.round, call.index)
     stem = derived_id(f"{state.session_id[:96]}-", *place)
     names = [f"{stem}-{number}" for number in range(1, count + 1)]
@@ -144,7 +148,7 @@ def _spawned(state: State, turn: Turn, call: ToolCallState, args: SpawnArgs, aro
 
 def cancelled(turn: Turn, call: ToolCallState, reason: str) -> Draft:
     """The call is not waited for any longer. Its outcome is known at once: there is nobody to ask."""
-    what = "The sleep was cut short" if call.name == _SLEEP.name else "The children go on, but nobody waits for them"
+    what = "The sleep was cut short" if call.name == _SLEEP.name else "Nobody waits for the children any longer"
     return completed(turn, call, Outcome.cancelled, f"{what}: {reason}.", exit_code=1)
 
 

@@ -14,7 +14,7 @@ from actors.domain import records as r
 from actors.domain.calls import Attached
 from actors.domain.journal import NewSession, OutboxRow
 from actors.domain.records import Draft
-from actors.domain.session import TurnEnd, TurnStatus
+from actors.domain.turns import TurnEnd, TurnStatus
 from actors.errors import GreenroomError, InternalError, InvalidRequest, NoModel
 from actors.session.children import born, told
 from actors.session.decide import decide

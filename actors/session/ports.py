@@ -29,8 +29,9 @@ from actors.domain.journal import (
     StoreIdentity,
 )
 from actors.domain.retention import Retention
-from actors.domain.session import SessionInfo, SnapshotInfo, TurnEnd
+from actors.domain.session import SessionInfo, SnapshotInfo
 from actors.domain.tools import ToolDefinition
+from actors.domain.turns import TurnEnd
 from actors.domain.workspaces import Site, Whereabouts
 from actors.session.state import State
 

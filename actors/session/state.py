@@ -22,6 +22,7 @@ from actors.domain.session import Activity, ContextUsage, SessionConfig, Session
 from actors.domain.tasks import Task
 from actors.domain.tools import EffectClass
 from actors.domain.workspaces import Workspace
+from actors.policy.families import refusal
 from actors.policy.lanes import Window, closed_until, lane_of
 from actors.session.turn import Stage, Turn, Unanswered
 
@@ -49,6 +50,14 @@ class QueuedInput(Frozen):
     on_busy: OnBusy = OnBusy.enqueue
 
 
+class OpenChild(NamedTuple):
+    """A child that has not told yet what became of its task; ``seq``: of the record that started it."""
+
+    journal_id: str
+    seq: int
+    cancelled: bool = False
+
+
 class State(Frozen):
     """The fold. Every field follows from the records; nothing else is kept.
 
@@ -60,6 +69,7 @@ class State(Frozen):
         queue: Inputs that wait, in the order in which turns will take them.
         actions: Pending ones, oldest first.
         turns: How many turns were started.
+        children: Those that still work for it, in the order in which they were started.
         tasks: The task list.
         unanswered: Attempts whose outcome would still be news, oldest first; the newest ``MAX_UNANSWERED``.
         windows: Of lanes with a rate limit: what began within it.
@@ -93,6 +103,7 @@ class State(Frozen):
     actions: tuple[Action, ...] = ()
     expired: tuple[str, ...] = Field(default=())
     tasks: tuple[Task, ...] = ()
+    children: tuple[OpenChild, ...] = ()
     usage: TokenUsage = TokenUsage()
     cost: Decimal = Decimal(0)
     context_used: int = 0
@@ -221,6 +232,16 @@ class State(Frozen):
         if self.config.ttl_s is None or self.updated_at is None:
             return None
         return self.updated_at + timedelta(seconds=self.config.ttl_s)
+
+    def refused_children(self, new: int, working: int) -> str | None:
+        """Why so many further children, ``working`` of them with a task, may not be started; None when they may."""
+        return refusal(
+            depth_left=self.config.max_depth,
+            working=len(self.children),
+            limit=self.config.max_children,
+            new=new,
+            new_working=working,
+        )
 
     def action(self, wanted: str) -> Action | None:
         """A pending action by its id, or by the tool call id within the open turn."""

@@ -21,7 +21,7 @@ from actors.domain.tools import EffectClass
 from actors.policy.confirmation import requires_confirmation
 from actors.policy.effects import effect_of
 from actors.policy.lanes import lane_of
-from actors.policy.permissions import decide
+from actors.policy.permissions import decide_for
 from actors.session import external, own_tools
 from actors.session.lanes import Gate, alerts
 from actors.session.ports import ToolSpec
@@ -102,8 +102,7 @@ def _judge_decided(state: State, turn: Turn, call: ToolCallState, around: Surrou
 
 
 def _permission(state: State, call: ToolCallState, around: Surroundings) -> PermissionDecision:
-    policies = (around.global_policy, state.config.permission_policy)
-    return decide(*policies, call.name, call.args, workspace=path_of(state, around))
+    return decide_for(state.config, around.global_policy, call.name, call.args, workspace=path_of(state, around))
 
 
 def _deny_unknown(turn: Turn, call: ToolCallState, tools: Tools) -> Draft:

@@ -11,6 +11,7 @@ from actors.domain.children import ChildResult, ChildSpec
 from actors.domain.session import SessionInfo
 from actors.errors import ChildrenPending
 from actors.manager import SessionManager
+from actors.reading.families import SessionTree
 from serve_app.dependencies import CommandId, Manager, SessionId, act, answer
 from serve_app.routes.events import DEFAULT_WAIT_S, MAX_WAIT_S
 from serve_app.schemas.base import Items
@@ -40,6 +41,12 @@ async def create_children(
 async def list_children(session_id: SessionId, manager: Manager) -> Response:
     """The ids of the children of this session."""
     return answer(Items[str](items=tuple(await manager.get_child_sessions(session_id))))
+
+
+@router.get("/v1/sessions/{session_id}/tree", response_model=SessionTree)
+async def get_tree(session_id: SessionId, manager: Manager) -> Response:
+    """The session with everything below it, and what each has used and cost."""
+    return answer(await manager.tree(session_id))
 
 
 @router.get(

@@ -12,7 +12,7 @@ from actors.domain.events import Event
 from actors.domain.messages import Message
 from actors.domain.policies import OnBusy
 from actors.domain.records import Record
-from actors.domain.session import AgentResult, Receipt
+from actors.domain.turns import AgentResult, Receipt
 from actors.errors import TurnPending
 from serve_app import sse
 from serve_app.dependencies import CommandId, Limit, Manager, SessionId, act, answer

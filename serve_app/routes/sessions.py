@@ -10,6 +10,7 @@ from starlette.responses import Response
 from actors.domain.ids import derived_id, new_ulid
 from actors.domain.llm import LlmConfig
 from actors.domain.session import Activity, SessionInfo, SessionState
+from actors.errors import InvalidRequest
 from serve_app.dependencies import After, CommandId, Limit, Manager, SessionId, act, answer
 from serve_app.schemas.base import Changed, Page
 from serve_app.schemas.sessions import ConfigureSession, CreatedSessions, CreateSession, CreateSessions
@@ -93,11 +94,16 @@ def _changes(body: ConfigureSession) -> dict[str, Any]:
 
 @router.delete("/v1/sessions/{session_id}", response_model=Changed)
 async def destroy_session(
-    session_id: SessionId, manager: Manager, command_id: CommandId, purge: bool = False
+    session_id: SessionId, manager: Manager, command_id: CommandId, purge: bool = False, cascade: bool = False
 ) -> Response:
     """Destroy a session and its journal. One that does not exist is no error.
 
-    With ``purge`` the answer comes when nothing is left that only this session had.
+    With ``purge`` the answer comes when nothing is left that only this session had; with ``cascade`` everything below
+    it is destroyed first.
     """
-    end = manager.purge_session if purge else manager.destroy_session
-    return answer(Changed(changed=await act(end(session_id, command_id=command_id))))
+    if purge and cascade:
+        raise InvalidRequest("Destroy what is below first (cascade), then purge.")
+    if purge:
+        return answer(Changed(changed=await act(manager.purge_session(session_id, command_id=command_id))))
+    ended = manager.destroy_session(session_id, cascade=cascade, command_id=command_id)
+    return answer(Changed(changed=await act(ended)))

@@ -100,3 +100,16 @@ def test_a_reserved_form_of_key_is_refused(service: Running) -> None:
     key = {"Idempotency-Key": "01M8BW37T84E3HHW7MRD9AB2ET:7"}
     refused = service.http.post("/v1/sessions/s/events", json={"prompt": "x"}, headers=key)
     assert (refused.status_code, refused.json()["code"]) == (422, "InvalidRequest")
+
+
+def test_the_tree_of_a_session_and_its_end_with_everything_below_it(service: Running) -> None:
+    service.create()
+    spawn(service, {"prompt": "/say one", "session_id": "c"})
+    results(service, wait="all")
+
+    tree = service.http.get("/v1/sessions/s/tree").json()
+    assert (tree["sessions"], tree["children"][0]["session"]["session_id"]) == (2, "c")
+    assert service.http.delete("/v1/sessions/s", params={"cascade": True, "purge": True}).status_code == 422
+    assert service.http.delete("/v1/sessions/s", params={"cascade": True}).json() == {"changed": True}
+    assert service.http.get("/v1/sessions/c").status_code == 404
+    assert service.http.get("/v1/sessions/s/tree").status_code == 404

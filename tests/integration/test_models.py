@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from actors import LlmConfig, SessionConfig, SessionHandle, SessionManager, errors
-from actors.domain.session import TurnStatus
+from actors.domain.turns import TurnStatus
 from tests.integration.runtimes import MODEL, MakeRuntime, NewId
 from tests.integration.waiting import LONG_S
 

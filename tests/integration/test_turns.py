@@ -10,7 +10,7 @@ import pytest
 from actors import LlmConfig, Message, Receipt, SessionConfig, SessionManager, errors
 from actors.domain.messages import Role, ToolResultBlock
 from actors.domain.records import ModelCallStarted, ToolCallStarted, TurnCancelled, TurnCompleted
-from actors.domain.session import TurnStatus
+from actors.domain.turns import TurnStatus
 from actors.handle_stream import TurnStream
 from tests.integration.processes import alive
 from tests.integration.runtimes import NewId

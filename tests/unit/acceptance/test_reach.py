@@ -21,7 +21,7 @@ from actors import (
     Settings,
 )
 from actors.domain import records as r
-from actors.domain.session import Receipt
+from actors.domain.turns import Receipt
 from actors.errors import ActionNotFound, SessionNotFound
 from tests.unit.local.runtimes import asking, calls, config, record_of, runtime, says
 

@@ -326,7 +326,7 @@ async def test_arguments_that_do_not_fit_are_told_to_the_model(name: str, args: 
         assert await _ids(manager) == []
 
 
-async def test_a_cancelled_wait_has_its_outcome_at_once_and_its_children_go_on() -> None:
+async def test_a_cancelled_wait_has_its_outcome_at_once_and_its_children_are_told_to_stop() -> None:
     held = Held()
     async with runtime(held.tool, llm=MODEL) as manager:
         parent = await manager.create_session("p", config())
@@ -336,9 +336,8 @@ async def test_a_cancelled_wait_has_its_outcome_at_once_and_its_children_go_on()
         await record_of(parent, r.TurnCancelled)
         (done,) = await records(parent, r.ToolCallCompleted)
         assert done.data.outcome is Outcome.cancelled
-        held.go.release()
         (result,) = await manager.wait_children("p")
-        assert result.text == "let go"
+        assert (result.outcome, result.code) == (ChildOutcome.cancelled, "cancelled")
         assert (await parent.turn("turn-1")) is not None
         assert receipt.seq == 2
         assert (await parent.generate("/say next")).text == "next"
@@ -377,7 +376,10 @@ async def test_a_paused_parent_takes_its_childrens_answers_and_goes_on_when_it_i
         parent = await manager.create_session("p", config())
         receipt = await parent.send(lines(spawn(HOLD), "/say Done."))
         await held.begun.wait()
+        (child,) = [await manager.get_session(name) for name in await _ids(manager)]
         assert await parent.pause()
+        await record_of(child, r.SessionPaused)
+        assert await child.resume()
         held.go.release()
         await record_of(parent, r.ChildCompleted)
         assert await records(parent, r.ToolCallCompleted) == []

@@ -7,8 +7,8 @@ from typing import Any
 
 from actors.domain import records as r
 from actors.domain.actions import Action, ActionKind
-from actors.domain.children import ChildOutcome
-from actors.domain.commands import COMMAND, ReportChild
+from actors.domain.children import ChildOutcome, Signal
+from actors.domain.commands import COMMAND, ReportChild, SignalChild
 from actors.domain.compaction import CompactionReason
 from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import Message
@@ -199,7 +199,7 @@ def check_children(world: World) -> None:
 
 def check_told(world: World, *, ended: bool = False) -> None:
     """A child tells its parent what became of its task, once, with the record that says it."""
-    letters = [letter for batch in world.letters for letter in batch]
+    letters = [letter for batch in world.letters for letter in batch if letter.target_journal_id == "P"]
     assert len(letters) == (0 if world.state.task else 1)
     assert letters or not ended
     for letter in letters:
@@ -214,6 +214,26 @@ def check_told(world: World, *, ended: bool = False) -> None:
             r.InputWithdrawn: ChildOutcome.cancelled,
         }
         assert told.report.outcome is expected[type(record)]
+
+
+def check_signals(world: World) -> None:
+    """Only children that work for the session are told anything, as their records say, and to give up only once."""
+    working: dict[str, str] = {}
+    given_up: set[str] = set()
+    letters = {letter.seq: letter for batch in world.letters for letter in batch}
+    for record in world.records:
+        if isinstance(record, r.ChildStarted) and record.data.task:
+            working[record.data.child_journal_id] = f"J:{record.seq}"
+        elif isinstance(record, r.ChildCompleted):
+            working.pop(record.data.child_journal_id, None)
+        elif isinstance(record, r.ChildSignalled):
+            child, letter = record.data.child_journal_id, letters[record.seq]
+            told = COMMAND.validate_json(letter.body)
+            assert isinstance(told, SignalChild)
+            assert (letter.target_journal_id, told.task, told.signal) == (child, working[child], record.data.signal)
+            if told.signal is Signal.cancel:
+                assert child not in given_up
+                given_up.add(child)
 
 
 def check_limits(world: World) -> None:

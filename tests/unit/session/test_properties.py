@@ -31,6 +31,7 @@ from tests.unit.session.rules import (
     check_retries,
     check_rounds,
     check_rows_of_tasks,
+    check_signals,
     check_tasks,
     check_told,
     check_turns,
@@ -191,6 +192,7 @@ def test_turns_take_inputs_in_the_order_of_the_queue(world: World) -> None:
 def test_a_session_that_waits_needs_no_process_and_will_be_woken(world: World) -> None:
     check_waits(world)
     check_children(world)
+    check_signals(world)
 
 
 @fewer
