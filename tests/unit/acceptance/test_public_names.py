@@ -29,8 +29,8 @@ confirm_tool actions resolve_action set_confirmation_policy get_confirmation_pol
 get_permission_policy check_permission add_permission_rule dry_run_policy hibernate_session pending_inputs
 withdraw_input effects spawn_many wait_children child_results fork_session fork_many rewind_session snapshot
 purge_session context_table context_ref get_tasks set_tasks export_session import_session tree
-set_lane_handler get_lane_handler pending_external_tasks external_tasks lease_external_task complete_external_task set_queue_config
-queue_stats queue_metrics dead_letters new with_persistence with_store connect close
+set_lane_handler get_lane_handler pending_external_tasks external_tasks lease_external_task complete_external_task
+set_queue_config queue_stats queue_metrics dead_letters new with_persistence with_store connect close
 """.split()
 
 _LATER_OPERATIONS = """
