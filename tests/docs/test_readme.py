@@ -180,3 +180,27 @@ def test_what_is_not_executed_only_sets_things_up() -> None:
             assert word == ".ci/run" or (word == "make" and rest[0] in targets), line
     known = blocks("") + blocks("python") + blocks("bash")
     assert README.read_text(encoding="utf-8").count("\n```") == 2 * len(known)
+
+
+_REFERENCE = """
+new with_persistence with_store create_session destroy_session get_session restore_session_by_id load_all_sessions
+create_child_session get_child_sessions is_child_session generate generate_streaming context_usage history clear compact
+maybe_auto_compact get_llm_for_session configure set_system_prompt session_count store_health list_tools tool_executor
+pause_session resume_session cancel_operation get_all_sessions confirm_tool set_confirmation_policy
+get_confirmation_policy set_default_llm set_skill_registry skill_registry set_session_skill_registry
+session_skill_registry set_memory_store memory_store set_mcp_manager add_mcp_server remove_mcp_server mcp_status
+fork_session generate_title get_tasks set_tasks set_lane_handler get_lane_handler pending_external_tasks
+complete_external_task set_permission_policy get_permission_policy check_permission add_permission_rule
+add_context_provider remove_context_provider context_provider_names
+""".split()
+
+
+def test_the_table_of_another_services_operations_has_all_of_them_and_says_truly_which_are_here() -> None:
+    text = README.read_text(encoding="utf-8")
+    section = text[text.index("## Coming from A3S Code") : text.index("## Errors")]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
+    here = {name for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+
+    assert sorted(listed) == sorted(_REFERENCE)
+    assert here == {name for name in listed if hasattr(SessionManager, name)}
