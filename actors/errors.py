@@ -806,6 +806,22 @@ class Fenced(GreenroomError):
         return f"Epoch {self.epoch} of journal {self.journal_id} was replaced by {self.current}."
 
 
+class Superseded(GreenroomError):
+    """Another registry has taken over; the older one ends, and whoever asked it asks the other."""
+
+    status = 503
+    retryable = True
+
+    def __init__(self, term: int, newest: int) -> None:
+        super().__init__(term, newest)
+        self.term = term
+        self.newest = newest
+
+    @property
+    def message(self) -> str:
+        return f"The registry of term {self.term} was replaced by that of term {self.newest}. Ask again."
+
+
 class NotHere(GreenroomError):
     """The session is not resident in the asked actor; resolve it again."""
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from actors.cluster.links import Links, actor_named, ask_registry
+from actors.cluster.links import Links
+from actors.cluster.registry_link import RegistryLink
 from actors.effect_host import HostLimits
 from actors.host_actor import HostActor
 from actors.llm.catalogue import ProviderPool
@@ -31,7 +32,7 @@ class ModelActor(HostActor):
         if self._doors is None:
             links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
             store = RemoteStore(links.to(info.store))
-            self._registry = actor_named(info.registry)
+            self._registry = RegistryLink(info)
             self._keys = dict(keys)
             self._providers = ProviderPool(credentials(self._key))
 
@@ -47,7 +48,7 @@ class ModelActor(HostActor):
     async def _key(self, name: str) -> SecretStr | None:
         """A key by provider name or credential id; one that a session brought is asked of the registry once."""
         if name not in self._keys and is_credential(name):
-            found: SecretStr | None = await ask_registry(self._registry, "credential", name)
+            found: SecretStr | None = await self._registry.ask("credential", name)
             if found is not None:
                 self._keys[name] = found
         return self._keys.get(name)

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from actors.cluster.launch import Launch
 from actors.cluster.pool import ActorPool
+from actors.cluster.succession import Succession
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
 from actors.llm.keys import is_credential, new_credential_id
@@ -34,17 +35,23 @@ class RegistryActor:
         self._launch = launch
         self._takeover = Takeover(self._open)
         self._keys: dict[str, SecretStr] = {}
+        self._succession = Succession()
         if ray.get_runtime_context().was_current_actor_reconstructed:
             self._takeover.persist()
 
     async def open(self) -> RuntimeInfo:
-        """Bring the runtime up, or take over what is there; returns what clients need."""
+        """Bring the runtime up, or take over what is there; returns what clients need.
+
+        Raises:
+            Superseded: another registry has taken over since.
+        """
         await self._takeover.wait()
+        self._succession.check()
         return self._pool.info
 
     async def _open(self) -> None:
         launch = self._launch
-        self._pool = ActorPool(launch, self._keys, self._lost)
+        self._pool = ActorPool(launch, self._keys, self._lost, self._succession.end)
         store = await self._pool.open_store()
         self._store = RemoteStore(self._pool.links.to(store))
         term = await self._store.next_term()
@@ -58,17 +65,18 @@ class RegistryActor:
             runtime=launch.settings.runtime,
             token=launch.token,
             store=store,
-            registry=launch.registry_name,
+            registry=ray.get_runtime_context().get_actor_name() or launch.registry_name,
             term=term,
             world=world,
             data_plane=launch.settings.data_plane,
             tcp=launch.settings.tcp,
         )
-        self._residency = Residency(self._store, self._pool.sessions, term, launch.limits)
+        self._residency = Residency(self._store, self._pool.sessions, term, launch.limits, self._succession.end)
         await self._pool.open(info, self._residency)
         self._residency.start()
         self._upkeep = Upkeep(self._store, self._residency)
         self._upkeep.start()
+        self._succession.let_go += [self._pool.let_go, self._residency.close, self._upkeep.close]
 
     def _lost(self, name: str) -> None:
         self._residency.lose_seat(name)

@@ -13,7 +13,8 @@ from typing import Any
 
 from actors.cluster.doors import Doors
 from actors.cluster.hosts import ClusterHosts
-from actors.cluster.links import Links, actor_named
+from actors.cluster.links import Links
+from actors.cluster.registry_link import RegistryLink
 from actors.cluster.shared import SharedContexts
 from actors.domain.commands import COMMAND, Command
 from actors.domain.contexts import Beginning
@@ -35,15 +36,15 @@ class SessionActor:
     def __init__(self, name: str) -> None:
         self._name = name
         self._host: SessionHost | None = None
-        self._term = 0
         methods = {"assign": self.assign, "release": self.release, "deliver": self.deliver}
         self._served = Served({"submit": self._submit_plain, **methods})
 
     async def open(self, info: RuntimeInfo) -> Peer:
-        """Take part in a runtime; given again after a restart of the registry, it only takes over the new term."""
-        self._term = info.term
-        self._registry = actor_named(info.registry)
-        if self._host is None:
+        """Take part in a runtime; given again by another registry, it only follows that from then on."""
+        if self._host is not None:
+            self._registry.follow(info)
+        else:
+            self._registry = RegistryLink(info)
             self._world = info.world
             token = info.token.get_secret_value()
             links = Links(token, data_plane=info.data_plane)
@@ -72,7 +73,7 @@ class SessionActor:
         return self._host
 
     def _tell_end(self, journal_id: str, assignment_no: int, reason: GreenroomError) -> None:
-        self._registry.session_ended.remote(journal_id, assignment_no, reason.code)
+        self._registry.tell("session_ended", journal_id, assignment_no, reason.code)
 
     async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> int:
         """See ``SessionHost.assign``.

@@ -114,9 +114,13 @@ class StoreActor:
     async def _shelf_stats(self) -> dict[str, int]:
         return self._shelf.stats()
 
-    async def beat(self, registry: str, silence_s: float) -> None:
-        """The registry asks for a sign of life, and gives one."""
-        self._warden.hear(registry, silence_s)
+    async def beat(self, registry: str, term: int, silence_s: float) -> None:
+        """A registry asks for a sign of life, and gives one; see ``RegistryWarden.hear``."""
+        self._warden.hear(registry, term, silence_s)
+
+    async def registry(self) -> str:
+        """The name of the newest registry; "" before one was heard of."""
+        return self._warden.registry
 
     async def watch(self) -> None:
         """Never returns: whoever waits for it learns of this process's death at once."""

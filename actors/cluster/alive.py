@@ -48,8 +48,13 @@ class Alive:
 
     async def _watch(self, name: str, handle: Any) -> None:
         while name in self.handles:
+            told = handle.watch.remote()
             try:
-                await handle.watch.remote()
+                await told
+            except asyncio.CancelledError:
+                # A process does not end as long as it waits for an answer.
+                ray.cancel(told)
+                raise
             except ray.exceptions.ActorUnavailableError:
                 # Cut off is not dead: it may come back, and what it runs goes on. Its silence is the beat's to judge.
                 await asyncio.sleep(self._beat_s)

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import logging
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import ray
@@ -40,15 +40,22 @@ class HostActors:
     Args:
         keys: Of model providers; those that adopted hosts hold are added.
         info: Tells what hosts are opened with, as of now.
+        confirm: Called before a host is started; raises when that is another registry's to do.
     """
 
     def __init__(
-        self, launch: Launch, alive: Alive, keys: dict[str, SecretStr], info: Callable[[], RuntimeInfo]
+        self,
+        launch: Launch,
+        alive: Alive,
+        keys: dict[str, SecretStr],
+        info: Callable[[], RuntimeInfo],
+        confirm: Callable[[], Awaitable[None]],
     ) -> None:
         self._launch = launch
         self._alive = alive
         self._keys = keys
         self._info = info
+        self._confirm = confirm
         self._hosts: dict[str, HostPeer] = {}
         self._models: dict[str, str] = {}
         self._toolboxes: dict[str, Toolbox] = {}
@@ -73,6 +80,7 @@ class HostActors:
         return found or await self._once(f"models {where}", lambda: self._start_models(where, node_id))
 
     async def _start_models(self, where: str, node_id: str) -> HostPeer:
+        await self._confirm()
         name = self._launch.name("local" if where == EVERYWHERE else "models")
         options = {"scheduling_strategy": on_node(node_id, only=where != EVERYWHERE)}
         handle = remote_class(ModelActor, name, **options).remote(name)
@@ -107,6 +115,7 @@ class HostActors:
         return await self.toolbox(asker_id if asker_id in named else named[0])
 
     async def _start_tools(self, node_id: str) -> Toolbox:
+        await self._confirm()
         name = self._launch.name("tools")
         handle = remote_class(ToolActor, name, scheduling_strategy=on_node(node_id, only=True)).remote(name)
         running = self._launch.settings.tool_running

@@ -7,7 +7,8 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, TypeVar
 
-from actors.cluster.links import Links, ask_registry
+from actors.cluster.links import Links
+from actors.cluster.registry_link import RegistryLink
 from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, Reconciled, ToolCall
 from actors.domain.contexts import Contexts
 from actors.domain.workspaces import Site, Whereabouts
@@ -25,13 +26,10 @@ T = TypeVar("T")
 class ClusterHosts:
     """``actors.session.ports.Hosts`` over the actors of a cluster.
 
-    Args:
-        registry: Ray handle of the registry.
-
     Calls go to the hosts of this process's own node.
     """
 
-    def __init__(self, registry: Any, links: Links) -> None:
+    def __init__(self, registry: RegistryLink, links: Links) -> None:
         self._registry = registry
         self._links = links
         self._models: dict[str, HostPeer] = {}
@@ -40,7 +38,7 @@ class ClusterHosts:
         self._sent = Contexts(SENT_BYTES)
 
     async def _ask(self, method: str, *args: Any) -> Any:
-        return await ask_registry(self._registry, method, *args)
+        return await self._registry.ask(method, *args)
 
     async def model_host(self, provider: str) -> HostRef:
         """See ``Hosts.model_host``."""

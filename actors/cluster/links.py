@@ -178,26 +178,3 @@ class Links:
         callers, self._callers = list(self._callers.values()), {}
         for caller in callers:
             await caller.close()
-
-
-ASK_S = 60.0
-"""How long a question to the registry is repeated: Ray starts a dead one again in about two seconds."""
-
-
-async def ask_registry(registry: Any, method: str, *args: Any) -> Any:
-    """Ask the registry, over its restarts; every question of this kind may be asked twice.
-
-    Raises:
-        TransportLost: it did not come back within a minute.
-        GreenroomError: its answer.
-    """
-    deadline = asyncio.get_running_loop().time() + ASK_S
-    delay = 0.05
-    while True:
-        try:
-            return await awaited(getattr(registry, method).remote(*args), "the registry")
-        except TransportLost:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-        await asyncio.sleep(delay)
-        delay = min(delay * 2, 1.0)

@@ -22,7 +22,7 @@ from actors.cluster.links import Links, actor_named, actor_names, awaited
 from actors.cluster.nodes import is_alive, living
 from actors.cluster.session_actors import SessionActors
 from actors.cluster.wardens import StoreWarden
-from actors.errors import GreenroomError
+from actors.errors import GreenroomError, Superseded
 from actors.peers import Peer, RuntimeInfo, World
 from actors.residency.residency import Residency
 from actors.store_actor import StoreActor
@@ -39,6 +39,7 @@ class ActorPool:
     Args:
         keys: Of model providers, by provider name or credential id.
         lost: Called with the name of a session actor that died.
+        superseded: Called when another registry has taken over.
 
     Attributes:
         info: What those who take part in the runtime are told, as of now.
@@ -47,13 +48,21 @@ class ActorPool:
 
     info: RuntimeInfo
 
-    def __init__(self, launch: Launch, keys: dict[str, SecretStr], lost: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        keys: dict[str, SecretStr],
+        lost: Callable[[str], None],
+        superseded: Callable[[Superseded], None],
+    ) -> None:
         self.links = Links(launch.token.get_secret_value(), data_plane=launch.settings.data_plane)
         self._launch = launch
         self._lost = lost
+        self._superseded = superseded
         self._alive = Alive(launch.settings.silence_s, self._bury)
-        self.sessions = SessionActors(launch, self.links, self._alive, lambda: self.info, self.meet_neighbours)
-        self.hosts = HostActors(launch, self._alive, keys, lambda: self.info)
+        meet, confirm = self.meet_neighbours, self._confirm
+        self.sessions = SessionActors(launch, self.links, self._alive, lambda: self.info, meet, confirm)
+        self.hosts = HostActors(launch, self._alive, keys, lambda: self.info, confirm)
         self._meeting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -70,14 +79,22 @@ class ActorPool:
             args = (name, launch.store_url, chosen.runtime, launch.token, chosen.data_plane, chosen.tcp)
             handle = remote_class(StoreActor, name, **options).remote(*args)
         self._alive.handles[name] = handle
-        peer = await answered(handle.open.remote(), name)
-        self._spawn(StoreWarden(handle, launch.registry_name, launch.settings.silence_s).watch())
-        return peer
+        return await answered(handle.open.remote(), name)
+
+    def _watch_store(self, info: RuntimeInfo) -> None:
+        handle, silence_s = self._alive.handles[info.store.name], self._launch.settings.silence_s
+        self._warden = StoreWarden(handle, info.registry, info.term, silence_s, self._superseded)
+        self._spawn(self._warden.watch())
+
+    async def _confirm(self) -> None:
+        """Raise Superseded when another registry has taken over: what there is belongs to that one now."""
+        await self._warden.ask()
 
     async def open(self, info: RuntimeInfo, residency: Residency) -> None:
         """Find the actors of a former registry, and the world as it had left it; then start what is missing."""
         self.info = info
         self._residency = residency
+        self._watch_store(info)
         names = await asyncio.to_thread(actor_names, f"{info.runtime}.")
         await asyncio.gather(*(self._adopt(name) for name in names))
         if self.info.world != info.world:
@@ -164,11 +181,15 @@ class ActorPool:
         except GreenroomError as exc:
             log.info("%s", exc)
 
-    async def close(self) -> None:
-        """End every actor: sessions first, the store last, so that nothing is lost on the way."""
+    async def let_go(self) -> None:
+        """Watch nobody any more; they go on."""
         for task in list(self._tasks):
             task.cancel()
         self._alive.close()
+
+    async def close(self) -> None:
+        """End every actor: sessions first, the store last, so that nothing is lost on the way."""
+        await self.let_go()
         store = f"{self._launch.settings.runtime}.store"
         others = {name: handle for name, handle in self._alive.handles.items() if name != store}
         # Before the hosts: a session that sees its host close would take that for a failure, and write it down.

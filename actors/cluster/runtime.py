@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 from actors.caller import PatientCaller
 from actors.cluster.hosts import ClusterHosts
-from actors.cluster.links import Links, actor_named, ask_registry
+from actors.cluster.links import Links, actor_named
+from actors.cluster.registry_link import RegistryLink
 from actors.cluster.shared import SharedContexts
 from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.commands import Command, Reply
@@ -47,12 +48,12 @@ CONTEXT_BYTES = 32 * 1024 * 1024
 class ClusterRuntime:
     """One client of a runtime. The client that started it ends it; the others only leave."""
 
-    def __init__(self, registry: Any, info: RuntimeInfo, end: Callable[[], Awaitable[None]] | None = None) -> None:
-        self._registry = registry
+    def __init__(self, info: RuntimeInfo, end: Callable[[], Awaitable[None]] | None = None) -> None:
+        self._registry = RegistryLink(info)
         self._info = info
         self._end = end
         self._links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
-        self._hosts = ClusterHosts(registry, self._links)
+        self._hosts = ClusterHosts(self._registry, self._links)
         impatient = ("health", "shelf")
         self._store = RemoteStore(PatientCaller(self._links.to(info.store), STORE_PATIENCE_S, impatient=impatient))
         self._shared = SharedContexts(info.store)
@@ -65,7 +66,7 @@ class ClusterRuntime:
         return self._store
 
     async def _ask(self, method: str, *args: Any) -> Any:
-        return await ask_registry(self._registry, method, *args)
+        return await self._registry.ask(method, *args)
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ class SessionActors:
     Args:
         info: Tells what session actors are opened with, as of now.
         meet: Called before a session actor is started in a cluster of several nodes.
+        confirm: Called before one is started, ended or told something; raises when that is another registry's to do.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class SessionActors:
         alive: Alive,
         info: Callable[[], RuntimeInfo],
         meet: Callable[[], Awaitable[None]],
+        confirm: Callable[[], Awaitable[None]],
     ) -> None:
         self._launch = launch
         self._links = links
         self._alive = alive
         self._info = info
         self._meet = meet
+        self._confirm = confirm
         self._seats: dict[str, ActorSeat] = {}
         self._starting: Counter[str] = Counter()
         self._closing = False
@@ -56,6 +59,7 @@ class SessionActors:
         """Start one more session actor, where they are fewest."""
         if self._closing:
             return None
+        await self._confirm()
         name = self._launch.name("session")
         node_id = await self._node()
         self._starting[node_id or ""] += 1
@@ -119,6 +123,7 @@ class SessionActors:
 
     async def surround(self, info: RuntimeInfo) -> None:
         """Tell every session actor of a changed world."""
+        await self._confirm()
         await asyncio.gather(*(self._tell(seat, info) for seat in self._seats.values()))
 
     async def _tell(self, seat: ActorSeat, info: RuntimeInfo) -> None:
@@ -126,6 +131,7 @@ class SessionActors:
 
     async def end(self, seat: Seat) -> None:
         """See ``Pool.end``."""
+        await self._confirm()
         if self._seats.pop(seat.seat_id, None) is None:
             return
         handle = self._alive.forget(seat.seat_id)

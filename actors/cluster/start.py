@@ -106,7 +106,7 @@ async def _launch(
     except BaseException:
         await _end(settings.runtime, registry)
         raise
-    return ClusterRuntime(registry, info, end)
+    return ClusterRuntime(info, end)
 
 
 def _keys(settings: Settings, model: LlmConfig | None) -> tuple[LlmConfig | None, dict[str, SecretStr]]:
@@ -149,4 +149,4 @@ async def join_runtime(settings: Settings) -> ClusterRuntime:
     if registry is None:
         raise RuntimeNotFound(settings.runtime)
     info: RuntimeInfo = await awaited(registry.open.remote(), "the registry")
-    return ClusterRuntime(registry, info)
+    return ClusterRuntime(info)

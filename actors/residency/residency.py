@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from actors.errors import GreenroomError, InternalError, NotHere, SessionNotFound, TransportLost
+from actors.errors import GreenroomError, InternalError, NotHere, SessionNotFound, Superseded, TransportLost
 from actors.residency.bell import Bell
 from actors.residency.eviction import BREATH_S, Eviction
 from actors.residency.placement import Placement, Pool, ResidencyLimits, Seat
@@ -37,14 +37,23 @@ class Residency:
 
     Args:
         term: The registry's.
+        superseded: Called when the store refuses the term: another registry has taken over.
 
     Attributes:
         placed: The residents, by journal id.
         freed: Rings when sessions became dormant; the supervisor listens.
     """
 
-    def __init__(self, store: Store, pool: Pool, term: int, limits: ResidencyLimits | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        pool: Pool,
+        term: int,
+        limits: ResidencyLimits | None = None,
+        superseded: Callable[[Superseded], None] = lambda _: None,
+    ) -> None:
         self.term = term
+        self.superseded = superseded
         self.limits = limits or ResidencyLimits()
         self.placed: dict[str, Placement] = {}
         self.freed = Bell()
@@ -204,6 +213,8 @@ class Residency:
             error = NotHere(placement.journal_id, placement.assignment_no) if lost else exc
             if not placement.ready.done():
                 placement.ready.set_exception(error)
+            if isinstance(exc, Superseded):
+                self.superseded(exc)
             if not isinstance(exc, SessionNotFound):
                 log.warning("session %s could not be activated: %s", placement.journal_id, exc)
         else:

@@ -15,7 +15,7 @@ from typing import Any
 
 from actors.domain.ids import utc_now
 from actors.domain.session import SessionInfo
-from actors.errors import Fenced, GreenroomError, Overloaded, SessionNotFound, StoreUnavailable
+from actors.errors import Fenced, GreenroomError, Overloaded, SessionNotFound, StoreUnavailable, Superseded
 from actors.residency.housekeeping import Housekeeper
 from actors.residency.residency import Residency
 from actors.session.containment import contain
@@ -145,6 +145,8 @@ class Supervisor:
                 await self._contain(row)
             else:
                 await self._residency.resolve(row.tenant, row.journal_id)
+        except Superseded as exc:
+            self._residency.superseded(exc)
         except (SessionNotFound, Fenced):
             self._attempts.pop(row.journal_id, None)
         except GreenroomError as exc:

@@ -10,6 +10,8 @@ import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 
+from actors.errors import Superseded
+
 log = logging.getLogger(__name__)
 
 BEATS = 6
@@ -59,16 +61,27 @@ class RegistryWarden:
         restart: Kills the registry of this name in such a way that it is started again.
     """
 
+    registry = ""
+    """The name of the newest registry."""
+
     def __init__(self, restart: Callable[[str], Awaitable[None]]) -> None:
         self._restart = restart
+        self._term = 0
         self._heard = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
 
-    def hear(self, registry: str, silence_s: float) -> None:
-        """The registry gave a sign of life; the first one begins the watch."""
+    def hear(self, registry: str, term: int, silence_s: float) -> None:
+        """A registry gave a sign of life; the first one begins the watch.
+
+        Raises:
+            Superseded: one of a later term was heard; this one has to end.
+        """
+        if term < self._term:
+            raise Superseded(term, self._term)
+        self.registry, self._term = registry, term
         self._heard.set()
         if self._watching is None:
-            work = self._watch(registry, silence_s)
+            work = self._watch(silence_s)
             self._watching = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
 
     def close(self) -> None:
@@ -76,7 +89,7 @@ class RegistryWarden:
         if self._watching is not None:
             self._watching.cancel()
 
-    async def _watch(self, registry: str, silence_s: float) -> None:
+    async def _watch(self, silence_s: float) -> None:
         silence = Silence()
         while True:
             self._heard.clear()
@@ -84,5 +97,5 @@ class RegistryWarden:
             if silence.too_long(heard=self._heard.is_set()):
                 waited_s = silence.allowed * silence_s / BEATS
                 log.error("the registry was silent for %.0f s and is started again", waited_s)
-                await self._restart(registry)
+                await self._restart(self.registry)
                 silence.restarted()

@@ -24,7 +24,7 @@ from actors.domain.journal import (
     StoreIdentity,
 )
 from actors.domain.retention import Retention
-from actors.errors import CommandConflict, Fenced, SessionNotFound, StoreLost, StoreUnavailable
+from actors.errors import CommandConflict, Fenced, SessionNotFound, StoreLost, StoreUnavailable, Superseded
 from actors.storage.memory_journal import Journal
 from actors.storage.memory_reads import LOCATION, Command, MemoryReads
 from actors.storage.rules import (
@@ -107,7 +107,7 @@ class MemoryBackend(MemoryReads):
         with self._access():
             journal = self._existing(tenant, journal_id)
             if term < self._term:
-                raise Fenced(journal_id, term, self._term)
+                raise Superseded(term, self._term)
             if (term, assignment_no) < journal.assignment:
                 raise Fenced(journal_id, assignment_no, journal.assignment[1])
             journal.acquire(term, assignment_no)

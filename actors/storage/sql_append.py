@@ -14,7 +14,7 @@ from sqlalchemy import ClauseElement, Connection, Table, bindparam, delete, inse
 from sqlalchemy.dialects import postgresql, sqlite
 
 from actors.domain.journal import Acquired, Appended, AppendPart, NewSession, OutboxRow, Refused
-from actors.errors import Fenced, SessionNotFound
+from actors.errors import Fenced, SessionNotFound, Superseded
 from actors.storage import sql_results
 from actors.storage.prepared import Prepared
 from actors.storage.rows import (
@@ -133,7 +133,7 @@ def acquire(connection: Connection, tenant: str, journal_id: str, term: int, ass
         raise SessionNotFound(journal_id)
     epoch, head_seq, last_term, last_no = found[0]
     if term < store_term:
-        raise Fenced(journal_id, term, store_term)
+        raise Superseded(term, store_term)
     if (term, assignment_no) < (last_term, last_no):
         raise Fenced(journal_id, assignment_no, last_no)
     taken = {"epoch": epoch + 1, "term": term, "assignment_no": assignment_no}

@@ -105,6 +105,24 @@ def manager(request: pytest.FixtureRequest) -> SessionManager:
     return request.getfixturevalue("runtime" if request.param == "ray" else "local_runtime")
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def crashing(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SessionManager]:
+    """One runtime for all crashes: each has to leave it as good as new."""
+    settings = Settings(
+        runtime=runtime_name(),
+        min_warm=2,
+        spare_warm=0,
+        silence_s=3,
+        idle_timeout_s=3600,
+        workspace=str(tmp_path_factory.mktemp("workspace")),
+    )
+    tools = ("tests.integration.given_tools:leave_mark",)
+    store = tmp_path_factory.mktemp("store")
+    manager = await SessionManager.with_persistence(MODEL, store, settings=settings, tools=tools)
+    yield manager
+    await manager.close()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def fresh_runtime(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MakeRuntime]:
     """Make runtimes: each has its own name, database and workspace."""

@@ -6,21 +6,20 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from ray.exceptions import RayError
 
-from actors import LlmConfig, SessionConfig, SessionHandle, SessionManager, SessionState, Settings
+from actors import LlmConfig, SessionConfig, SessionHandle, SessionManager, SessionState
 from actors.cluster.links import actor_named
 from actors.domain import records as r
 from actors.domain.actions import ActionKind
 from actors.domain.policies import OnInDoubt
 from actors.errors import SessionEnded, StoreUnavailable
-from tests.integration.conftest import MODEL, MakeRuntime, runtime_name
+from tests.integration.conftest import MODEL, MakeRuntime
 from tests.integration.crash_site import BOUND_S, Gate, actors_of, kill, kill_all
 
 NewId = Callable[[], str]
@@ -35,24 +34,6 @@ async def _types(session: SessionHandle) -> Counter[str]:
 async def _assert_gapless(session: SessionHandle) -> None:
     records = await session.records(limit=1000)
     assert [record.seq for record in records] == list(range(1, len(records) + 1))
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def crashing(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SessionManager]:
-    """One runtime for all crashes: each has to leave it as good as new."""
-    settings = Settings(
-        runtime=runtime_name(),
-        min_warm=2,
-        spare_warm=0,
-        silence_s=3,
-        idle_timeout_s=3600,
-        workspace=str(tmp_path_factory.mktemp("workspace")),
-    )
-    manager = await SessionManager.with_persistence(
-        MODEL, tmp_path_factory.mktemp("store"), settings=settings, tools=["tests.integration.given_tools:leave_mark"]
-    )
-    yield manager
-    await manager.close()
 
 
 @pytest.mark.parametrize("kind", KINDS_BESIDE_THE_TOOL)

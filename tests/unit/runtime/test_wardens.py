@@ -10,10 +10,10 @@ from actors.residency.vigil import RegistryWarden, Silence
 async def test_a_registry_that_falls_silent_is_started_again_and_one_that_speaks_is_not() -> None:
     restarted: asyncio.Queue[str] = asyncio.Queue()
     warden = RegistryWarden(restarted.put)
-    warden.hear("the registry", 0.06)
+    warden.hear("the registry", 1, 0.06)
     try:
         for _ in range(30):
-            warden.hear("the registry", 0.06)
+            warden.hear("the registry", 1, 0.06)
             await asyncio.sleep(0)
         assert restarted.empty()
 

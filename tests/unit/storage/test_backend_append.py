@@ -14,6 +14,7 @@ from actors.errors import (
     InternalError,
     InvalidRequest,
     SessionNotFound,
+    Superseded,
 )
 from actors.storage.backend import Backend
 from tests.unit.storage.samples import (
@@ -48,7 +49,7 @@ def test_an_older_assignment_and_an_older_term_are_fenced(backend: Backend) -> N
 
     with pytest.raises(Fenced):
         backend.acquire(TENANT, journal("s"), second, 6)
-    with pytest.raises(Fenced):
+    with pytest.raises(Superseded):
         backend.acquire(TENANT, journal("s"), first, 8)
     third = backend.next_term()
     assert third > second > first

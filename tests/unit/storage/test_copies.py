@@ -21,6 +21,7 @@ from actors.errors import (
     StoreInUse,
     StoreNotFound,
     StoreNotWritable,
+    Superseded,
 )
 from actors.storage.backend import Backend
 from actors.storage.copies import back_up, restore
@@ -157,7 +158,7 @@ def test_a_restored_store_is_the_same_store_and_fences_all_that_lives_of_the_tim
         for epoch in (1, lost_epoch):
             (refused,) = backend.append([part("s", 3, epoch=epoch)])
             assert isinstance(refused, Refused) and isinstance(refused.error, Fenced)
-        with pytest.raises(Fenced):
+        with pytest.raises(Superseded):
             backend.acquire(TENANT, journal("s"), lost_term, 2)
         acquired = backend.acquire(TENANT, journal("s"), backend.next_term(), 1)
         assert acquired.epoch > lost_epoch + 1000

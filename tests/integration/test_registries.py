@@ -1,0 +1,75 @@
+"""Two registries of one runtime, by mistake: the older one ends by itself, and nobody notices."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from ray.exceptions import ActorDiedError
+
+from actors import SessionConfig, SessionManager
+from actors.cluster.launch import HEAD, Launch, remote_class
+from actors.cluster.links import actor_named
+from actors.registry_actor import RegistryActor
+from tests.integration.crash_site import BOUND_S, Gate, actors_of
+from tests.integration.processes import none_left
+from tests.integration.runtimes import NewId
+
+
+async def _another_registry(manager: SessionManager) -> Any:
+    """One more, under another name, which takes itself for the only one."""
+    info = await actor_named(_only(actors_of(manager.settings.runtime, "registry"))).open.remote()
+    launch = Launch(
+        settings=manager.settings,
+        store_url="memory://",
+        model=info.world.default_model,
+        tools=(),
+        token=info.token,
+        workspace=info.world.workspace,
+    )
+    name = launch.name("registry")
+    another = remote_class(RegistryActor, name, max_restarts=-1, resources=HEAD).remote(launch)
+    await another.open.remote()
+    return another
+
+
+def _only(names: list[str]) -> str:
+    (name,) = names
+    return name
+
+
+async def test_of_two_registries_the_older_ends_and_no_turn_fails(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path
+) -> None:
+    runtime = crashing.settings.runtime
+    first = actor_named(_only(actors_of(runtime, "registry")))
+    pid = await first.pid.remote()
+    gate = Gate(tmp_path)
+    session = await crashing.create_session(new_id(), permissive)
+    waiting = asyncio.create_task(session.generate(gate.prompt("survived"), timeout=BOUND_S))
+    await gate.begun()
+
+    second = await _another_registry(crashing)
+
+    dead: str = await _death(first)
+    assert "INTENDED" in dead, "it ended by itself, and Ray does not start it again"
+    assert await asyncio.to_thread(none_left, [pid], BOUND_S) == []
+    await gate.open()
+    assert (await waiting).text == "survived"
+    assert gate.lines == ["begin", "end"]
+    # A dormant session has to be resolved, and only the second can.
+    await session.hibernate()
+    assert (await session.generate("after", timeout=BOUND_S)).text == "after"
+    assert actor_named(_only(actors_of(runtime, "registry"))) == second
+
+
+async def _death(registry: Any) -> str:
+    """How a registry died, once it has."""
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            try:
+                await registry.pid.remote()
+            except ActorDiedError as exc:
+                return str(exc)
+            await asyncio.sleep(0.05)
