@@ -28,6 +28,7 @@ from actors.handle_lanes import SessionLanes
 from actors.handle_permissions import SessionPermissions
 from actors.handle_stream import TurnStream
 from actors.handle_tasks import SessionTasks
+from actors.handle_usage import SessionUsage
 from actors.model_choice import known_model
 from actors.reading.turns import result_of
 from actors.session.runtime import Runtime
@@ -36,7 +37,7 @@ WAIT_SLICE_S = 30.0
 """Longest wait of one call for a turn's end; after that the wait goes on at the store."""
 
 
-class SessionHandle(SessionChildren, SessionCompaction, SessionLanes, SessionPermissions, SessionTasks):
+class SessionHandle(SessionChildren, SessionCompaction, SessionLanes, SessionPermissions, SessionTasks, SessionUsage):
     """One session. Made by a ``SessionManager``; every method raises SessionNotFound when the session is gone."""
 
     def __init__(self, runtime: Runtime, info: SessionInfo) -> None:
@@ -156,7 +157,7 @@ class SessionHandle(SessionChildren, SessionCompaction, SessionLanes, SessionPer
                 there.
         """
         state = await self._state(to)
-        there = {"to": to, "keep": state.whole_messages, "used": state.context_used}
+        there: dict[str, Any] = {"to": to, "keep": state.whole_messages, "used": state.context_used}
         return (await self._do(c.Rewind(**self._identity(command_id), **there))).changed
 
     async def complete(self) -> None:

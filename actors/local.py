@@ -29,8 +29,8 @@ from actors.residency.placement import ResidencyLimits, Seat
 from actors.residency.residency import Residency
 from actors.residency.upkeep import Upkeep
 from actors.session.own_tools import all_definitions
-from actors.session.ports import Submitted
 from actors.session.runtime import ModelInfo
+from actors.session.submitted import Submitted
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
 from actors.settings import Settings

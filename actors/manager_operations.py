@@ -27,6 +27,7 @@ from actors.manager_lookup import Page
 from actors.manager_permissions import PermissionOperations
 from actors.manager_removal import RemovalOperations
 from actors.manager_tasks import TaskOperations
+from actors.manager_usage import UsageOperations
 from actors.model_choice import as_model, known_model
 from actors.reading.effects import Effect
 from actors.reading.turns import TurnInfo
@@ -56,6 +57,7 @@ class SessionOperations(
     PermissionOperations,
     RemovalOperations,
     TaskOperations,
+    UsageOperations,
 ):
     """What ``SessionManager`` does with a session once it exists."""
 

@@ -22,7 +22,7 @@ from actors.errors import GreenroomError, SessionNotFound, to_wire
 from actors.memory_use import private_bytes
 from actors.peers import Peer, RuntimeInfo, World
 from actors.served import Served
-from actors.session.ports import Submitted
+from actors.session.submitted import Submitted
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
 from actors.storage.remote import RemoteStore

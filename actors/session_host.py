@@ -21,8 +21,9 @@ from actors.errors import GreenroomError, InvalidRequest, NotHere
 from actors.faults import Point
 from actors.session.loading import load_state
 from actors.session.own_tools import with_own
-from actors.session.ports import Hosts, Store, Submitted
+from actors.session.ports import Hosts, Store
 from actors.session.runner import SessionRunner
+from actors.session.submitted import Submitted
 from actors.session.surroundings import Surroundings
 
 log = logging.getLogger(__name__)

@@ -25,8 +25,8 @@ from actors.llm.catalogue import check_provider
 from actors.llm.models import known_models
 from actors.peers import Peer, RuntimeInfo
 from actors.session.own_tools import all_definitions
-from actors.session.ports import Submitted
 from actors.session.runtime import ModelInfo
+from actors.session.submitted import Submitted
 from actors.storage.arrow import table_at
 from actors.storage.remote import RemoteStore
 

@@ -434,6 +434,8 @@ class ModelCallFailed(RecordBase):
         partial: Message | None = None
         usage: TokenUsage = TokenUsage()
         cost_usd: str | None = None
+        provider: str = ""
+        model: str = ""
 
     type: Literal["model.call.failed"] = "model.call.failed"
     data: Data

@@ -55,6 +55,8 @@ def too_large_draft(draft: Draft) -> Draft:
             error_args=(data.provider, "the answer is too large to be kept"),
             usage=data.usage,
             cost_usd=data.cost_usd,
+            provider=data.provider,
+            model=data.model,
         )
         return Draft(r.ModelCallFailed, failed, draft.turn_id, draft.cause)
     return draft
@@ -161,6 +163,8 @@ def _model_failed_by(turn: Turn, call: ModelCallState, outcome: ModelOutcome) ->
         partial=Message.assistant(partial.text) if partial else None,
         usage=outcome.usage,
         cost_usd=outcome.cost_usd,
+        provider=outcome.provider,
+        model=outcome.model,
     )
     return Draft(r.ModelCallFailed, data, turn.turn_id)
 

@@ -7,14 +7,12 @@ In-memory implementations (``actors.storage.memory`` under ``StoreService``, ``a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from actors.domain.actions import Action
 from actors.domain.calls import Attached, CallKey, HostRef, ModelCall, Reconciled, ToolCall
-from actors.domain.commands import Reply
-from actors.domain.contexts import Context
 from actors.domain.journal import (
     Acquired,
     Appended,
@@ -31,7 +29,7 @@ from actors.domain.journal import (
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo
 from actors.domain.tools import ToolDefinition
-from actors.domain.turns import TurnEnd
+from actors.domain.usage import SpentOn
 from actors.domain.workspaces import Site, Whereabouts
 from actors.session.state import State
 
@@ -161,6 +159,17 @@ class Store(Protocol):
         """A page of actions, oldest first."""
         ...
 
+    async def spent(
+        self,
+        tenant: str,
+        *,
+        journal_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> tuple[SpentOn, ...]:
+        """What model calls took, by day and model."""
+        ...
+
     async def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
         """Keep what a host has to say of an attempt."""
         ...
@@ -206,21 +215,6 @@ class Store(Protocol):
     async def stats(self) -> dict[str, Any]:
         """Sizes and counts, for people."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """The outcome of a command; for inputs also the end of their turn, when it ended in time.
-
-    Attributes:
-        context: The whole conversation after that turn.
-        waits: The turn waits for a decision.
-    """
-
-    reply: Reply
-    end: TurnEnd | None = None
-    context: Context = field(default_factory=Context)
-    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ from actors.session.plan import (
     WorldChanged,
     plan,
 )
-from actors.session.ports import Hosts, Store, Submitted
+from actors.session.ports import Hosts, Store
+from actors.session.submitted import Submitted
 from actors.session.surroundings import Surroundings, model_of
 from actors.session.waiters import TurnWaiters
 

@@ -17,7 +17,8 @@ from actors.domain.commands import Command
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.tools import ToolDefinition
-from actors.session.ports import Store, Submitted
+from actors.session.ports import Store
+from actors.session.submitted import Submitted
 
 
 class ModelInfo(Frozen):

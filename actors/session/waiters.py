@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from actors.domain.commands import Reply
-from actors.session.ports import Submitted
+from actors.session.submitted import Submitted
 
 RECENT = 64
 """Ends that are kept for a moment; whoever comes later asks the store."""

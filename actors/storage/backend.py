@@ -28,6 +28,7 @@ from actors.domain.journal import (
 )
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo
+from actors.domain.usage import SpentOn
 
 
 class Backend(Protocol):
@@ -174,6 +175,26 @@ class Backend(Protocol):
 
         Raises:
             InvalidRequest: ``after`` is not a cursor of a listing.
+        """
+        ...
+
+    def spent(
+        self,
+        tenant: str,
+        *,
+        journal_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> tuple[SpentOn, ...]:
+        """What model calls took, by day and model, over all sessions of the tenant or one.
+
+        Of a fork, what it took itself. What destroyed sessions took is not known any more.
+
+        Args:
+            tenant: Whose.
+            journal_id: Of one session only.
+            since: Not before this moment.
+            until: Before this moment.
         """
         ...
 

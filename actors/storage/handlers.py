@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from actors.storage import wire
-from actors.storage.moments import maybe_micros, moment
+from actors.storage.moments import maybe_micros, maybe_moment, moment
 from actors.storage.rules import MAX_PAGE, bounded, is_last
 from actors.storage.service import StoreService
 from actors.storage.wire import Plain, each, maybe, wellformed
@@ -115,6 +115,12 @@ def _rows(service: StoreService) -> dict[str, Handler]:
         )
         return [each(wire.action_out, page), more]
 
+    async def spent(tenant: str, journal_id: str | None, since: int | None, until: int | None) -> Plain:
+        with wellformed():
+            bounds = {"since": maybe_moment(since), "until": maybe_moment(until)}
+        rows = await service.spent(tenant, journal_id=journal_id, **bounds)
+        return [row.model_dump_json().encode() for row in rows]
+
     async def due(now: int, limit: int) -> Plain:
         with wellformed():
             read = moment(now)
@@ -124,7 +130,7 @@ def _rows(service: StoreService) -> dict[str, Handler]:
         return maybe_micros(await service.next_wake())
 
     asked: dict[str, Handler] = {"identity": identity, "find": find, "row": row, "rows": rows, "count": count}
-    return asked | {"actions": actions, "due": due, "next_wake": next_wake, "stats": service.stats}
+    return asked | {"actions": actions, "spent": spent, "due": due, "next_wake": next_wake, "stats": service.stats}
 
 
 def _records(service: StoreService) -> dict[str, Handler]:

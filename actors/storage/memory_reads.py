@@ -17,10 +17,12 @@ from actors.domain.ids import new_ulid
 from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult, StoreIdentity
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SessionState
+from actors.domain.usage import SpentOn
 from actors.errors import SessionNotFound, StoreLost, StoreUnavailable
 from actors.storage.memory_journal import Journal
 from actors.storage.moments import micros
 from actors.storage.rules import SCHEMA_VERSION, cursor, read_cursor, session_key, within
+from actors.storage.spending import CALLS, Spending
 
 LOCATION: Final = "memory:"
 """What errors call this store."""
@@ -135,6 +137,24 @@ class MemoryReads:
             every = [action for one in journals for action in one.actions.values() if kind in {None, action.kind}]
             found = [action for action in every if action.pending or not pending]
         return _page(found, lambda action: (micros(action.requested_at), action.action_id), after, limit)
+
+    def spent(
+        self,
+        tenant: str,
+        *,
+        journal_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> tuple[SpentOn, ...]:
+        """See ``Backend.spent``."""
+        spending = Spending()
+        with self._access():
+            journals = [one for one in self._of(tenant) if journal_id in {None, one.row.journal_id}]
+            calls = [record for one in journals for record in one.records if record.type in CALLS]
+        for record in calls:
+            if (since is None or record.at >= since) and (until is None or record.at < until):
+                spending.add(record.type, record.at, record.body)
+        return spending.rows
 
     def receivers(self, *, after: tuple[str, str] | None = None, limit: int = 1000) -> tuple[tuple[str, str], ...]:
         """See ``Backend.receivers``."""

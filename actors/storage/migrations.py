@@ -23,7 +23,7 @@ Step = Callable[[Connection], None]
 def _to_2(connection: Connection) -> None:
     """Children owe their parents answers, letters outlive their senders, sessions may expire, forks share records.
 
-    What tools recorded is kept beside outcomes, of which there may be none.
+    What models took is found by time. What tools recorded is kept beside outcomes, of which there may be none.
 
     No release of version 1 wrote to the outbox, so the table is made anew. Blobs go with the last session that holds
     them; those of sessions that version 1 destroyed were left to a purge that nobody called.
@@ -47,6 +47,8 @@ def _to_2(connection: Connection) -> None:
         "CREATE TABLE outbox (tenant TEXT NOT NULL, journal_id TEXT NOT NULL, seq BIGINT NOT NULL, "
         "target_journal_id TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (tenant, journal_id, seq))",
         "CREATE INDEX outbox_receiver ON outbox (tenant, target_journal_id, journal_id, seq)",
+        "CREATE INDEX records_spending ON records (tenant, at) "
+        "WHERE type IN ('model.call.completed', 'model.call.failed')",
         "ALTER TABLE effect_results RENAME TO effect_outcomes",
         "CREATE TABLE effect_results (tenant TEXT NOT NULL, journal_id TEXT NOT NULL, call_id TEXT NOT NULL, "
         "attempt BIGINT NOT NULL, outcome BLOB, facts BLOB, PRIMARY KEY (tenant, journal_id, call_id, attempt))",

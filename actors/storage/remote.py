@@ -31,12 +31,13 @@ from actors.domain.journal import (
 )
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo
+from actors.domain.usage import SpentOn
 from actors.errors import StoreUnavailable, TransportLost
 from actors.session.ports import Loaded
 from actors.session.state import State
 from actors.storage import wire
 from actors.storage.gathering import Gathering
-from actors.storage.moments import maybe_moment, micros
+from actors.storage.moments import maybe_micros, maybe_moment, micros
 from actors.storage.rules import MAX_PAGE, is_last
 from actors.storage.watch import Hint
 from actors.storage.wire import Plain, each, maybe
@@ -242,6 +243,19 @@ class RemoteStore:
             "actions", tenant=tenant, journal_id=journal_id, pending=pending, kind=kind, after=after, limit=limit
         )
         return tuple(each(wire.action_in, page)), more
+
+    async def spent(
+        self,
+        tenant: str,
+        *,
+        journal_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> tuple[SpentOn, ...]:
+        """What model calls took, by day and model."""
+        bounds = {"since": maybe_micros(since), "until": maybe_micros(until)}
+        found = await self._call("spent", tenant=tenant, journal_id=journal_id, **bounds)
+        return tuple(map(SpentOn.model_validate_json, found))
 
     async def receivers(
         self, *, after: tuple[str, str] | None = None, limit: int = 1000

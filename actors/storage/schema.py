@@ -212,6 +212,7 @@ EXPIRES: Final[ColumnElement[bool]] = literal_column("expires_at IS NOT NULL")
 HAS_PARENT: Final[ColumnElement[bool]] = literal_column("parent_journal_id IS NOT NULL")
 CLAIMED: Final[ColumnElement[bool]] = literal_column("digest IS NOT NULL")
 PENDING: Final[ColumnElement[bool]] = literal_column("pending = 1")
+SPENDS: Final[ColumnElement[bool]] = literal_column("type IN ('model.call.completed', 'model.call.failed')")
 
 
 def _partial(name: str, where: ColumnElement[bool], *columns: Column[str] | Column[int], unique: bool = False) -> Index:
@@ -226,6 +227,7 @@ _partial("sessions_needs_actor", NEEDS_ACTOR, _S.updated_at)
 _partial("sessions_wake", HAS_TIMER, _S.wake_at)
 _partial("sessions_expires", EXPIRES, _S.expires_at)
 _partial("records_cause", CLAIMED, RECORDS.c.tenant, RECORDS.c.journal_id, RECORDS.c.cause, unique=True)
+_partial("records_spending", SPENDS, RECORDS.c.tenant, RECORDS.c.at)
 _partial("actions_pending", PENDING, ACTIONS.c.tenant, ACTIONS.c.requested_at, ACTIONS.c.action_id)
 Index("outbox_receiver", OUTBOX.c.tenant, OUTBOX.c.target_journal_id, OUTBOX.c.journal_id, OUTBOX.c.seq)
 Index("blob_refs_journal", BLOB_REFS.c.tenant, BLOB_REFS.c.journal_id, BLOB_REFS.c.digest)

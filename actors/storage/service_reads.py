@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from actors.domain.actions import Action
 from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult, StoreIdentity
 from actors.domain.session import SessionInfo
+from actors.domain.usage import SpentOn
 from actors.errors import SessionNotFound, StoreUnavailable
 from actors.session.ports import Loaded
 from actors.storage.backend import Backend
@@ -158,6 +159,17 @@ class StoreReads:
                 tenant, journal_id=journal_id, pending=pending, kind=kind, after=after, limit=bounded(limit)
             )
         )
+
+    async def spent(
+        self,
+        tenant: str,
+        *,
+        journal_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> tuple[SpentOn, ...]:
+        """What model calls took, by day and model."""
+        return await self._read(lambda: self._backend.spent(tenant, journal_id=journal_id, since=since, until=until))
 
     async def receivers(
         self, *, after: tuple[str, str] | None = None, limit: int = 1000

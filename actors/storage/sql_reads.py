@@ -16,10 +16,11 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func
 from actors.domain.actions import Action
 from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult
 from actors.domain.session import SessionInfo, SessionState
+from actors.domain.usage import SpentOn
 from actors.errors import SessionNotFound, StoreCorrupt, StoreUnavailable
 from actors.storage import sql_journal, sql_results
 from actors.storage.failures import is_stale, translated
-from actors.storage.moments import maybe_moment, micros
+from actors.storage.moments import maybe_moment, micros, moment
 from actors.storage.rows import info_of
 from actors.storage.rules import cursor, read_cursor, session_key, within
 from actors.storage.schema import (
@@ -33,7 +34,9 @@ from actors.storage.schema import (
     PENDING,
     RECORDS,
     SESSIONS,
+    SPENDS,
 )
+from actors.storage.spending import Spending
 
 _S: Final = SESSIONS.c
 _R: Final = RECORDS.c
@@ -192,6 +195,30 @@ class SqlReads:
             page = found[:limit]
             more = cursor(page[-1].requested_at, page[-1].action_id) if page and len(found) > limit else None
             return tuple(Action.model_validate_json(bytes(each.body)) for each in page), more
+
+    def spent(
+        self,
+        tenant: str,
+        *,
+        journal_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> tuple[SpentOn, ...]:
+        """See ``Backend.spent``."""
+        mine = select(_S.journal_id).where(_S.tenant == tenant)
+        if journal_id is not None:
+            mine = mine.where(_S.journal_id == journal_id)
+        # A journal of which forks still have a part may be without a session.
+        query = select(_R.type, _R.at, _R.body).where(_R.tenant == tenant, SPENDS, _R.journal_id.in_(mine))
+        if since is not None:
+            query = query.where(_R.at >= micros(since))
+        if until is not None:
+            query = query.where(_R.at < micros(until))
+        spending = Spending()
+        with self._read() as connection, connection.execute(query) as found:
+            for kind, at, body in found.yield_per(_FETCH):
+                spending.add(kind, moment(at), bytes(body))
+        return spending.rows
 
     def receivers(self, *, after: tuple[str, str] | None = None, limit: int = 1000) -> tuple[tuple[str, str], ...]:
         """See ``Backend.receivers``."""

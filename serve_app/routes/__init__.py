@@ -18,6 +18,7 @@ from serve_app.routes import (
     sessions,
     tasks,
     turns,
+    usage,
 )
 
 
@@ -35,6 +36,7 @@ def include_all(app: FastAPI) -> None:
         lanes,
         policies,
         tasks,
+        usage,
         service,
     ):
         app.include_router(module.router)

@@ -28,16 +28,16 @@ session_count get_all_sessions list_tools tool_executor store_health pause_sessi
 confirm_tool actions resolve_action set_confirmation_policy get_confirmation_policy set_permission_policy
 get_permission_policy check_permission add_permission_rule dry_run_policy hibernate_session pending_inputs
 withdraw_input effects spawn_many wait_children child_results fork_session fork_many rewind_session snapshot
-purge_session context_table context_ref get_tasks set_tasks export_session import_session tree
-set_lane_handler get_lane_handler pending_external_tasks external_tasks lease_external_task complete_external_task
-set_queue_config queue_stats queue_metrics dead_letters new with_persistence with_store connect close
+purge_session context_table context_ref get_tasks set_tasks export_session import_session tree set_lane_handler
+get_lane_handler pending_external_tasks external_tasks lease_external_task complete_external_task set_queue_config
+queue_stats queue_metrics dead_letters new with_persistence with_store connect close usage
 """.split()
 
 _LATER_OPERATIONS = """
 generate_title set_skill_registry skill_registry set_memory_store memory_store
 set_mcp_manager add_mcp_server remove_mcp_server mcp_status add_context_provider
 remove_context_provider context_provider_names
-usage generate_many drain
+generate_many drain
 """.split()
 
 _CAUGHT = """

@@ -99,6 +99,8 @@ CREATE TABLE records (
 
 CREATE UNIQUE INDEX records_cause ON records (tenant, journal_id, cause) WHERE digest IS NOT NULL;
 
+CREATE INDEX records_spending ON records (tenant, at) WHERE type IN ('model.call.completed', 'model.call.failed');
+
 CREATE TABLE sessions (
 	tenant TEXT NOT NULL, 
 	journal_id TEXT NOT NULL, 

@@ -1,0 +1,31 @@
+"""What a session's model calls took: the part of ``SessionHandle`` about usage and cost."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from actors.domain.usage import UsageReport
+from actors.handle_reads import SessionReads
+from actors.reading.usage import days, of_session, of_tree
+
+
+class SessionUsage(SessionReads):
+    """The part of ``SessionHandle`` that is about usage and cost."""
+
+    async def usage(self, *, tree: bool = False, since: date | None = None, until: date | None = None) -> UsageReport:
+        """Tokens and money by model and by day, summaries included; calls of models without a known price are counted.
+
+        Of a fork it is what it took itself, and not what its source had taken before.
+
+        Args:
+            tree: With all that descends from the session.
+            since: The first day, in UTC; the beginning when None.
+            until: The last day, in UTC; today when None.
+
+        Raises:
+            InvalidRequest: ``until`` is before ``since``.
+        """
+        within = days(since, until)
+        info = await self.info()
+        read = of_tree if tree else of_session
+        return UsageReport.of(await read(self._runtime.store, info, within))

@@ -1,0 +1,35 @@
+"""Tokens and money, by model and by day."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from actors.domain.usage import UsageReport
+from serve_app.dependencies import Manager, SessionId, answer
+
+router = APIRouter(tags=["usage"])
+
+Since = Annotated[date | None, Query(description="The first day, in UTC.")]
+Until = Annotated[date | None, Query(description="The last day, in UTC.")]
+
+
+@router.get("/v1/usage", response_model=UsageReport)
+async def get_usage(manager: Manager, since: Since = None, until: Until = None) -> Response:
+    """What the model calls of all sessions took."""
+    return answer(await manager.usage(since=since, until=until))
+
+
+@router.get("/v1/sessions/{session_id}/usage", response_model=UsageReport)
+async def get_session_usage(
+    session_id: SessionId,
+    manager: Manager,
+    scope: Annotated[Literal["self", "tree"], Query(description="With all that descends from it: tree.")] = "self",
+    since: Since = None,
+    until: Until = None,
+) -> Response:
+    """What the model calls of the session took."""
+    return answer(await manager.usage(session_id, tree=scope == "tree", since=since, until=until))
