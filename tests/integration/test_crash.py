@@ -21,6 +21,8 @@ from actors.domain.policies import OnInDoubt
 from actors.errors import SessionEnded, StoreUnavailable
 from tests.integration.conftest import MODEL, MakeRuntime
 from tests.integration.crash_site import BOUND_S, Gate, actors_of, kill, kill_all
+from tests.integration.processes import none_left
+from tests.integration.waiting import action_of, event_of
 
 NewId = Callable[[], str]
 
@@ -265,6 +267,40 @@ async def test_a_frozen_session_actor_is_replaced_and_harmless_when_it_thaws(
     assert (await session.generate("after", timeout=BOUND_S)).text == "after"
     assert gate.lines == ["begin", "end"]
     await _assert_gapless(session)
+
+
+async def test_frozen_hosts_are_killed_and_their_calls_go_on_as_after_any_death(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path)
+    unsafe = await crashing.create_session(new_id(), permissive)
+    acting = await unsafe.send(gate.prompt("went on"))
+    asking = await crashing.create_session(new_id(), permissive)
+    await asking.send(f"/sleep {BOUND_S}\nanswered")
+    await gate.begun()
+    await event_of(asking, r.ModelCallStarted)
+    names = [name for kind in ("tools", "models") for name in actors_of(crashing.settings.runtime, kind)]
+    pids = [await actor_named(name).pid.remote() for name in names]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+
+    try:
+        again = await event_of(asking, r.ModelCallStarted, nth=2)
+        action = await action_of(unsafe)
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    assert action.kind is ActionKind.in_doubt
+    await unsafe.resolve_action(action.action_id, "skip")
+    assert (await unsafe.wait_turn(acting, timeout=BOUND_S)).text == "went on"
+    assert gate.lines == ["begin"], "what a thawed host still has to say is of no interest"
+    assert again.data.attempt == 2
+    await asking.cancel()
+    await event_of(asking, r.TurnCancelled)
+    assert await asyncio.to_thread(none_left, pids, BOUND_S) == []
+    await _assert_gapless(unsafe)
 
 
 @pytest.mark.parametrize("kind", ["registry", "store"])

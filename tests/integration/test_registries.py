@@ -1,4 +1,4 @@
-"""Two registries of one runtime, by mistake: the older one ends by itself, and nobody notices."""
+"""Registries that are replaced: by another of the same runtime, and in the middle of what they do."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from actors import SessionConfig, SessionManager
 from actors.cluster.launch import HEAD, Launch, remote_class
 from actors.cluster.links import actor_named
 from actors.registry_actor import RegistryActor
-from tests.integration.crash_site import BOUND_S, Gate, actors_of
+from tests.integration.crash_site import BOUND_S, Gate, actors_of, kill_all
 from tests.integration.processes import none_left
 from tests.integration.runtimes import NewId
+
+COMING_AND_GOING = 5
+"""Sessions that want to be resident: more than there are warm session actors for."""
 
 
 async def _another_registry(manager: SessionManager) -> Any:
@@ -62,6 +65,24 @@ async def test_of_two_registries_the_older_ends_and_no_turn_fails(
     await session.hibernate()
     assert (await session.generate("after", timeout=BOUND_S)).text == "after"
     assert actor_named(_only(actors_of(runtime, "registry"))) == second
+
+
+async def test_a_registry_that_dies_while_sessions_come_and_go_loses_none(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId
+) -> None:
+    sessions = [await crashing.create_session(new_id(), permissive) for _ in range(COMING_AND_GOING)]
+    for round_no in range(2):
+        # Half of them are on their way to a session actor, and the others are asked to leave theirs.
+        asked = [asyncio.create_task(one.generate(f"round {round_no}", timeout=BOUND_S)) for one in sessions]
+        leaving = [asyncio.create_task(one.hibernate()) for one in sessions[::2]]
+        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        await kill_all(crashing.settings.runtime, "registry")
+
+        assert [one.text for one in await asyncio.gather(*asked)] == [f"round {round_no}"] * COMING_AND_GOING
+        await asyncio.gather(*leaving)
+    for one in sessions:
+        texts = [message.text for message in await one.history()]
+        assert texts == ["round 0", "round 0", "round 1", "round 1"]
 
 
 async def _death(registry: Any) -> str:
