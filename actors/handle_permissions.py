@@ -8,7 +8,7 @@ from actors.checks import checked_command, checked_limit, checked_seq
 from actors.domain import commands as c
 from actors.domain.permissions import PermissionDecision, PermissionPolicy
 from actors.handle_commands import SessionCommands
-from actors.policy.permissions import decide_for
+from actors.policy.permissions import decide_for, effective
 from actors.reading.dry_run import DryRun, dry_run
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
@@ -19,13 +19,18 @@ class SessionPermissions(SessionCommands):
     """The part of ``SessionHandle`` that is about permissions."""
 
     async def permission_policy(self) -> PermissionPolicy:
-        """The session's permission policy, or the default one, which asks."""
-        return (await self._state()).config.permissions
+        """The policy in force: the session's own, else the runtime's, else one that asks about everything."""
+        own = (await self._state()).config.permission_policy
+        return effective(await self._runtime.global_policy(), own)
 
-    async def set_permission_policy(self, policy: PermissionPolicy) -> PermissionPolicy:
-        """Replace the permission policy."""
+    async def set_permission_policy(self, policy: PermissionPolicy | None) -> PermissionPolicy:
+        """Replace the permission policy; None takes the session's own away, so that the runtime's is in force.
+
+        Returns:
+            The policy in force now.
+        """
         await self._configure({"permission_policy": policy})
-        return policy
+        return effective(await self._runtime.global_policy(), policy)
 
     async def add_permission_rule(
         self, kind: PermissionDecision | str, rule: str, *, command_id: str | None = None

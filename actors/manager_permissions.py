@@ -12,7 +12,7 @@ from actors.reading.dry_run import DryRun
 class PermissionOperations(SessionLookup):
     """What ``SessionManager`` does with permission policies."""
 
-    async def set_permission_policy(self, session_id: str, policy: PermissionPolicy) -> PermissionPolicy:
+    async def set_permission_policy(self, session_id: str, policy: PermissionPolicy | None) -> PermissionPolicy:
         """See ``SessionHandle.set_permission_policy``."""
         return await (await self._session(session_id)).set_permission_policy(policy)
 

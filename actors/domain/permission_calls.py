@@ -10,7 +10,7 @@ import json
 import posixpath
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from actors.domain.shell.line import Judged, Line, judged
@@ -56,12 +56,14 @@ class Call:
     Attributes:
         tool: Lower-case name.
         parts: What it comes down to, at least one.
+        line: Of a shell: the line as it stands.
         looks: Whether it surely reads and does nothing else.
     """
 
     tool: str
-    parts: tuple[Part, ...] = field(default=())
-    looks: bool = False
+    parts: tuple[Part, ...]
+    looks: bool
+    line: str | None = None
 
 
 def call_of(tool_name: str, args: Mapping[str, Any], workspace: str = "") -> Call:
@@ -69,8 +71,9 @@ def call_of(tool_name: str, args: Mapping[str, Any], workspace: str = "") -> Cal
     tool = tool_name.lower()
     looks = tool in _LOOKING
     if tool == "bash":
-        line = judged(_text(args.get("command", "")))
-        return Call(tool, tuple(_line_parts(line, workspace)), only_looks(line))
+        text = _text(args.get("command", ""))
+        line = judged(text)
+        return Call(tool, tuple(_line_parts(line, workspace)), only_looks(line), text.strip(" \t"))
     if tool in PATH_TOOLS:
         path = _text(args.get(PATH_TOOLS[tool], "." if tool == "ls" else ""))
         return Call(tool, (_path_part(tool, path, workspace),), looks)

@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass
 from functools import lru_cache
 
-from actors.domain.permission_calls import PATH_TOOLS, Part, normal
+from actors.domain.permission_calls import PATH_TOOLS, Call, Part, normal
 from actors.domain.wildcard import Wildcard
 
 _RULE = re.compile(r"\s*([A-Za-z0-9_.*-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
@@ -37,6 +37,10 @@ class ParsedRule:
     wildcard: Wildcard | None
     folded: Wildcard | None
     words: tuple[str, ...] | None
+
+    def spells_out(self, call: Call) -> bool:
+        """Whether the pattern is, letter by letter, the line that a shell is to run."""
+        return call.line is not None and self.pattern == call.line and self._names(call.tool)
 
     def allows(self, part: Part) -> bool:
         """Whether the rule covers the part beyond doubt."""

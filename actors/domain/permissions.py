@@ -29,7 +29,8 @@ class PermissionRule(Frozen):
 
     A bash line is taken apart, and every simple command in it is judged by itself, as is every file that the line opens
     (as a ``read`` or a ``write``). An allow rule fits a command only when that surely is what it shows; deny and ask
-    rules look at everything that the line may run. A bare ``bash`` fits every line. Paths are compared as written,
+    rules look at everything that the line may run. A bare ``bash`` fits every line, and a pattern that spells a whole
+    line out fits that line. Paths are compared as written,
     without ``.`` and ``..``; symbolic links are the workspace's business.
     """
 
@@ -66,7 +67,8 @@ class PermissionRule(Frozen):
 
     def matches(self, tool_name: str, args: Mapping[str, Any], *, workspace: str = "") -> bool:
         """Whether an allow rule of this text would cover the call."""
-        return all(self.parsed.allows(part) for part in call_of(tool_name, args, workspace).parts)
+        call = call_of(tool_name, args, workspace)
+        return self.parsed.spells_out(call) or all(self.parsed.allows(part) for part in call.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,8 @@ class PermissionPolicy(Frozen):
             return PermissionDecision.allow
         if self.forbids(call) or (self.mode is PermissionMode.plan and not call.looks):
             return PermissionDecision.deny
+        if any(rule.parsed.spells_out(call) for rule in self.allow) and not self.might_forbid(call):
+            return PermissionDecision.allow
         decisions = {self._judge_part(part) for part in call.parts}
         if PermissionDecision.deny in decisions:
             return PermissionDecision.deny
@@ -187,11 +191,11 @@ class PermissionPolicy(Frozen):
 
     def matching_rules(self, tool_name: str, args: Mapping[str, Any], *, workspace: str = "") -> MatchingRules:
         """All rules that have a say about the call, whether or not the policy is enabled."""
-        parts = call_of(tool_name, args, workspace).parts
+        call = call_of(tool_name, args, workspace)
         return MatchingRules(
-            deny=_concerned(self.deny, parts),
-            allow=tuple(rule for rule in self.allow if any(rule.parsed.allows(part) for part in parts)),
-            ask=_concerned(self.ask, parts),
+            deny=_concerned(self.deny, call.parts),
+            allow=tuple(rule for rule in self.allow if _has_a_say(rule, call)),
+            ask=_concerned(self.ask, call.parts),
         )
 
     def _list(self, kind: PermissionDecision | str) -> tuple[PermissionRule, ...]:
@@ -206,3 +210,7 @@ class PermissionPolicy(Frozen):
 
 def _concerned(rules: tuple[PermissionRule, ...], parts: tuple[Part, ...]) -> tuple[PermissionRule, ...]:
     return tuple(rule for rule in rules if any(rule.parsed.concerns(part) for part in parts))
+
+
+def _has_a_say(rule: PermissionRule, call: Call) -> bool:
+    return rule.parsed.spells_out(call) or any(rule.parsed.allows(part) for part in call.parts)

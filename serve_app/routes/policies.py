@@ -22,7 +22,7 @@ async def get_policy(session_id: SessionId, manager: Manager) -> Response:
 @router.put("/v1/sessions/{session_id}/policy", response_model=Policies)
 async def set_policy(session_id: SessionId, body: SetPolicies, manager: Manager) -> Response:
     """Replace the permission policy, the confirmation policy, or both."""
-    if body.permission is not None:
+    if "permission" in body.model_fields_set:
         await act(manager.set_permission_policy(session_id, body.permission))
     if body.confirmation is not None:
         await act(manager.set_confirmation_policy(session_id, body.confirmation))

@@ -36,7 +36,7 @@ class Policies(Answer):
 
 
 class SetPolicies(Body):
-    """New policies; one that is left out stays."""
+    """New policies; one that is left out stays. A ``permission`` of null leaves the session the runtime's policy."""
 
     permission: PermissionPolicy | None = None
     confirmation: ConfirmationPolicy | None = None

@@ -45,6 +45,9 @@ def test_policies_are_read_replaced_and_asked(service: Running) -> None:
     set_time = service.http.put(f"{path}/policy", json={"confirmation": {"default_timeout_ms": 5}}).json()
     assert (set_time["permission"]["deny"], set_time["confirmation"]["default_timeout_ms"]) == (["bash"], 5)
     assert service.http.get(f"{path}/policy").json() == set_time
+    gone = service.http.put(f"{path}/policy", json={"permission": None}).json()
+    assert (gone["permission"]["deny"], gone["confirmation"]["default_timeout_ms"]) == ([], 5)
+    assert service.http.post(f"{path}/permissions/check", json=check).json() == {"decision": "ask"}
 
 
 def test_rules_are_added_and_policies_tried_over_http(service: Running) -> None:

@@ -53,7 +53,7 @@ class Line:
     overlong: bool = False
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def judged(line: str) -> Line:
     """A line taken apart. Lines are judged again and again while their calls wait, so the latest are remembered."""
     flat = _Flat()

@@ -107,7 +107,11 @@ _GIT_OPTIONS = (
 _GIT_REMOTE = frozenset("clone fetch pull push ls-remote remote".split())
 _HELPER = re.compile(r"[\w+.-]+::")
 _GIT_SHORT = {"rebase": "xis", "clone": "uc", "ls-remote": "u", "grep": "O", "merge": "s", "pull": "s", "add": "ei"}
-_SED_PLAIN = re.compile(r"(\d+|\$)?(,(\d+|\$))?[pdq=]|s/[^/\\]*/[^/\\&]*/[gpI0-9]*")
+_SED_PLACE = r"(?:\d+|\$|/[^/\\\n]*/)"
+_SED_PLAIN = re.compile(
+    rf"(?:{_SED_PLACE}(?:,{_SED_PLACE})?)?(?:[pdq=]|s(?P<mark>[/|#,:])(?:(?!(?P=mark))[^\\\n])*(?P=mark)"
+    r"(?:(?!(?P=mark))[^\\\n&])*(?P=mark)[gpI0-9]*)"
+)
 _AWK_ACTS = re.compile(r"system|\||>|getline|@|close|fflush|printf\s*\(")
 
 
@@ -136,6 +140,9 @@ def _make_acts(args: Sequence[str]) -> bool:
 
 
 def _tar_acts(args: Sequence[str]) -> bool:
+    if any(":" in word for word in args):
+        # Another machine's archive, which is reached through a program.
+        return True
     bundled = bool(args) and not args[0].startswith("-")
     return (bundled and any(letter in args[0] for letter in _SHORT_OPTIONS["tar"])) or _has_option("tar", args)
 

@@ -61,6 +61,18 @@ async def test_rules_added_at_once_are_all_kept_and_a_repeated_one_once() -> Non
         assert (await one.info()).head_seq == head
 
 
+async def test_a_session_whose_own_policy_is_taken_away_has_the_runtimes() -> None:
+    given = PermissionPolicy(allow=["act"], deny=["bash"])
+    async with runtime(permission_policy=given) as manager:
+        await manager.create_session("s", SessionConfig())
+        assert await manager.get_permission_policy("s") == given
+        own = PermissionPolicy(deny=["act"])
+        assert await manager.set_permission_policy("s", own) == own
+        assert await manager.check_permission("s", "act", {}) == "deny"
+        assert await manager.set_permission_policy("s", None) == given
+        assert await manager.check_permission("s", "act", {}) == "allow"
+
+
 async def test_a_command_id_makes_adding_repeatable() -> None:
     async with session(asking()) as one:
         await one.add_permission_rule("allow", "ls", command_id="first")

@@ -110,6 +110,18 @@ def test_quoting_does_not_hide_a_denied_command(marks: list[str], chance: random
     assert _decision(_DENYING, line) is PermissionDecision.deny
 
 
+@pytest.mark.parametrize("line", ["npm ci && npm test > log", "f() { ls; }; f", "cat *.py | sh", "a; b\nc"])
+def test_a_rule_that_spells_a_line_out_covers_that_line_and_no_other(line: str) -> None:
+    policy = PermissionPolicy(allow=[f"bash({line})"])
+
+    assert _decision(policy, line) is PermissionDecision.allow
+    for other in (f"{line}; rm x", f"{line} x", f"(({line}))", line[1:], line.replace(" ", "  ")):
+        if other != line:
+            assert _decision(policy, other) is PermissionDecision.ask
+    denying = policy.with_rule("deny", "bash(npm:*)").with_rule("deny", "bash(ls:*)").with_rule("deny", "bash(b:*)")
+    assert _decision(denying, line) is not PermissionDecision.allow
+
+
 @pytest.mark.parametrize("line", ["$CMD x", "ls; eval $x", "cat x | sh", "echo x > $f", "f() { ls; }; f", "ls '"])
 def test_what_may_be_denied_is_asked_about_even_where_everything_is_allowed(line: str) -> None:
     for mode in ("default", "bypass"):

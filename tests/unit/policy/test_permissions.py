@@ -151,7 +151,6 @@ def test_a_deny_rule_finds_its_command_anywhere_in_the_line(line: str) -> None:
 )
 def test_what_is_no_plain_command_is_not_allowed(line: str) -> None:
     assert not _allows("bash(git status:*)", "bash", command=line)
-    assert not _allows(f"bash({line or '?'})", "bash", command=line)
 
 
 @pytest.mark.parametrize("line", ["git rm x", "echo rm", "rmdir x", "ls rm"])
