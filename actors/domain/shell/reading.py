@@ -35,6 +35,7 @@ _TOKENS = frozenset("; & && || | |& ( ) { } ! if then elif else fi while until d
 _WRITING = frozenset("> >> >| &> &>>".split())
 _SILENT = frozenset("/dev/null /dev/stdout /dev/stderr /dev/stdin /dev/zero".split())
 _TOUCHING = re.compile(rb"(?:^|[\s;&|()])[0-9]+\Z|\}\Z")
+_LIKE_DESCRIPTORS = ("-", *"0123456789")
 _DESCRIPTOR = re.compile(r"[0-9]*-?")
 
 
@@ -220,8 +221,9 @@ class Reader:
         if node.type == "heredoc_redirect":
             return self._heredoc(node)
         operator = next((child.type for child in node.children if not child.is_named), "")
-        if _TOUCHING.search(self._source[: node.start_byte]):
-            # For bash the number, or the name, belongs to the redirection.
+        numbers = [self.words.text(child) for child in node.children if child.type == "file_descriptor"]
+        if _TOUCHING.search(self._source[: node.start_byte]) or not all(number.isdecimal() for number in numbers):
+            # What the parser takes for the number, and what bash does, may differ.
             self.doubt()
         targets = [child for child in node.children if child.is_named and child.type != "file_descriptor"]
         if any(child.type not in WORDS for child in targets):
@@ -238,14 +240,14 @@ class Reader:
         return words[1:]
 
     def _open(self, operator: str, target: Word) -> None:
-        duplicates = target.text is not None and _DESCRIPTOR.fullmatch(target.text)
         if operator == "<<<" or target.text in _SILENT:
             return
-        if operator in {">&", "<&"} and target.source != target.text:
-            # Bash takes quotes away twice here.
-            self.doubt()
-        if operator in {">&", "<&"} and duplicates:
-            return
+        if operator in {">&", "<&"}:
+            if _DESCRIPTOR.fullmatch(target.source):
+                return
+            if target.source != target.text or target.source.startswith(_LIKE_DESCRIPTORS):
+                # Bash takes quotes away twice here, and goes its own way with what begins like a descriptor.
+                self.doubt()
         if operator in _WRITING or operator == ">&":
             self._redirections.append(Redirection(target, writes=True))
         elif operator == "<":

@@ -84,6 +84,9 @@ def _accounts_for(root: Node, source: bytes) -> bool:
             if not _closed(node, children, source):
                 return False
             todo += [(child, depth + 1) for child in children]
+        elif not node.is_named and source[node.start_byte : node.end_byte] != node.type.encode():
+            # A token that takes in more than it is.
+            return False
     return True
 
 
@@ -101,9 +104,10 @@ def _closed(node: Node, children: list[Node], source: bytes) -> bool:
             return False
         if child.type == "comment" and not _is_comment(child, source):
             return False
-        if touching and child.start_byte == at and child.is_named and not child.type.endswith("_redirect"):
+        word = node.type in _WORDS and (child.is_named or node.type == "command")
+        if touching and child.start_byte == at and word and not child.type.endswith("_redirect"):
             return False
-        touching = node.type in _WORDS and (child.is_named or node.type == "command")
+        touching = word
         at = child.end_byte
     return not source[at : node.end_byte].strip(b" \t\n")
 

@@ -109,6 +109,11 @@ def test_no_line_cannot_be_judged(words: list[str], text: str) -> None:
         "aa == 2>f",
         "aa <<E ,`bb`[[\n\nE\nbb",
         "aa $'\\0rm' x",
+        "aa -exec$",
+        "aa > f -2>&1",
+        "aa >& --",
+        "aa bb''\\$",
+        "aa }\\$ x",
     ],
 )
 def test_where_the_parser_and_bash_differ_the_line_is_read_as_bash_does_or_not_at_all(bash: Bash, line: str) -> None:
