@@ -302,7 +302,7 @@ class ExternalTaskSettled(GreenroomError):
 
     @property
     def message(self) -> str:
-        return f"External task {self.task_id!r} is settled already ({self.resolution}). Its result is not taken."
+        return f"External task {self.task_id!r} is settled already ({self.resolution}). The model does not see this."
 
 
 class TaskLeased(GreenroomError):

@@ -11,6 +11,7 @@ from actors.domain.external_tasks import ExternalTask, ExternalTaskResult
 from actors.domain.ids import derived_id
 from actors.domain.lanes import DeadLetter, LaneCounts, LaneHandlerConfig, QueueStats, SessionQueueConfig
 from actors.domain.policies import SessionLane
+from actors.domain.records import ToolCallLate
 from actors.errors import CommandConflict, ExternalTaskNotFound, ExternalTaskSettled, TaskLeaseLost
 from actors.handle_commands import SessionCommands
 from actors.session.external import output_of
@@ -118,7 +119,8 @@ class SessionLanes(SessionCommands):
             False when the session has no such task.
 
         Raises:
-            ExternalTaskSettled: it has another outcome already: another result, or its time was over.
+            ExternalTaskSettled: it has another outcome already: another result, or its time was over. In the second
+                case the result is in the journal all the same, as ``tool.call.late``.
             TaskLeaseLost: the task is claimed under another lease, or under none.
             InvalidRequest: the result of a success is not of the form that ``ExternalTaskResult`` tells.
         """
@@ -132,13 +134,15 @@ class SessionLanes(SessionCommands):
             lambda: c.CompleteTask(command_id=f"complete:{task_id}", task_id=task_id, result=result, lease_id=lease_id)
         )
         try:
-            await self._do(command)
+            reply = await self._do(command)
         except CommandConflict:
             await self._refuse_settled(task_id)
             raise
         except ExternalTaskNotFound:
             await self._refuse_settled(task_id)
             return False
+        if reply.record == ToolCallLate.model_fields["type"].default:
+            await self._refuse_settled(task_id)
         return True
 
     async def _refuse_settled(self, task_id: str) -> None:

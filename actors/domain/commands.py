@@ -275,10 +275,12 @@ class Reply(Frozen):
 
     Attributes:
         seq: Place of the first record that the command caused; None when it changed nothing.
+        record: The type of that record.
         changed: Whether it changed anything.
         input_id: For inputs, what a receipt names.
     """
 
     seq: int | None = None
+    record: str = ""
     changed: bool = True
     input_id: str | None = None

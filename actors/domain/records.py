@@ -860,6 +860,11 @@ class Draft:
     cause: str | None = None
     birth: Birth | None = None
 
+    @property
+    def type(self) -> str:
+        """The type of the record that it becomes."""
+        return self.kind.model_fields["type"].default
+
 
 def stamp(draft: Draft, *, journal_id: str, session_id: str, seq: int, at: datetime, epoch: int) -> Record:
     """Give a draft its place. The first attempt of a call gets its ``call_id`` here."""
@@ -873,7 +878,7 @@ def stamp(draft: Draft, *, journal_id: str, session_id: str, seq: int, at: datet
         at=at,
         epoch=epoch,
         cause=draft.cause,
-        type=draft.kind.model_fields["type"].default,
+        type=draft.type,
         data=data,
     )
 

@@ -9,6 +9,7 @@ from actors.domain import records as r
 from actors.domain.base import Frozen
 from actors.domain.calls import CallKey, HostRef, Outcome
 from actors.domain.tools import EffectClass
+from actors.session.external import OUTSIDE
 
 Closing = r.ToolCallCompleted | r.ToolCallInDoubt | r.ToolCallLate | r.CommandRetried
 
@@ -65,11 +66,19 @@ async def effects_of(records: AsyncIterator[r.Record], *, limit: int) -> tuple[E
             key = CallKey(call_id=record.data.call_id, attempt=record.data.attempt)
             if key in open_ones:
                 found[key] = _after(found[key], record)
-                if found[key].outcome not in {None, Outcome.unknown}:
+                if not _may_come(found[key]):
                     open_ones.remove(key)
         if len(found) == limit and not open_ones:
             break
     return tuple(found.values())
+
+
+def _may_come(effect: Effect) -> bool:
+    """Whether its outcome may still be told; a worker outside may also tell it after the task was taken back."""
+    if effect.outcome in {None, Outcome.unknown}:
+        return True
+    taken_back = effect.outcome in {Outcome.timeout, Outcome.cancelled}
+    return taken_back and effect.host == OUTSIDE and effect.status is not EffectStatus.late
 
 
 def _begun(record: r.ToolCallStarted) -> Effect:

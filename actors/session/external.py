@@ -15,7 +15,7 @@ from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.actions import Resolution
 from actors.domain.calls import RAISED, HostRef, Outcome, ToolOutcome
-from actors.domain.external_tasks import NO_REASON, TaskOutput
+from actors.domain.external_tasks import NO_REASON, ExternalTaskResult, TaskOutput
 from actors.domain.ids import derived_id
 from actors.domain.lanes import LaneHandlerConfig
 from actors.domain.records import Draft, Offer, ResultContent, Wait
@@ -25,7 +25,7 @@ from actors.policy.lanes import lane_of
 from actors.session.ports import ToolSpec
 from actors.session.state import State
 from actors.session.tool_drafts import completed, started
-from actors.session.turn import ToolCallState, Turn
+from actors.session.turn import ToolCallState, Turn, Unanswered
 
 OUTSIDE: Final = HostRef(host_id="external", incarnation="external")
 """In the place of a host in the records of these calls."""
@@ -154,7 +154,10 @@ def lease(state: State, command: c.LeaseTask) -> list[Draft]:
 
 
 def complete(state: State, command: c.CompleteTask) -> list[Draft]:
-    """A worker says what came of its task: the call has its outcome."""
+    """A worker says what came of its task: the call has its outcome, or what nobody knew of it is written down."""
+    late = next((one for one in state.unanswered if one.task == command.task_id), None)
+    if late is not None:
+        return [_late(late, command.result)]
     turn, call = _open_task(state, command.task_id)
     terms = call.task.task if call.task else None
     held = terms.lease if terms else None
@@ -166,19 +169,33 @@ def complete(state: State, command: c.CompleteTask) -> list[Draft]:
         error = result.error or NO_REASON
         failed = completed(turn, call, Outcome.error, error, exit_code=1, metadata={RAISED: "external task"})
         return [_settled(turn, call, Resolution.failed, by, error[:_MAX_ERROR]), failed]
+    done = _outcome(result)
+    content: ResultContent = done.parts if done.images else done.content
+    return [
+        _settled(turn, call, Resolution.completed, by),
+        completed(turn, call, done.outcome, content, exit_code=done.exit_code, metadata=done.metadata),
+    ]
+
+
+def _outcome(result: ExternalTaskResult) -> ToolOutcome:
     output = output_of(result.result)
-    done = ToolOutcome(
+    return ToolOutcome(
         outcome=Outcome.ok if output.exit_code == 0 else Outcome.error,
         content=output.output,
         images=output.images,
         exit_code=output.exit_code,
         metadata=output.metadata,
     )
-    content: ResultContent = done.parts if done.images else done.content
-    return [
-        _settled(turn, call, Resolution.completed, by),
-        completed(turn, call, done.outcome, content, exit_code=done.exit_code, metadata=done.metadata),
-    ]
+
+
+def _late(attempt: Unanswered, result: ExternalTaskResult) -> Draft:
+    """Nobody waits for it any more, but now it is known."""
+    failed = ToolOutcome(outcome=Outcome.error, content=result.error or NO_REASON, exit_code=1)
+    done = _outcome(result) if result.success else failed
+    data = r.ToolCallLate.Data(
+        call_id=attempt.call_id, attempt=attempt.attempt, outcome=done.outcome, content=done.parts
+    )
+    return Draft(r.ToolCallLate, data)
 
 
 _MAX_ERROR = 4096

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from actors.domain import records as r
-from actors.domain.calls import HostRef, Outcome
+from actors.domain.calls import Outcome
 from actors.domain.commands import digest_of_json
 from actors.domain.messages import BlobTextBlock, Message, StopReason, TextBlock, TokenUsage
 from actors.errors import InternalError
@@ -220,7 +220,8 @@ def tool_completed(state: State, record: r.ToolCallCompleted) -> State:
     data = record.data
     call = call_at(state, data.index)
     if data.outcome is Outcome.unknown and call.wait is None:
-        state = _unanswered(state, data, call.host if call.phase is CallPhase.started else None)
+        host = call.host if call.phase is CallPhase.started else None
+        state = still_news(state, Unanswered(call_id=data.call_id, attempt=data.attempt, host=host))
     error = data.outcome is not Outcome.ok
     return _settle(state, record.seq, data.index, Message.tool_result(data.tool_use_id, data.content, is_error=error))
 
@@ -236,7 +237,7 @@ def tool_in_doubt(state: State, record: r.ToolCallInDoubt) -> State:
     """The attempt is lost."""
     data = record.data
     return change_call(
-        _unanswered(state, data, None),
+        still_news(state, Unanswered(call_id=data.call_id, attempt=data.attempt)),
         data.index,
         phase=CallPhase.in_doubt,
         doubt=data.detail,
@@ -252,10 +253,9 @@ def tool_late(state: State, record: r.ToolCallLate) -> State:
     return change(state, unanswered=tuple(one for one in state.unanswered if (one.call_id, one.attempt) != late))
 
 
-def _unanswered(state: State, data: r.ToolCallCompleted.Data | r.ToolCallInDoubt.Data, host: HostRef | None) -> State:
+def still_news(state: State, one: Unanswered) -> State:
     """An outcome of this attempt would still be news. What a fork finds open is its source's to find out."""
-    one = Unanswered(call_id=data.call_id, attempt=data.attempt, host=host)
     known = any(other.key == one.key for other in state.unanswered)
-    if known or not data.call_id.startswith(f"{state.journal_id}:"):
+    if known or not one.call_id.startswith(f"{state.journal_id}:"):
         return state
     return change(state, unanswered=(*state.unanswered, one)[-MAX_UNANSWERED:])

@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from actors.domain import records as r
-from actors.domain.actions import Action, ActionKind, TaskLease, TaskTerms
+from actors.domain.actions import Action, ActionKind, Resolution, TaskLease, TaskTerms
 from actors.domain.commands import digest_of_json
 from actors.domain.lanes import TaskHandlerMode
-from actors.session.fold_calls import call_at, change_call
+from actors.session.fold_calls import call_at, change_call, still_news
 from actors.session.state import State
+from actors.session.turn import Unanswered
 
 
 def task_offered(state: State, record: r.TaskOffered) -> State:
@@ -32,8 +33,13 @@ def task_leased(state: State, record: r.TaskLeased) -> State:
 
 
 def task_completed(state: State, record: r.TaskCompleted) -> State:
-    """Nobody outside has anything to do with this attempt any more."""
-    return change_call(state, record.data.index, offer=None, offered=False, task=None, lapsed=False)
+    """Nobody outside has anything to do with this attempt any more; what a worker may say of it is still news."""
+    data = record.data
+    call = call_at(state, data.index)
+    if call.task is not None and data.resolution not in {Resolution.completed, Resolution.failed}:
+        lost = Unanswered(call_id=call.call_id or "", attempt=call.attempt, task=data.task_id)
+        state = still_news(state, lost)
+    return change_call(state, data.index, offer=None, offered=False, task=None, lapsed=False)
 
 
 def offered(record: r.TaskOffered) -> Action:

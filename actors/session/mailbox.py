@@ -117,7 +117,8 @@ class Mailbox:
             return None
         if found.digest != command.digest():
             raise CommandConflict(command.command_id)
-        return c.Reply(seq=found.seq, input_id=command.command_id if isinstance(command, c.Send) else None)
+        input_id = command.command_id if isinstance(command, c.Send) else None
+        return c.Reply(seq=found.seq, record=found.type, input_id=input_id)
 
     def reply(self, command: c.Command, reply: c.Reply | GreenroomError) -> None:
         """Tell whoever waits for a command what came of it."""

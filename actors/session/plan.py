@@ -152,7 +152,7 @@ def _obey(made: Plan, command: c.Command, now: datetime, epoch: int) -> c.Reply 
     made.digests[seq] = command.digest()
     for draft in drafts:
         _place(made, draft, now, epoch)
-    return c.Reply(seq=seq, input_id=input_id)
+    return c.Reply(seq=seq, record=drafts[0].type, input_id=input_id)
 
 
 def _place(made: Plan, draft: Draft, now: datetime, epoch: int) -> None:

@@ -140,11 +140,13 @@ class Unanswered(Frozen):
 
     Attributes:
         host: Where its outcome may still come from; None when that is dead, or has no more to say.
+        task: The external task of the attempt, whose worker may still say what came of it.
     """
 
     call_id: str
     attempt: int
     host: HostRef | None = None
+    task: str | None = None
 
     @property
     def key(self) -> CallKey:

@@ -240,7 +240,7 @@ async def test_a_success_without_output_is_refused_and_the_task_waits_on(waiting
     assert await waiting.pending_external_tasks() == [task]
 
 
-async def test_a_task_whose_time_is_over_fails_and_its_late_result_is_refused(
+async def test_a_task_whose_time_is_over_fails_and_its_late_result_is_written_down_and_not_shown(
     manager: SessionManager, ran: list[str]
 ) -> None:
     brief = LaneHandlerConfig(mode=TaskHandlerMode.external, timeout_ms=20)
@@ -250,10 +250,16 @@ async def test_a_task_whose_time_is_over_fails_and_its_late_result_is_refused(
     assert "timed out" in result_texts(result.messages)[0]
     (completed,) = await records(session, r.TaskCompleted)
     assert (completed.data.success, completed.data.resolution) == (False, "timeout")
-    with pytest.raises(ExternalTaskSettled, match="timeout"):
-        await session.complete_external_task(completed.data.task_id, DONE)
     (effect,) = await session.effects()
-    assert effect.outcome == "timeout"
+    assert (effect.status, effect.outcome) == ("settled", "timeout")
+    for _ in range(2):
+        with pytest.raises(ExternalTaskSettled, match="timeout"):
+            await session.complete_external_task(completed.data.task_id, DONE)
+    (late,) = await records(session, r.ToolCallLate)
+    assert (late.data.call_id, late.data.outcome) == (effect.call_id, "ok")
+    (effect,) = await session.effects()
+    assert (effect.status, effect.outcome) == ("late", "ok")
+    assert "done outside" not in str(await session.history())
 
 
 async def test_a_cancelled_turn_takes_its_tasks_back(waiting: SessionHandle) -> None:

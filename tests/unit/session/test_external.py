@@ -34,8 +34,10 @@ def world_with(*uses: str, timeout_ms: int = 100_000, **values: Any) -> World:
     return world
 
 
-def lease(world: World, lease_id: str = "l1", *, lease_ms: int = 10_000, prolongs: bool = False) -> None:
-    task_id = world.state.external_tasks[0].action_id
+def lease(
+    world: World, lease_id: str = "l1", *, task_id: str = "", lease_ms: int = 10_000, prolongs: bool = False
+) -> None:
+    task_id = task_id or world.state.external_tasks[0].action_id
     command = c.LeaseTask(
         **world.identity(), task_id=task_id, lease_id=lease_id, worker="w", lease_ms=lease_ms, prolongs=prolongs
     )
@@ -109,7 +111,7 @@ def test_a_task_that_must_not_run_twice_is_in_doubt_when_its_worker_is_gone() ->
     world.pass_time(10)
     assert world.state.activity is Activity.requires_action
     with pytest.raises(ExternalTaskNotFound):
-        complete(world, task.action_id, "l1")
+        lease(world, "l2", task_id=task.action_id)
     (action,) = world.state.actions
     world.tell(c.ResolveAction(**world.identity(), action_id=action.action_id, resolution="retry"))  # pyright: ignore[reportArgumentType] - pydantic makes the enum
     (again,) = world.state.external_tasks
@@ -134,6 +136,7 @@ def test_a_time_out_ends_the_call_and_never_runs_it() -> None:
     world.pass_time(5)
     assert kinds(world) == ["tool.call.started", "task.offered", "task.completed", "tool.call.completed"]
     assert [call.kind for call in world.running] == ["model"]
+    assert complete(world, task.action_id).record == "tool.call.late"
     with pytest.raises(ExternalTaskNotFound):
         complete(world, task.action_id)
 
@@ -157,6 +160,25 @@ def test_a_cancelled_call_is_unknown_only_when_a_worker_had_it(claimed: bool, ou
     assert done.data.outcome == outcome
     assert world.state.turn is None
     assert not world.state.external_tasks
+
+
+@pytest.mark.parametrize("end", ["lost", "cancelled"])
+def test_what_a_worker_says_too_late_is_written_down_and_settles_nothing(end: str) -> None:
+    world = world_with("act")
+    (task,) = world.state.external_tasks
+    lease(world)
+    if end == "lost":
+        world.pass_time(10)
+        world.tell(c.ResolveAction(**world.identity(), action_id=world.state.actions[0].action_id, resolution="retry"))  # pyright: ignore[reportArgumentType] - pydantic makes the enum
+    else:
+        world.tell(c.Cancel(**world.identity()))
+    world.crash()
+    before = world.state
+    complete(world, task.action_id, "l1")
+    late = world.records[-1]
+    assert isinstance(late, r.ToolCallLate)
+    assert (late.data.call_id, late.data.attempt) == (task.task.call_id, 1)  # pyright: ignore[reportOptionalMemberAccess] - tasks have terms
+    assert (world.state.turn, world.state.external_tasks) == (before.turn, before.external_tasks)
 
 
 def test_the_turns_time_stands_still_while_somebody_outside_works() -> None:
