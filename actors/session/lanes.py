@@ -19,6 +19,7 @@ from actors.domain.tools import EffectClass
 from actors.policy.lanes import DEPTHS, closed_until, counted, lane_of, retry_delay_ms
 from actors.session import external
 from actors.session.state import State
+from actors.session.tool_drafts import completed
 from actors.session.turn import Stage, ToolCallState, Turn
 
 MAX_ERROR = 512
@@ -83,6 +84,11 @@ def _again(state: State, turn: Turn, call: ToolCallState, data: r.ToolCallComple
         delay_ms=delay_ms,
     )
     return Draft(r.CommandRetried, retried, turn.turn_id)
+
+
+def given_up(turn: Turn, call: ToolCallState, why: str) -> Draft:
+    """The end of a call that was to be repeated."""
+    return completed(turn, call, Outcome.cancelled, f"It failed, and was not tried again: {why}.", exit_code=1)
 
 
 def _dead_letter(turn: Turn, call: ToolCallState, data: r.ToolCallCompleted.Data) -> Draft:

@@ -23,7 +23,7 @@ from actors.policy.effects import effect_of
 from actors.policy.lanes import lane_of
 from actors.policy.permissions import decide_for
 from actors.session import external, own_tools
-from actors.session.lanes import Gate, alerts
+from actors.session.lanes import Gate, alerts, given_up
 from actors.session.ports import ToolSpec
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
@@ -74,6 +74,9 @@ def _judge(state: State, turn: Turn, call: ToolCallState, around: Surroundings) 
         return _doubt(state, turn, call, around)
     if call.phase is CallPhase.decided:
         return _judge_decided(state, turn, call, around)
+    if call.phase is CallPhase.delayed:
+        allowed = call.name in around.tools and _permission(state, call, around) is not PermissionDecision.deny
+        return None if allowed else given_up(turn, call, "its tool is gone, or is not allowed any more")
     if call.phase is not CallPhase.proposed:
         return None
     if call.parse_error is not None:
@@ -284,9 +287,7 @@ def closing(state: State, turn: Turn, calls: list[ToolCallState], reason: str) -
         elif call.own:
             yield own_tools.ended(turn, call) if call.has_come else own_tools.cancelled(turn, call, reason)
         elif call.phase is CallPhase.delayed:
-            yield completed(
-                turn, call, Outcome.cancelled, f"It failed, and was not tried again: {reason}.", exit_code=1
-            )
+            yield given_up(turn, call, reason)
         elif call.phase is not CallPhase.started:
             yield denied(turn, call, "cancelled", f"The call of {call.name} was not run: {reason}.")
 

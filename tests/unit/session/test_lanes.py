@@ -219,6 +219,16 @@ def test_a_cancelled_turn_does_not_wait_for_a_repetition() -> None:
     assert [end.data.outcome for end in ends(world)] == ["cancelled"]
 
 
+@pytest.mark.parametrize("change", [{"tools": WITH_OWN}, {"global_policy": PermissionPolicy(deny=["read"])}])
+def test_a_call_whose_tool_is_gone_or_forbidden_meanwhile_is_not_repeated(change: dict[str, Any]) -> None:
+    world = calling("read", retry_policy=FIXED)
+    breaks(world)
+    world.surround(**change)
+    assert running(world) == []
+    assert [end.data.outcome for end in ends(world)] == ["cancelled"]
+    assert [call.kind for call in world.running] == ["model"]
+
+
 def test_a_task_that_failed_outside_is_offered_again_when_it_may_run_twice() -> None:
     external = {"lane_handlers": {"execute": {"mode": "external"}}, "retry_policy": FIXED}
     failed = ExternalTaskResult(success=False, error="the crane is broken")

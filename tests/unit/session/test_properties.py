@@ -145,11 +145,14 @@ def test_a_compaction_that_is_due_comes_about_once_or_not_at_all(world: World) -
     check_compactions(world.records)
 
 
+_SHORTENING = r.SessionCompacted | r.SessionCleared | r.SessionRewound
+
+
 @many
 @given(worlds())
 def test_a_prompt_begins_with_the_one_before_until_the_context_is_compacted(world: World) -> None:
     asked = [call for call in world.seen.values() if isinstance(call, ModelCall) and call.summary_of is None]
-    shortened = [one.seq for one in world.records if isinstance(one, r.SessionCompacted | r.SessionCleared)]
+    shortened = [one.seq for one in world.records if isinstance(one, _SHORTENING)]
     for one, following in pairwise(asked):
         first, second = (int(call.call_id.rsplit(":", 1)[1]) for call in (one, following))
         if not any(first < seq < second for seq in shortened):
