@@ -36,7 +36,7 @@ smaller than it is thought to be, and the next refusal ends the turn."""
 
 def asked_for(state: State) -> Compacting | None:
     """The compaction that somebody asks for; None when nothing would go."""
-    return _unless_idle(state, CompactionReason.manual, state.config.context_tokens)
+    return _if_it_helps(state, CompactionReason.manual, state.config.context_tokens)
 
 
 def due(state: State) -> Compacting | None:
@@ -45,7 +45,7 @@ def due(state: State) -> Compacting | None:
     full = policy.should_compact(state.context_used, config.context_tokens, config.auto_compact_threshold)
     if not config.auto_compact or not full:
         return None
-    return _unless_idle(state, CompactionReason.threshold, config.context_tokens)
+    return _if_it_helps(state, CompactionReason.threshold, config.context_tokens)
 
 
 def before_next_call(state: State, turn: Turn) -> Compacting | None:
@@ -54,10 +54,10 @@ def before_next_call(state: State, turn: Turn) -> Compacting | None:
         return None if turn.compacted or turn.summary_failed else due(state)
     if turn.failure.code != ContextExceeded.__name__ or turn.compacted is CompactionReason.overflow:
         return None
-    return _unless_idle(state, CompactionReason.overflow, _window_of(state, turn.failure))
+    return _if_it_helps(state, CompactionReason.overflow, _window_of(state, turn.failure))
 
 
-def _unless_idle(state: State, reason: CompactionReason, window: int) -> Compacting | None:
+def _if_it_helps(state: State, reason: CompactionReason, window: int) -> Compacting | None:
     """The compaction, if it would change anything."""
     asked = Compacting(reason=reason, window=window)
     messages = _messages(state)

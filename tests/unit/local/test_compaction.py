@@ -337,6 +337,17 @@ async def test_what_does_not_fit_even_then_is_a_clear_error() -> None:
         assert [one.data.code for one in await records(one, r.ModelCallFailed)] == ["ContextExceeded"] * 2
 
 
+async def test_a_model_that_refuses_everything_is_asked_twice_and_the_context_compacted_once() -> None:
+    async with session(config().changed(model=_model(window_tokens=1))) as one:
+        for _ in range(60):
+            await one.add_message(Message.user("x" * 400))
+        with pytest.raises(TurnFailed, match="window"):
+            await one.generate("and now?")
+
+        answers = [record for record in await records(one, r.ModelCallStarted) if record.data.summary_of is None]
+        assert (len(answers), len(await records(one, r.SessionCompacted))) == (2, 1)
+
+
 async def test_a_single_message_that_does_not_fit_is_an_error_at_once() -> None:
     async with session(config().changed(model=_model(window_tokens=2000))) as one:
         with pytest.raises(TurnFailed, match="window"):
