@@ -17,6 +17,8 @@ from pydantic import ValidationError
 from actors import faults
 from actors.domain.commands import COMMAND, Command
 from actors.domain.session import Activity
+from actors.domain.shell.line import judged
+from actors.domain.shell.syntax import syntax as shell_syntax
 from actors.errors import GreenroomError, InvalidRequest, NotHere
 from actors.faults import Point
 from actors.session.loading import load_state
@@ -66,8 +68,9 @@ class SessionHost:
         self._activating: dict[str, tuple[int, asyncio.Task[SessionRunner]]] = {}
 
     async def warm(self) -> None:
-        """Have everything there that the first session needs: the tools, and the way to the store."""
-        await asyncio.gather(self._surroundings(), self._store.identity())
+        """Have everything there that the first session needs: the tools, the way to the store, the reader of shells."""
+        reader = asyncio.to_thread(shell_syntax, "true")  # It takes a tenth of a second to load.
+        await asyncio.gather(self._surroundings(), self._store.identity(), reader)
 
     async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
         """Activate a session; the same assignment given twice is one.
@@ -128,6 +131,8 @@ class SessionHost:
         return self._around
 
     def _ended(self, journal_id: str, runner: SessionRunner, done: asyncio.Future[GreenroomError | None]) -> None:
+        # What lines of a shell mean is remembered, and the lines are the session's.
+        judged.cache_clear()
         if self._runners.get(journal_id) is runner:
             del self._runners[journal_id]
         if journal_id not in self._runners:
