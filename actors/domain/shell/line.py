@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from actors.domain.shell.programs import RESERVED, heeds, runs_others
-from actors.domain.shell.reading import MAX_COMMANDS, read
+from actors.domain.shell.reading import MAX_COMMANDS, MAX_NESTING, read
 from actors.domain.shell.readings import readings
 from actors.domain.shell.script import Command, Redirection, Script, Word
 from actors.domain.shell.settings import harmless_alone, harmless_before
@@ -87,7 +87,7 @@ class _Flat:
             self._command(command, nesting)
 
     def _command(self, command: Command, nesting: int, *, reading: bool = False) -> None:
-        if len(self.commands) > MAX_COMMANDS:
+        if len(self.commands) > MAX_COMMANDS or nesting > MAX_NESTING:
             self.certain = False
             return
         if reading and command.words in self._seen:
@@ -100,7 +100,7 @@ class _Flat:
         self.commands.append(Judged(command, _firm(command, inner), inner is not None, readings(command, inner)))
         if inner is not None:
             for each in inner.commands:
-                self._command(each, nesting, reading=not inner.known)
+                self._command(each, nesting + 1, reading=not inner.known)
             for line in inner.lines:
                 self.add(read(line, nesting + 1), nesting + 1)
 

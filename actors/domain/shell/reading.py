@@ -23,7 +23,7 @@ MAX_COMMANDS = 200
 """Simple commands of one line; nobody reads more, and each is judged by each rule."""
 
 MAX_NESTING = 8
-"""Lines within lines, such as ``bash -c "bash -c ..."`` and back quotes."""
+"""Commands behind commands and lines within lines, such as ``env nice bash -c "bash -c ..."``; also bounds the work."""
 
 _TRANSPARENT = frozenset(
     "program list pipeline negated_command subshell compound_statement if_statement elif_clause else_clause "

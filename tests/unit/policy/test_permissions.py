@@ -171,7 +171,19 @@ def test_a_line_too_long_to_be_looked_through_meets_every_deny_rule_for_bash() -
     assert not _denies("write(x)", "bash", command=line)
 
 
-@pytest.mark.parametrize("line", ["'" * 60_000, "sudo " + "a " * 30_000, "(" * 60_000, "a;" * 60_000, "\\" * 100_000])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "'" * 60_000,
+        "sudo " + "a " * 30_000,
+        "(" * 60_000,
+        "a;" * 60_000,
+        "sudo " * 1500,
+        "timeout 5 " * 800,
+        "))" * 4000,
+        "\\" * 100_000,
+    ],
+)
 def test_no_line_takes_long_to_judge(line: str) -> None:
     policy = PermissionPolicy(deny=["bash(rm:*)", "bash(**x**y**z**)"], allow=["bash(a*b*c*d*e)"])
     started = time.process_time()
