@@ -128,7 +128,7 @@ class Protocol(RuleBasedStateMachine):
         )
     )
     def append(self, steps: list[tuple[str, int, int, int, str | None]]) -> None:
-        parts = [self.planned(self.named(slot), *step) for slot, *step in steps]
+        parts = [self.planned(self.named(step[0]), *step[1:]) for step in steps]
         self.commit(parts)
 
     @rule(slot=SESSIONS, writer=WRITERS, count=st.integers(1, 3))
