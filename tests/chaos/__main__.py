@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import os
 import random
 import sys
@@ -20,6 +19,7 @@ from tests.chaos import invariants
 from tests.chaos.remains import GONE_S
 from tests.chaos.report import Report
 from tests.chaos.run import run
+from tests.chaos.served import run_served
 from tests.integration.processes import descendants, none_left
 
 MOST = 50
@@ -27,11 +27,10 @@ MOST = 50
 
 
 def chaos(directory: Path, *, seed: int, faults: int, most: int = MOST) -> Report:
-    """Rounds from the start of Ray to its end; what they leave is a violation too."""
+    """Rounds on one Ray, with one session in each process and with two by turns; what is left at its end counts too."""
     report = Report(seed)
     before = descendants()
-    pipes = directory / "pipes"
-    pipes.mkdir()
+    pipes = _pipes(directory)
     # Ray's processes inherit it.
     os.environ[PIPES] = str(pipes)
     ray.init(
@@ -57,10 +56,25 @@ def chaos(directory: Path, *, seed: int, faults: int, most: int = MOST) -> Repor
     return report
 
 
+def chaos_over_http(directory: Path, *, seed: int, faults: int, most: int = MOST) -> Report:
+    """Rounds with a ``greenroom serve`` each."""
+    report = Report(seed)
+    pipes = _pipes(directory)
+    for number, some in enumerate(_rounds(faults, most)):
+        place = directory / f"served-{number}"
+        place.mkdir()
+        report.add(asyncio.run(run_served(place, pipes, seed=seed + number, faults=some)))
+    return report
+
+
+def _pipes(directory: Path) -> Path:
+    pipes = directory / "pipes"
+    pipes.mkdir(exist_ok=True)
+    return pipes
+
+
 def _rounds(faults: int, most: int) -> Iterator[int]:
-    return (
-        min(most, faults - done) for done in itertools.takewhile(lambda done: done < faults, itertools.count(0, most))
-    )
+    return (min(most, faults - done) for done in range(0, faults, most))
 
 
 def main() -> int:
@@ -73,7 +87,9 @@ def main() -> int:
     arguments = parser.parse_args()
     seed = random.randrange(1 << 31) if arguments.seed is None else arguments.seed
     with tempfile.TemporaryDirectory(prefix="chaos-") as directory:
-        report = chaos(Path(directory), seed=seed, faults=arguments.faults)
+        over_http = arguments.faults // 4
+        report = chaos(Path(directory), seed=seed, faults=arguments.faults - over_http)
+        report.add(chaos_over_http(Path(directory), seed=seed, faults=over_http))
     sys.stdout.write(report.text() + "\n")
     return 1 if report.violations else 0
 

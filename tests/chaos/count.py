@@ -5,64 +5,76 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
-from actors import SessionHandle, SessionState
 from actors.storage.verify import Verification
 from tests.chaos import invariants
-from tests.chaos.asking import until_sure
 from tests.chaos.invariants import History
-from tests.chaos.load import User, history_of
 from tests.chaos.report import Report
 
-SETTLED_S = 60.0
-"""Longest wait for a child that has to be put back into service."""
+
+class Reads(Protocol):
+    """A reader of a session."""
+
+    seen: list[int]
+    returned: int
 
 
-async def count(
-    users: Sequence[User], directory: Path, store: Path, report: Report
-) -> list[tuple[SessionHandle, History]]:
-    """Add to the report what was done and what is broken; returns the forks and what they are."""
+class Counted(Protocol):
+    """A user, when all is over."""
+
+    turns: int
+    repeated: int
+    acknowledged: list[str]
+    lost: list[str]
+
+    @property
+    def reader(self) -> Reads:
+        """Who read along."""
+        ...
+
+    async def history(self) -> History:
+        """What a reader finds at the end."""
+        ...
+
+    async def children(self) -> dict[str, History]:
+        """The same of its children, by journal id."""
+        ...
+
+    async def forks(self) -> list[History]:
+        """The same of its forks."""
+        ...
+
+
+async def count(users: Sequence[Counted], tool: str, directory: Path, store: Path, report: Report) -> None:
+    """Add to the report what was done, and what is broken.
+
+    Args:
+        tool: The unsafe one, whose lines are in the directory's file ``once``.
+        store: The directory of the database.
+    """
     finished: list[str] = []
-    forks: list[tuple[SessionHandle, History]] = []
     for user in users:
-        history = await user.history()
-        children = {child.journal_id: await _settled(child) for child in user.kin.born}
-        forked = [(fork, await history_of(fork, inputs)) for fork, inputs in user.kin.forked]
+        history, children, forks = await user.history(), await user.children(), await user.forks()
         report.violations += invariants.none_lost(history.session_id, user.lost)
         report.violations += invariants.children_told_once(history, children)
         report.violations += invariants.read_in_order(history, user.reader.seen)
-        for _, one in forked:
-            report.violations += invariants.shares_the_beginning(history, one)
-        for one in (history, *children.values(), *(fork for _, fork in forked)):
+        for fork in forks:
+            report.violations += invariants.shares_the_beginning(history, fork)
+        for one in (history, *children.values(), *forks):
             report.violations += invariants.broken_by(one)
-            finished += invariants.finished_words(one, "append_once")
-        forks += forked
-        _add(user, report)
+            finished += invariants.finished_words(one, tool)
+        report.turns += user.turns
+        report.inputs += len(user.acknowledged) + user.repeated
+        report.repeated += user.repeated
+        report.children += len(children)
+        report.forks += len(forks)
+        report.returned += user.reader.returned
     once = directory / "once"
     lines = once.read_text().split() if once.exists() else []
     report.appended += len(lines)
     report.violations += invariants.unsafe_ran_at_most_once(lines) + invariants.finished_calls_ran(lines, finished)
     report.violations += await asyncio.to_thread(_unsound, store)
-    return forks
-
-
-def _add(user: User, report: Report) -> None:
-    report.turns += user.turns
-    report.inputs += len(user.acknowledged) + user.repeated
-    report.repeated += user.repeated
-    report.children += len(user.kin.born)
-    report.forks += len(user.kin.forked)
-    report.returned += user.reader.returned
-
-
-async def _settled(child: SessionHandle) -> History:
-    """A child's history; one that was taken out of service is put back, and ends its turn."""
-    async with asyncio.timeout(SETTLED_S):
-        while (info := await child.info()).open_turn is not None or info.state is SessionState.error:
-            if info.state is SessionState.error:
-                await until_sure(child.resume)
-            await asyncio.sleep(0.1)
-    return await history_of(child, [])
 
 
 def _unsound(store: Path) -> list[str]:

@@ -6,21 +6,22 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from ray.exceptions import RayError
-
-from actors.cluster.links import actor_named, actor_names
 from actors.faults import WIRE, Fault, Point, What
+from tests.chaos import targets
 from tests.chaos.pipes import Pipes
 
 SERVERS = ("session", "tools", "models", "store")
 """Actors on the data plane."""
 
 TARGETS = (*SERVERS, "registry")
+
+WEB_TARGETS = (*TARGETS, "replica", "proxy")
+"""With the HTTP service."""
 
 CALLS = (Point.execute_before, Point.execute_after, Point.host_reply)
 
@@ -34,7 +35,7 @@ PLACES: Mapping[str, tuple[Point, ...]] = {
     "models": (*CALLS, *WIRE),
     "store": (Point.store_before, Point.store_after, Point.store_reply, *WIRE),
 }
-"""Where a process of a kind may be killed; the registry passes too few."""
+"""Where a process of a kind may be killed; others pass too few."""
 
 KINDS = {"kill": 3, "kill at": 3, "freeze": 2, "stun": 1, "cut": 3}
 """How often each comes.
@@ -55,9 +56,6 @@ SILENCE_S = 4.0
 STUNNED_S = (1.5 * SILENCE_S, 2.0 * SILENCE_S)
 """Longer than that, also for the registry, which is given half as long again."""
 
-ASK_S = 5.0
-"""Longest wait for an actor's pid; one that is just being replaced is not hit."""
-
 
 @dataclass(frozen=True)
 class Planned:
@@ -76,10 +74,10 @@ class Planned:
     point: Point
 
     @classmethod
-    def next(cls, chosen: random.Random) -> Planned:
-        """The next of a seeded sequence."""
+    def next(cls, chosen: random.Random, among: Sequence[str]) -> Planned:
+        """The next of a seeded sequence, that hits one of these kinds of actors."""
         kind = chosen.choices(list(KINDS), list(KINDS.values()))[0]
-        target = chosen.choice(SERVERS if kind in {"cut", "kill at"} else TARGETS)
+        target = chosen.choice(SERVERS if kind in {"cut", "kill at"} else among)
         seconds = chosen.uniform(*(STUNNED_S if kind == "stun" else FROZEN_S))
         point = chosen.choice(sorted(WIRE if kind == "cut" else PLACES.get(target, WIRE)))
         return cls(kind, target, chosen.random(), seconds, point)
@@ -89,15 +87,19 @@ class Faults:
     """Does a few faults at a time to one runtime.
 
     Args:
-        runtime: Its name.
         seed: The same seed plans the same faults; which of several like actors is hit depends on who lives.
         pipes: Where its processes can be armed.
+        among: The kinds of actors that are hit.
+        below: The process that the runtime's descend from; this one when left out.
     """
 
-    def __init__(self, runtime: str, seed: int, pipes: Path) -> None:
-        self._runtime = runtime
+    def __init__(
+        self, seed: int, pipes: Path, *, among: Sequence[str] = TARGETS, below: int | Literal["self"] = "self"
+    ) -> None:
         self._random = random.Random(seed)
         self._pipes = Pipes(pipes)
+        self._among = among
+        self._below = below
 
     async def some(self, most: int) -> list[tuple[str, str]]:
         """Do the next few, at the same time.
@@ -107,12 +109,12 @@ class Faults:
             the place where one was planned.
         """
         together = min(most, self._random.choice(AT_ONCE))
-        planned = [Planned.next(self._random) for _ in range(together)]
+        planned = [Planned.next(self._random, self._among) for _ in range(together)]
         done = await asyncio.gather(*map(self._one, planned))
         return [(one.kind, one.target) for one, came_about in zip(planned, done, strict=True) if came_about]
 
     async def _one(self, planned: Planned) -> bool:
-        pid = await self._pid(planned.target, planned.which)
+        pid = await targets.one(planned.target, self._below, planned.which)
         match planned.kind:
             case "kill":
                 return _signal(pid, signal.SIGKILL)
@@ -122,15 +124,6 @@ class Faults:
                 return await self._pipes.arm(pid, Fault(planned.point, 1, What.cut))
             case _:
                 return await _freeze(pid, planned.seconds)
-
-    async def _pid(self, target: str, which: float) -> int:
-        while True:
-            names = sorted(await asyncio.to_thread(actor_names, f"{self._runtime}.{target}"))
-            if names and (actor := actor_named(names[int(which * len(names))])) is not None:
-                with suppress(RayError, TimeoutError):
-                    async with asyncio.timeout(ASK_S):
-                        return await actor.pid.remote()
-            await asyncio.sleep(0.05)
 
 
 def _signal(pid: int, number: signal.Signals) -> bool:

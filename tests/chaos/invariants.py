@@ -88,7 +88,7 @@ def unsafe_ran_at_most_once(lines: Iterable[str]) -> list[str]:
 def finished_words(history: History, tool: str) -> list[str]:
     """What the successful calls of a tool answered, by the journal."""
     return [
-        str(one.data.content)
+        str(one.data.content).strip()
         for one in history.records
         if isinstance(one, r.ToolCallCompleted) and one.data.name == tool and one.data.outcome is Outcome.ok
     ]

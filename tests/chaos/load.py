@@ -9,12 +9,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from actors import PermissionPolicy, SessionConfig, SessionHandle, SessionManager
+from actors import PermissionPolicy, SessionConfig, SessionHandle, SessionManager, SessionState
 from actors.domain import records as r
 from actors.domain.ids import new_ulid
 from actors.domain.permissions import PermissionDecision, PermissionRule
 from actors.domain.policies import OnInDoubt
-from tests.chaos.asking import impatient, sure, until_sure
+from tests.chaos.asking import AGAIN_S, impatient, sure, until_sure
 from tests.chaos.invariants import History
 from tests.chaos.kin import Kin
 from tests.chaos.reader import Reader
@@ -123,6 +123,24 @@ class User:
     async def history(self) -> History:
         """What a reader finds at the end."""
         return await history_of(self.session, self.acknowledged)
+
+    async def children(self) -> dict[str, History]:
+        """The same of its children, by journal id."""
+        return {child.journal_id: await _settled(child) for child in self.kin.born}
+
+    async def forks(self) -> list[History]:
+        """The same of its forks."""
+        return [await history_of(fork, inputs) for fork, inputs in self.kin.forked]
+
+
+async def _settled(child: SessionHandle) -> History:
+    """A child's history; one that was taken out of service is put back, and ends its turn."""
+    async with asyncio.timeout(WAIT_S):
+        while (info := await child.info()).open_turn is not None or info.state is SessionState.error:
+            if info.state is SessionState.error:
+                await until_sure(child.resume)
+            await asyncio.sleep(AGAIN_S)
+    return await history_of(child, [])
 
 
 async def history_of(session: SessionHandle, acknowledged: list[str]) -> History:

@@ -26,9 +26,9 @@ async def remains(runtime: str, store: Path) -> dict[str, list[str]]:
     """What is left of a runtime that was closed, by kind."""
     return {
         "actor": await _in_the_end(lambda: actor_names(f"{runtime}.")),
-        "socket": await _in_the_end(lambda: _sockets(runtime)),
+        "socket": await _in_the_end(lambda: sockets(runtime)),
         "object": await _in_the_end(_objects),
-        "row": await asyncio.to_thread(_rows, store),
+        "row": await asyncio.to_thread(rows, store),
     }
 
 
@@ -40,7 +40,8 @@ async def _in_the_end(find: Callable[[], list[str]]) -> list[str]:
     return find()
 
 
-def _sockets(runtime: str) -> list[str]:
+def sockets(runtime: str) -> list[str]:
+    """Sockets of a runtime that is over."""
     directory = socket_directory(runtime)
     found = [one.name for one in directory.iterdir()]
     if not found:
@@ -55,7 +56,7 @@ def _objects() -> list[str]:
     return [f"{used:.0f} bytes"] if used else []
 
 
-def _rows(store: Path) -> list[str]:
+def rows(store: Path) -> list[str]:
     """Rows of the sessions that were destroyed, once all that is to be forgotten has been.
 
     Housekeeping does that a little at a time; a day later it also forgets which commands there were.

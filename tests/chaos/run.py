@@ -8,13 +8,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from actors import SessionHandle, SessionManager, Settings
+from actors import SessionManager, Settings
 from tests.chaos import invariants
 from tests.chaos.clerk import Clerk
 from tests.chaos.count import count
 from tests.chaos.faults import SILENCE_S, Faults
-from tests.chaos.invariants import History
-from tests.chaos.load import User, history_of
+from tests.chaos.fire import under_fire
+from tests.chaos.load import User
 from tests.chaos.remains import remains
 from tests.chaos.report import Report
 
@@ -53,10 +53,10 @@ async def run(directory: Path, pipes: Path, *, seed: int, faults: int, dense: bo
     manager = await SessionManager.with_persistence("scripted/prompt", store, settings=settings, tools=TOOLS)
     try:
         present = [await User.enter(manager, f"user-{n}", directory, seed + n) for n in range(USERS)]
-        killer = Faults(settings.runtime, seed, pipes)
+        killer = Faults(seed, pipes)
         present += await _under_fire(manager, present, killer, faults, directory, report)
-        forks = await count(present, directory, store, report)
-        await _destroy(manager, present, forks, report)
+        await count(present, "append_once", directory, store, report)
+        await _destroy(manager, present, report)
     finally:
         await manager.close()
     report.violations += invariants.nothing_left(await remains(settings.runtime, store))
@@ -65,37 +65,27 @@ async def run(directory: Path, pipes: Path, *, seed: int, faults: int, dense: bo
 
 
 async def _under_fire(
-    manager: SessionManager, present: list[User], killer: Faults, faults: int, directory: Path, report: Report
+    manager: SessionManager, present: Sequence[User], killer: Faults, faults: int, directory: Path, report: Report
 ) -> list[User]:
-    """Returns the witnesses: users who came after the faults."""
-    over = asyncio.Event()
-    witnesses: list[User] = []
+    """Somebody decides meanwhile what sessions ask."""
     clerk = Clerk(manager, report.seed)
     async with asyncio.TaskGroup() as deciding:
         work = deciding.create_task(clerk.work())
-        async with asyncio.TaskGroup() as group:
-            for user in present:
-                group.create_task(user.talk(over))
-            while (rest := faults - report.faults.total()) > 0:
-                report.faults.update(await killer.some(rest))
-                before = time.monotonic()
-                witness = await User.enter(manager, f"witness-{len(witnesses)}", directory, 1)
-                await witness.turn()
-                witnesses.append(witness)
-                report.recoveries.append(time.monotonic() - before)
-            over.set()
+        witnesses = await under_fire(
+            present, killer, faults, lambda name: User.enter(manager, name, directory, 1), report
+        )
         work.cancel()
     report.decided = clerk.decided
     return witnesses
 
 
-async def _destroy(
-    manager: SessionManager, users: Sequence[User], forks: Sequence[tuple[SessionHandle, History]], report: Report
-) -> None:
+async def _destroy(manager: SessionManager, users: Sequence[User], report: Report) -> None:
     """Destroy everybody: first those whom others were forked from."""
+    before = [await user.forks() for user in users]
     for user in users:
         for one in (user.session, *user.kin.born):
             await manager.destroy_session(one.session_id)
-    for fork, before in forks:
-        report.violations += invariants.unchanged(before, await history_of(fork, []))
-        await manager.destroy_session(fork.session_id)
+    for user, forks in zip(users, before, strict=True):
+        for was, now in zip(forks, await user.forks(), strict=True):
+            report.violations += invariants.unchanged(was, now)
+            await manager.destroy_session(was.session_id)
