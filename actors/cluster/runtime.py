@@ -29,6 +29,7 @@ from actors.session.runtime import ModelInfo
 from actors.session.submitted import Submitted
 from actors.storage.arrow import table_at
 from actors.storage.remote import RemoteStore
+from actors.storage.same import SameStore
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.02, 1.0
 """Bounds of the back-off while a session is being moved."""
@@ -55,7 +56,9 @@ class ClusterRuntime:
         self._links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
         self._hosts = ClusterHosts(self._registry, self._links)
         impatient = ("health", "shelf")
-        self._store = RemoteStore(PatientCaller(self._links.to(info.store), STORE_PATIENCE_S, impatient=impatient))
+        self._store = RemoteStore(
+            PatientCaller(SameStore(self._links.to(info.store)), STORE_PATIENCE_S, impatient=impatient)
+        )
         self._shared = SharedContexts(info.store)
         self._places: dict[str, tuple[Peer, int]] = {}
         self._contexts = Contexts(CONTEXT_BYTES)

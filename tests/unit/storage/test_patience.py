@@ -9,10 +9,11 @@ import pytest
 
 from actors.caller import PatientCaller
 from actors.domain.ids import new_ulid
-from actors.errors import SessionExists, StoreUnavailable
+from actors.errors import SessionExists, StoreLost, StoreUnavailable
 from actors.storage.handlers import store_handlers
 from actors.storage.memory import MemoryBackend
 from actors.storage.remote import RemoteStore
+from actors.storage.same import SameStore
 from actors.storage.service import StoreService
 from tests.unit.storage.loopback import Loopback
 from tests.unit.storage.samples import TENANT, new
@@ -80,3 +81,47 @@ async def test_a_loss_that_lasts_is_told(patience_s: float, ask: Callable[[Remot
             await ask(_store(caller, patience_s))
 
         assert caller.calls <= 2
+
+
+class Replaced:
+    """Calls one store; when that is gone the connection breaks once, and then another one answers."""
+
+    def __init__(self, first: StoreService, second: StoreService) -> None:
+        self._stores = [Loopback(store_handlers(one)) for one in (first, second)]
+
+    async def call(self, method: str, /, **args: Any) -> Any:
+        return await self._stores[0].call(method, **args)
+
+    def stream(self, method: str, /, **args: Any) -> AsyncIterator[Any]:
+        return self._stores[0].stream(method, **args)
+
+    def breaks(self) -> None:
+        self._stores[0].broken = True
+
+    def comes_back(self) -> None:
+        self._stores.pop(0)
+
+
+async def test_a_store_that_is_another_one_after_a_break_is_lost_once_and_then_empty() -> None:
+    async with StoreService(MemoryBackend()) as first, StoreService(MemoryBackend()) as second:
+        caller = Replaced(first, second)
+        store = RemoteStore(SameStore(caller))
+        await store.create(TENANT, new_ulid(), "d", [new("s")])
+        caller.breaks()
+        with pytest.raises(StoreUnavailable):
+            await store.find(TENANT, "s")
+        caller.comes_back()
+
+        with pytest.raises(StoreLost):
+            await store.find(TENANT, "s")
+        assert await store.find(TENANT, "s") is None
+
+
+async def test_a_store_that_is_the_same_after_a_break_is_used_on() -> None:
+    async with StoreService(MemoryBackend()) as service:
+        store = RemoteStore(
+            PatientCaller(SameStore(Flaky(Loopback(store_handlers(service)), 1, carried_out=False)), 5.0)
+        )
+        await store.create(TENANT, new_ulid(), "d", [new("s")])
+
+        assert await store.find(TENANT, "s") is not None
