@@ -13,7 +13,16 @@ from pathlib import Path
 import pytest
 from ray.exceptions import RayError
 
-from actors import LlmConfig, SessionConfig, SessionHandle, SessionManager, SessionState
+from actors import (
+    ConfirmationPolicy,
+    LlmConfig,
+    PermissionPolicy,
+    Receipt,
+    SessionConfig,
+    SessionHandle,
+    SessionManager,
+    SessionState,
+)
 from actors.cluster.links import actor_named
 from actors.domain import records as r
 from actors.domain.actions import ActionKind
@@ -365,27 +374,59 @@ async def test_a_session_that_kills_its_process_again_and_again_is_taken_out_of_
     assert gate.lines == ["begin", "end"]
 
 
-async def test_a_runtime_started_again_on_the_same_store_goes_on_with_its_open_turns(
+_SLOW = LlmConfig.of("scripted/script", options={"steps": [{"text": "slow", "delay_s": 1.0}]})
+_CROWD: dict[str, tuple[SessionConfig, str, str]] = {
+    "model": (SessionConfig(model=_SLOW), "go", "slow"),
+    "asking": (
+        SessionConfig(confirmation_policy=ConfirmationPolicy(default_timeout_ms=600_000)),
+        "/tool ls {}\nasked",
+        "asked",
+    ),
+    "sleeping": (
+        SessionConfig(permission_policy=PermissionPolicy.permissive()),
+        '/tool sleep {"seconds": 1}\nwoken',
+        "woken",
+    ),
+    "waiting": (
+        SessionConfig(permission_policy=PermissionPolicy.permissive()),
+        '/tool spawn_children {"tasks": ["/tool sleep {\\"seconds\\": 1}\\nborn"]}\nparent',
+        "parent",
+    ),
+}
+"""What a session is in the middle of, and its answer in the end."""
+
+EACH = 8
+"""Sessions of each kind."""
+
+
+async def test_a_runtime_that_is_killed_whole_and_started_again_on_its_store_ends_every_open_turn(
     fresh_runtime: MakeRuntime, permissive: SessionConfig, tmp_path: Path
 ) -> None:
     directory = tmp_path / "store"
-    first = await fresh_runtime(directory=directory)
+    first = await fresh_runtime(directory=directory, sessions_per_actor=20)
     session = await first.create_session("s", permissive)
     gate = Gate(tmp_path)
     receipt = await session.send(gate.prompt("survived"))
     await gate.begun()
+    receipts: dict[str, Receipt] = {}
+    for kind, (config, prompt, _) in _CROWD.items():
+        for handle in await first.create_sessions([f"{kind}-{number}" for number in range(EACH)], config):
+            receipts[handle.session_id] = await handle.send(prompt)
     # In the order in which nobody can repair anything any more.
     for kind in ("registry", "session", "models", "store", "tools"):
         await kill_all(first.settings.runtime, kind)
     await first.close()
 
-    second = await fresh_runtime(directory=directory)
+    second = await fresh_runtime(directory=directory, sessions_per_actor=20)
     again = await second.get_session("s")
-    async with asyncio.timeout(BOUND_S):
-        async for event in again.events(follow=True):
-            if isinstance(event, r.ActionRequested):
-                break
-    (action,) = await again.actions()
-    await again.resolve_action(action.action_id, "skip")
+    doubt = await action_of(again)
+    await again.resolve_action(doubt.action_id, "skip")
+    for number in range(EACH):
+        asking = await second.get_session(f"asking-{number}")
+        await asking.confirm_tool((await action_of(asking)).action_id, approved=True)
     assert (await again.wait_turn(receipt, timeout=BOUND_S)).text == "survived"
     assert gate.lines == ["begin"]
+    for name, one in receipts.items():
+        handle = await second.get_session(name)
+        assert (await handle.wait_turn(one, timeout=BOUND_S)).text == _CROWD[name.partition("-")[0]][2]
+        await _assert_gapless(handle)
