@@ -11,17 +11,12 @@ from typing import Any
 
 from actors.checks import checked_choice, checked_command, checked_message, checked_prompt, checked_timeout
 from actors.domain import commands as c
-from actors.domain.actions import Resolution
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.session import SessionInfo
 from actors.domain.turns import AgentResult, Receipt
-from actors.errors import (
-    ActionNotFound,
-    ActionSettled,
-    GreenroomError,
-)
+from actors.handle_actions import SessionActions
 from actors.handle_children import SessionChildren
 from actors.handle_compaction import SessionCompaction
 from actors.handle_lanes import SessionLanes
@@ -37,7 +32,9 @@ WAIT_SLICE_S = 30.0
 """Longest wait of one call for a turn's end; after that the wait goes on at the store."""
 
 
-class SessionHandle(SessionChildren, SessionCompaction, SessionLanes, SessionPermissions, SessionTasks, SessionUsage):
+class SessionHandle(
+    SessionActions, SessionChildren, SessionCompaction, SessionLanes, SessionPermissions, SessionTasks, SessionUsage
+):
     """One session. Made by a ``SessionManager``; every method raises SessionNotFound when the session is gone."""
 
     def __init__(self, runtime: Runtime, info: SessionInfo) -> None:
@@ -206,62 +203,6 @@ class SessionHandle(SessionChildren, SessionCompaction, SessionLanes, SessionPer
         return policy
 
     # --- actions ---------------------------------------------------------------------------------------------------
-
-    async def resolve_action(
-        self,
-        action_id: str,
-        resolution: Resolution | str,
-        *,
-        args: dict[str, Any] | None = None,
-        value: str | None = None,
-        reason: str | None = None,
-        args_digest: str | None = None,
-        command_id: str | None = None,
-    ) -> None:
-        """Decide an action. The first committed decision wins.
-
-        Args:
-            action_id: The action's id, or the model's tool call id within the open turn.
-            resolution: ``approve`` or ``reject`` an approval, or going on without a lost workspace; ``retry``, ``skip``
-                or ``answer`` a call in doubt.
-            args: Approve with other arguments.
-            value: The result to give the model (answer).
-            args_digest: What was seen; refused when the call's arguments are others.
-
-        Raises:
-            ActionSettled: it was decided before. ActionNotFound: there is no such action.
-        """
-        wanted = checked_choice("resolution", Resolution, resolution)
-        identity = self._identity(command_id)
-        command = checked_command(
-            lambda: c.ResolveAction(
-                **identity,
-                action_id=action_id,
-                resolution=wanted,
-                args=args,
-                value=value,
-                reason=reason,
-                args_digest=args_digest,
-            )
-        )
-        try:
-            await self._do(command)
-        except ActionNotFound:
-            raise await self._why_not_pending(action_id) from None
-
-    async def _why_not_pending(self, action_id: str) -> GreenroomError:
-        for action in await self.actions(pending=False):
-            if action_id in {action.action_id, action.tool_use_id} and action.resolution is not None:
-                return ActionSettled(action.action_id, action.resolution)
-        return ActionNotFound(action_id)
-
-    async def confirm_tool(self, action_id: str, approved: bool, reason: str | None = None) -> bool:
-        """Approve or reject a pending call; False when nothing of this id is pending."""
-        try:
-            await self.resolve_action(action_id, "approve" if approved else "reject", reason=reason)
-        except (ActionNotFound, ActionSettled):
-            return False
-        return True
 
     # --- place ---------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from actors.checks import checked_choice, checked_limit
-from actors.domain.actions import Action, ActionKind, Resolution
+from actors.domain.actions import Action, ActionKind, Remember, Resolution
 from actors.domain.base import Frozen
 from actors.domain.events import Event
 from actors.domain.llm import LlmConfig
@@ -267,6 +267,8 @@ class SessionOperations(
         value: str | None = None,
         reason: str | None = None,
         args_digest: str | None = None,
+        remember: Remember | str = Remember.once,
+        rule: str | None = None,
         command_id: str | None = None,
     ) -> None:
         """See ``SessionHandle.resolve_action``."""
@@ -278,5 +280,7 @@ class SessionOperations(
             value=value,
             reason=reason,
             args_digest=args_digest,
+            remember=remember,
+            rule=rule,
             command_id=command_id,
         )

@@ -35,6 +35,14 @@ class Resolution(StrEnum):
     lost = "lost"
 
 
+class Remember(StrEnum):
+    """For how long a decision about a call counts: for this call, for calls just like it, or for all of its kind."""
+
+    once = "once"
+    session = "session"
+    rule = "rule"
+
+
 CHOICES: dict[ActionKind, frozenset[Resolution]] = {
     ActionKind.approval: frozenset({Resolution.approve, Resolution.reject}),
     ActionKind.in_doubt: frozenset({Resolution.retry, Resolution.skip, Resolution.answer}),

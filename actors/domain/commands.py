@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from actors.domain.actions import Resolution
+from actors.domain.actions import Remember, Resolution
 from actors.domain.base import Frozen
 from actors.domain.children import MAX_CHILDREN, ChildReport, NewChild, Signal
 from actors.domain.external_tasks import ExternalTaskResult
@@ -199,6 +199,7 @@ class ResolveAction(Command):
         args: Other arguments to run the call with (approve only).
         value: The result to give the model (answer only).
         args_digest: What the decider saw; refused when the arguments are others.
+        remember: Whether the session's permission policy gets a rule by it; ``rule``: which one, when it is given.
     """
 
     kind: Literal["resolve_action"] = "resolve_action"
@@ -208,6 +209,8 @@ class ResolveAction(Command):
     value: str | None = None
     reason: str | None = None
     args_digest: str | None = None
+    remember: Remember = Remember.once
+    rule: PermissionRule | None = None
     by: str = "user"
 
 

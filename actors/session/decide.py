@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from actors.domain import commands as c
 from actors.domain import records as r
-from actors.domain.actions import Resolution
+from actors.domain.actions import Action, ActionKind, Remember, Resolution
 from actors.domain.children import MAX_SPAWN_BYTES, Birth, NewChild
 from actors.domain.messages import Message, Role
+from actors.domain.permissions import PermissionDecision, PermissionRule
 from actors.domain.policies import OnBusy
 from actors.domain.records import Draft
 from actors.domain.session import SessionState
@@ -29,6 +30,7 @@ from actors.errors import (
     SessionEnded,
     SessionPaused,
 )
+from actors.policy.remembering import remembered
 from actors.session import compaction, external, steering
 from actors.session.fold_waits import may_resolve
 from actors.session.projection import small
@@ -199,7 +201,27 @@ def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
         args=command.args,
         value=command.value,
     )
-    return [Draft(r.ActionResolved, data, action.turn_id)]
+    return [Draft(r.ActionResolved, data, action.turn_id), *_remembered(state, action, command)]
+
+
+def _remembered(state: State, action: Action, command: c.ResolveAction) -> list[Draft]:
+    """The rule that the decision becomes, when it is to count for more than this call."""
+    if command.remember is Remember.once:
+        if command.rule is not None:
+            raise InvalidRequest("A rule is remembered with remember='rule'.")
+        return []
+    if action.kind is not ActionKind.approval:
+        raise InvalidRequest(f"Only the decision about an approval can be remembered, not one of kind {action.kind}.")
+    text = command.rule.text if command.rule and command.remember is Remember.rule else None
+    if text is None:
+        args = command.args if command.args is not None else action.args
+        text = remembered(action.tool, args, command.remember, workspace=state.config.workspace)
+    if text is None:
+        raise InvalidRequest("This call cannot be spelled out as a rule. Decide once, or say which rule is meant.")
+    allowed = command.resolution is Resolution.approve
+    kind = PermissionDecision.allow if allowed else PermissionDecision.deny
+    given = c.AddPermissionRule(command_id=command.command_id, decision=kind, rule=PermissionRule(text))
+    return _add_rule(state, given)
 
 
 def _set_tasks(state: State, command: c.SetTasks) -> list[Draft]:

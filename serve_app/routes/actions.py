@@ -45,6 +45,8 @@ async def resolve_action(
             value=body.value,
             reason=body.reason,
             args_digest=body.args_digest,
+            remember=body.remember,
+            rule=body.rule,
             command_id=command_id,
         )
     )

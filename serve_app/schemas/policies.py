@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from actors.domain.actions import Resolution
+from actors.domain.actions import Remember, Resolution
 from actors.domain.permissions import PermissionDecision, PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy
 from serve_app.schemas.base import Answer, Body
@@ -19,6 +19,8 @@ class ResolveAction(Body):
         args: Other arguments to run the call with (approve only).
         value: The result to give the model (answer only).
         args_digest: The digest of the arguments the decider saw; refused when they are others.
+        remember: Also for calls just like it (``session``), or for all of its kind (``rule``), as a permission rule.
+        rule: With ``rule``: the text of the rule instead.
     """
 
     resolution: Resolution
@@ -26,6 +28,8 @@ class ResolveAction(Body):
     value: str | None = None
     reason: str | None = Field(default=None, max_length=4096)
     args_digest: str | None = None
+    remember: Remember = Remember.once
+    rule: str | None = Field(default=None, min_length=1, max_length=1024)
 
 
 class Policies(Answer):
