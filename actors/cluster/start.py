@@ -47,8 +47,8 @@ async def ensure_ray(settings: Settings) -> bool:
         "logging_level": logging.WARNING,
         "include_dashboard": False,
     }
-    if settings.ray_address:
-        options["address"] = settings.ray_address
+    # Without an address Ray would look for any cluster of this machine first, and join a stranger's.
+    options["address"] = settings.ray_address or os.environ.get("RAY_ADDRESS") or "local"
     await asyncio.to_thread(ray.init, **options)
     return True
 
