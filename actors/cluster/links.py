@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Any, Protocol, TypeVar, cast
 
 import ray
@@ -117,22 +117,17 @@ class RayCaller:
         """Nothing is held."""
 
 
-def _far_address(peer: Peer) -> Callable[[], Awaitable[str]]:
-    """Tells where to connect to: as it was given, and from the second time on as the actor says itself."""
-    given = peer.far
+async def _far_address(name: str) -> str:
+    """Where an actor of another node listens now.
 
-    async def ask() -> str:
-        nonlocal given
-        address, given = given, ""
-        if address:
-            return address
-        handle = await asyncio.to_thread(actor_named, peer.name)
-        address = await awaited(handle.far.remote(), peer.name) if handle is not None else ""
-        if not address:
-            raise TransportLost(peer.name)
-        return address
-
-    return ask
+    It is asked before each connection: a restart gives it another port, and the one it had may be anybody's by now, who
+    would be shown the token.
+    """
+    handle = await asyncio.to_thread(actor_named, name)
+    address = await awaited(handle.far.remote(), name) if handle is not None else ""
+    if not address:
+        raise TransportLost(name)
+    return address
 
 
 class Links:
@@ -146,32 +141,37 @@ class Links:
         self._token = token
         self._data_plane = data_plane
         self.node_id = ray.get_runtime_context().get_node_id()
-        self._callers: dict[Peer, Connection] = {}
+        self._callers: dict[tuple[str, str], Connection] = {}
 
     def to(self, peer: Peer) -> Connection:
         """How to call a peer."""
-        caller = self._callers.get(peer)
+        key = peer.name, self._address(peer)
+        caller = self._callers.get(key)
         if caller is None:
-            caller = self._callers[peer] = self._caller(peer)
+            caller = self._callers[key] = self._caller(*key)
         return caller
 
-    def _caller(self, peer: Peer) -> Connection:
-        over_ray = RayCaller(peer.name)
-        if self._data_plane and peer.near and peer.node_id == self.node_id:
+    def _address(self, peer: Peer) -> str:
+        """Where this process reaches a peer on the data plane; "" when it cannot."""
+        if not self._data_plane:
+            return ""
+        return peer.near if peer.node_id == self.node_id else peer.far
+
+    def _caller(self, name: str, address: str) -> Connection:
+        if not address:
+            return RayCaller(name)
+        if address.startswith("unix:"):
 
             async def near() -> str:
-                return peer.near
+                return address
 
             return Link(near, self._token)
-        if self._data_plane and peer.far and peer.node_id != self.node_id:
-            return Detour(Link(_far_address(peer), self._token), over_ray)
-        return over_ray
+        return Detour(Link(lambda: _far_address(name), self._token), RayCaller(name))
 
     async def drop(self, peer: Peer) -> None:
         """A peer is gone."""
-        caller = self._callers.pop(peer, None)
-        if caller is not None:
-            await caller.close()
+        for key in [key for key in self._callers if key[0] == peer.name]:
+            await self._callers.pop(key).close()
 
     async def close(self) -> None:
         """Close all connections."""

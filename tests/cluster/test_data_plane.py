@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from tests.cluster.raylets import Raylets
 from tests.cluster.sessions import BOUND_S, Sessions, assert_gapless, started
 from tests.cluster.sockets import connected, listening
 from tests.integration.crash_site import Gate, actors_of
+from tests.integration.waiting import until_told
 
 
 async def _pids(manager: SessionManager, kind: str) -> list[int]:
@@ -65,6 +67,28 @@ async def test_sessions_are_spread_over_the_nodes_and_a_turn_with_a_tool_crosses
     host = await _pids(manager, "tools")
     assert any(raylets.runs(one) for one in host), "the worker has a tool host of its own"
     assert call.data.host.host_id in actors_of(manager.settings.runtime, "tools")
+
+
+async def test_sessions_of_another_node_find_a_restarted_store_again(
+    manager: SessionManager, raylets: Raylets, sessions: Sessions
+) -> None:
+    session = await sessions.on_worker()
+    (before,) = await _pids(manager, "store")
+    pinned = [*await _pids(manager, "store"), *await _pids(manager, "registry")]
+    assert not any(raylets.runs(pid) for pid in pinned), "on the head"
+
+    os.kill(before, signal.SIGKILL)
+
+    assert (await session.generate("after", timeout=BOUND_S)).text == "after"
+    (after,) = await _pids(manager, "store")
+
+    async def crosses() -> bool:
+        await session.generate("again", timeout=BOUND_S)
+        return bool(connected(await sessions.pid(session)) & listening(after))
+
+    # As long as nobody could connect, calls went over Ray; that is left after a moment.
+    await until_told(crosses, what="the session reaches the store over TCP, on another port")
+    await assert_gapless(session)
 
 
 async def test_who_does_not_know_the_token_is_refused(manager: SessionManager, sessions: Sessions) -> None:
