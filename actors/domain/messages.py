@@ -175,9 +175,23 @@ class TokenUsage(Frozen):
             cache_write_tokens=_plus(self.cache_write_tokens, other.cache_write_tokens),
         )
 
+    def __sub__(self, part: TokenUsage) -> TokenUsage:
+        """What a sum is without a part of it."""
+        return TokenUsage(
+            prompt_tokens=self.prompt_tokens - part.prompt_tokens,
+            completion_tokens=self.completion_tokens - part.completion_tokens,
+            total_tokens=self.total_tokens - part.total_tokens,
+            cache_read_tokens=_minus(self.cache_read_tokens, part.cache_read_tokens),
+            cache_write_tokens=_minus(self.cache_write_tokens, part.cache_write_tokens),
+        )
+
 
 def _plus(one: int | None, other: int | None) -> int | None:
     return None if one is None and other is None else (one or 0) + (other or 0)
+
+
+def _minus(whole: int | None, part: int | None) -> int | None:
+    return None if whole is None else whole - (part or 0)
 
 
 class StopReason(StrEnum):

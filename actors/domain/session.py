@@ -216,7 +216,10 @@ class SessionInfo(Frozen):
         task: The input whose answer it has yet to report to its parent; None when it owes none.
         wake_at: The next moment at which a timer is due.
         expires_at: When it is destroyed unless it is used before; None when its configuration has no ``ttl_s``.
-        cost_usd: Price so far as a decimal string.
+        usage: Tokens so far; a fork's begin with those of its source.
+        cost_usd: Price so far as a decimal string; a fork's begins with that of its source.
+        inherited_usage: What of ``usage`` a fork has from its source, where it is counted; none for all others.
+        inherited_cost_usd: What of ``cost_usd`` a fork has from its source; "0" for all others.
     """
 
     tenant: str
@@ -237,6 +240,8 @@ class SessionInfo(Frozen):
     turns: int = 0
     usage: TokenUsage = TokenUsage()
     cost_usd: str = "0"
+    inherited_usage: TokenUsage = TokenUsage()
+    inherited_cost_usd: str = "0"
     task: str | None = None
     wake_at: datetime | None = None
     expires_at: datetime | None = None

@@ -22,8 +22,8 @@ class SessionTree(Frozen):
     Attributes:
         children: Oldest first.
         sessions: How many there are, this one included.
-        usage: Tokens of all of them together.
-        cost_usd: Their price as a decimal string.
+        usage: Tokens of all of them together, without those that a fork has from its source, where they are counted.
+        cost_usd: The price of these as a decimal string.
     """
 
     session: SessionInfo
@@ -66,7 +66,7 @@ async def tree_of(store: Store, top: SessionInfo) -> SessionTree:
 
 
 def _joined(row: SessionInfo, children: tuple[SessionTree, ...]) -> SessionTree:
-    usage, cost = row.usage, Decimal(row.cost_usd)
+    usage, cost = row.usage - row.inherited_usage, Decimal(row.cost_usd) - Decimal(row.inherited_cost_usd)
     for child in children:
         usage += child.usage
         cost += Decimal(child.cost_usd)

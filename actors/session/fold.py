@@ -87,6 +87,8 @@ def _forked(state: State, record: r.SessionForked) -> State:
         session_id=record.session_id,
         config=state.config.model_copy(update={"name": data.name, "parent_id": data.source_session_id}),
         lifecycle=SessionState.active,
+        inherited_usage=state.usage,
+        inherited_cost=state.cost,
         created_at=record.at,
         windows={},
         lane_counts={},

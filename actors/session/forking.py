@@ -53,6 +53,8 @@ def fork_of_row(
             "root_journal_id": None,
             "head_seq": record.seq,
             "queued": 0,
+            "inherited_usage": source.usage,
+            "inherited_cost_usd": source.cost_usd,
             "task": None,
             "wake_at": None,
             "expires_at": at + (source.expires_at - source.updated_at) if source.expires_at else None,

@@ -57,6 +57,8 @@ def project(state: State) -> SessionInfo:
         turns=state.turns,
         usage=state.usage,
         cost_usd=str(state.cost),
+        inherited_usage=state.inherited_usage,
+        inherited_cost_usd=str(state.inherited_cost),
         task=state.task,
         wake_at=state.wake_at,
         expires_at=state.expires_at,

@@ -106,6 +106,8 @@ class State(Frozen):
     children: tuple[OpenChild, ...] = ()
     usage: TokenUsage = TokenUsage()
     cost: Decimal = Decimal(0)
+    inherited_usage: TokenUsage = TokenUsage()
+    inherited_cost: Decimal = Decimal(0)
     context_used: int = 0
     context_since: int = 0
     unanswered: tuple[Unanswered, ...] = ()

@@ -31,6 +31,13 @@ def _to_2(connection: Connection) -> None:
     for statement in (
         "ALTER TABLE sessions ADD COLUMN task TEXT",
         "ALTER TABLE sessions ADD COLUMN expires_at BIGINT",
+        # Version 1 had no forks: nobody has inherited anything.
+        "ALTER TABLE sessions ADD COLUMN inherited_prompt_tokens BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE sessions ADD COLUMN inherited_completion_tokens BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE sessions ADD COLUMN inherited_total_tokens BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE sessions ADD COLUMN inherited_cache_read_tokens BIGINT",
+        "ALTER TABLE sessions ADD COLUMN inherited_cache_write_tokens BIGINT",
+        "ALTER TABLE sessions ADD COLUMN inherited_cost_usd TEXT NOT NULL DEFAULT '0'",
         "CREATE INDEX sessions_expires ON sessions (expires_at) WHERE expires_at IS NOT NULL",
         # Without the digest, SQLite preferred to look through all references of the tenant.
         "DROP INDEX blob_refs_journal",

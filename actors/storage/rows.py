@@ -28,7 +28,10 @@ _FENCE: Final = frozenset("head_seq epoch term assignment_no batch_id batch_from
 
 _USAGE: Final = tuple(TokenUsage.model_fields)
 _MOMENTS: Final = ("wake_at", "expires_at", "created_at", "updated_at")
-_PLAIN: Final = tuple(name for name in SessionInfo.model_fields if name not in {"usage", *_MOMENTS})
+_USAGES: Final = {"usage": "", "inherited_usage": "inherited_"}
+"""The fields whose counts are columns, and what the names of those begin with."""
+
+_PLAIN: Final = tuple(name for name in SessionInfo.model_fields if name not in {*_USAGES, *_MOMENTS})
 """The fields of a row that are columns of the same name."""
 
 PROJECTION: Final = tuple(column.name for column in SESSIONS.c if column.name not in _FIXED | _FENCE)
@@ -41,7 +44,6 @@ RECORD_COLUMNS: Final[tuple[Column[Any], ...]] = (_R.seq, _R.type, _R.at, _R.epo
 
 def projection_values(row: SessionInfo) -> Values:
     """The values of the columns named in ``PROJECTION``."""
-    usage = row.usage
     return {
         "name": row.name,
         "name_key": row.name.casefold(),
@@ -52,12 +54,9 @@ def projection_values(row: SessionInfo) -> Values:
         "queued": row.queued,
         "messages": row.messages,
         "turns": row.turns,
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
+        **{prefix + name: getattr(getattr(row, field), name) for field, prefix in _USAGES.items() for name in _USAGE},
         "cost_usd": row.cost_usd,
+        "inherited_cost_usd": row.inherited_cost_usd,
         "task": row.task,
         "needs_actor": int(row.needs_actor),
         "wake_at": maybe_micros(row.wake_at),
@@ -94,7 +93,7 @@ def info_of(row: AnyRow) -> SessionInfo:
     """
     got = cast("Mapping[str, Any]", row._mapping)  # pyright: ignore[reportPrivateUsage] - public in spite of its name
     values = {name: got[name] for name in _PLAIN}
-    values["usage"] = {name: got[name] for name in _USAGE}
+    values |= {field: {name: got[prefix + name] for name in _USAGE} for field, prefix in _USAGES.items()}
     values |= {name: maybe_moment(got[name]) for name in _MOMENTS}
     return SessionInfo.model_validate(values)
 

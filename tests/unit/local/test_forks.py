@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from actors.domain import records as r
 from actors.domain.calls import Outcome
 from actors.domain.llm import LlmConfig
+from actors.domain.messages import TokenUsage
 from actors.domain.session import Activity, SessionConfig, SessionState
 from actors.errors import CommandConflict, InvalidRequest, InvalidSessionId, SessionExists, SessionNotFound
 from actors.manager import SessionManager
 from actors.manager_race import ForkResult
+from actors.session.forking import fork_of_row, fork_of_state
 from actors.session.projection import project
 from actors.session.state import from_snapshot
 from actors.storage.verify import Verification
@@ -21,6 +25,7 @@ from tests.unit.local.runtimes import asking, calls, config, record_of, records,
 
 ECHO = LlmConfig(provider="scripted", model="echo")
 PROMPT = LlmConfig(provider="scripted", model="prompt")
+_TOOK = TokenUsage(prompt_tokens=8, completion_tokens=2, total_tokens=10, cache_read_tokens=3)
 _TWO = (calls(("ls", {}), text="Looking."), says("Done."))
 
 
@@ -49,15 +54,57 @@ async def test_a_fork_goes_on_from_the_conversation_of_its_source() -> None:
         await _fits(manager, "f")
 
 
-async def test_usage_is_inherited_and_shown_as_such() -> None:
+@pytest.mark.parametrize("stored", [False, True])
+async def test_usage_is_inherited_and_shown_as_such_and_counted_once(stored: bool, tmp_path: Path) -> None:
+    values: dict[str, Any] = {"store": str(tmp_path)} if stored else {}
+    async with await SessionManager.local("scripted/echo", **values) as manager:
+        source = await manager.create_session("s", config(says("yes", usage=_TOOK.model_dump())))
+        await source.generate("first")
+        then = await source.info()
+        await source.generate("second")
+        fork = await manager.fork_session("s", "f", name="Other")
+        early = await manager.fork_session("s", "e", at=then.head_seq)
+        assert (await fork.info()).usage == (await fork.info()).inherited_usage == (await source.info()).usage
+        await fork.generate("third")
+        of_fork = await manager.fork_session("f", "g")
+        await of_fork.generate("fourth")
+
+        rows = [await one.info() for one in (source, early, fork, of_fork)]
+        assert [row.usage.total_tokens for row in rows] == [20, 10, 30, 40]
+        assert [row.inherited_usage.total_tokens for row in rows] == [0, 10, 20, 30]
+        assert rows[1].inherited_usage == then.usage
+        assert (await records(fork, r.SessionForked))[0].data.usage == rows[2].inherited_usage
+        for row in rows:
+            await _fits(manager, row.session_id)
+
+        own = [(await manager.tree(row.session_id)).usage for row in rows]
+        assert [one.total_tokens for one in own] == [20, 0, 10, 10]
+        assert [(await manager.usage(row.session_id, tree=True)).total.usage.total_tokens for row in rows] == [
+            20,
+            0,
+            10,
+            10,
+        ]
+        total = (await manager.usage()).total
+        assert (total.calls, total.usage) == (4, sum(own, TokenUsage()))
+
+
+async def test_money_is_inherited_as_tokens_are() -> None:
     async with runtime() as manager:
         source = await manager.create_session("s", config(says("yes")))
-        await source.generate("first")
-        fork = await manager.fork_session("s", "f", name="Other")
+        row = (await source.info()).model_copy(update={"cost_usd": "0.30"})
+        store = manager._runtime.store  # pyright: ignore[reportPrivateUsage] - scripted models have no price
+        snapshot = await store.state(manager.tenant, row.journal_id)
+        state = from_snapshot(snapshot.body).model_copy(update={"cost": Decimal("0.30")})
+        data = r.SessionForked.Data(journal_id="J", source_journal_id=row.journal_id, source_session_id="s", name="f")
 
-        usage = (await source.info()).usage
-        (forked,) = await records(fork, r.SessionForked)
-        assert (forked.data.usage, (await fork.info()).usage, (await fork.info()).name) == (usage, usage, "Other")
+        by_row = fork_of_row(row, data, "f", row.updated_at, "c").row
+        by_state = fork_of_state(state, data, "f", row.updated_at, "c").row
+
+        assert (by_row.cost_usd, by_row.inherited_cost_usd) == ("0.30", "0.30")
+        assert by_row.model_copy(update={"epoch": by_state.epoch}) == by_state
+        await store.create(manager.tenant, "c", "d", [fork_of_row(row, data, "f", row.updated_at, "c")])
+        assert Decimal((await manager.tree("f")).cost_usd) == 0
 
 
 async def test_a_fork_of_an_earlier_place_has_what_was_there_then() -> None:

@@ -47,6 +47,8 @@ def full_info(session_id: str) -> SessionInfo:
         turns=4,
         usage=TokenUsage(prompt_tokens=5, completion_tokens=6, total_tokens=11, cache_read_tokens=1),
         cost_usd="0.00000012345678901234567890",
+        inherited_usage=TokenUsage(prompt_tokens=2, completion_tokens=1, total_tokens=3, cache_write_tokens=1),
+        inherited_cost_usd="0.00000000000000000000000001",
         task="J-mother:4",
         wake_at=at(99.000001),
         expires_at=at(100.5),
