@@ -36,6 +36,12 @@ def size(connection: sqlite3.Connection) -> int:
     return used * number(connection, "PRAGMA page_size")
 
 
+def empty(connection: sqlite3.Connection) -> None:
+    """Take away what ``fill`` put there, so that a round can be repeated."""
+    for table in ("records", "sessions"):
+        connection.execute(f"DELETE FROM {table} WHERE journal_id GLOB 'F[0-9]*' AND length(journal_id) = 26")
+
+
 def fill(connection: sqlite3.Connection, journal_id: str, rows: int) -> None:
     """Copy a session, with its records, so often: a store that has been in use for years, within a minute."""
     for first in range(0, rows, CHUNK):

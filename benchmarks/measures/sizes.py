@@ -10,7 +10,7 @@ import ray
 from actors import SessionHandle, SessionManager
 from actors.cluster.launch import MAX_CONCURRENCY
 from benchmarks.calibration import calibrate
-from benchmarks.database import database, fill, number, size
+from benchmarks.database import database, empty, fill, number, size
 from benchmarks.figures import Figure, Unit, gone, new_id
 from benchmarks.processes import pids, private_bytes
 from benchmarks.stats import each_timed, p50
@@ -78,6 +78,7 @@ async def dormant(manager: SessionManager, many: int) -> list[Figure]:
     (registry,) = await pids(runtime, "registry")
     processes = set(await pids(runtime))
     with database(manager) as connection:
+        empty(connection)
         before, kept = size(connection), private_bytes(registry)
         sessions = await manager.create_sessions([new_id("asleep") for _ in range(FEW)])
         for session in sessions[:ASLEEP]:
