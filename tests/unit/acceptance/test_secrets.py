@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from actors import LlmConfig, SessionConfig, Settings
 from actors.domain.records import encode_record
+from actors.errors import ModelAuthFailed
 from actors.llm.keys import credentials, new_credential_id
 from tests.unit.local.runtimes import runtime, says, script
 
@@ -84,5 +85,8 @@ async def test_the_runtimes_own_key_cannot_be_sent_to_an_address_that_a_session_
     elsewhere = LlmConfig.of("openai/x", base_url="http://elsewhere")
     assert await key_of(plain) == SecretStr(KEY)
     assert await key_of(elsewhere) is None
-    assert await key_of(elsewhere.model_copy(update={"credential_id": "openai"})) is None
     assert await key_of(elsewhere.model_copy(update={"credential_id": own})) == SecretStr(KEY)
+    # A key that was given and is gone is an error: nothing is sent without it. Names of providers are no credentials.
+    for lost in ("openai", new_credential_id()):
+        with pytest.raises(ModelAuthFailed, match="give it again"):
+            await key_of(elsewhere.model_copy(update={"credential_id": lost}))
