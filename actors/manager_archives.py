@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from actors.domain.archive import SessionArchive
 from actors.domain.commands import digest_of_json
 from actors.domain.ids import check_command_id, check_session_id, new_ulid, utc_now
+from actors.domain.journal import NewSession
+from actors.domain.session import SessionConfig
 from actors.handle import SessionHandle
 from actors.manager_lookup import SessionLookup
 from actors.model_choice import known_config
@@ -27,7 +30,7 @@ class ArchiveOperations(SessionLookup):
 
         Raises:
             SessionNotFound.
-            InvalidRequest: it is larger than 64 MiB.
+            InvalidRequest: it is larger than 32 MiB.
         """
         return await archive_of(self._runtime.store, await self.get_info(session_id))
 
@@ -51,16 +54,22 @@ class ArchiveOperations(SessionLookup):
             command_id: Idempotency key: the same key never makes a second session.
 
         Raises:
-            InvalidRequest: it is no such document, it is damaged, or it is larger than 64 MiB. Nothing is written.
+            InvalidRequest: it is no such document, it is damaged, or it is larger than 32 MiB. Nothing is written.
             InvalidSessionId, SessionExists, UnknownProvider, InvalidConfig, CommandConflict: as for
                 ``create_session``.
         """
-        archive = read_document(document)
-        name = check_session_id(session_id if session_id is not None else archive.session_id)
         cause = check_command_id(command_id) if command_id else new_ulid()
-        new, config = arrival(archive, name, tenant=self.tenant, journal_id=new_ulid(), now=utc_now(), cause=cause)
+        # A large one takes a second to read and fold, which others need not wait for.
+        name, digest, new, config = await asyncio.to_thread(self._arrival, document, session_id, cause)
         await known_config(self._runtime, config)
-        digest = digest_of_json(["import", name, archive.model_dump(mode="json")])
         if await self._runtime.store.create(self.tenant, cause, digest, [new]):
             return SessionHandle(self._runtime, new.row)
         return await self._session(name)
+
+    def _arrival(
+        self, document: SessionArchive | Mapping[str, Any] | str | bytes, session_id: str | None, cause: str
+    ) -> tuple[str, str, NewSession, SessionConfig]:
+        archive = read_document(document)
+        name = check_session_id(session_id if session_id is not None else archive.session_id)
+        new, config = arrival(archive, name, tenant=self.tenant, journal_id=new_ulid(), now=utc_now(), cause=cause)
+        return name, digest_of_json(["import", name, archive.model_dump(mode="json")]), new, config

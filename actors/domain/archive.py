@@ -17,8 +17,9 @@ from actors.domain.blobs import digest_of
 from actors.domain.ids import check_session_id
 from actors.errors import GreenroomError
 
-MAX_ARCHIVE_BYTES = 64 * 1024 * 1024
-"""Bytes of the records and blobs of one document: it is held in memory whole, and written in one transaction."""
+MAX_ARCHIVE_BYTES = 32 * 1024 * 1024
+"""Bytes of the records and blobs of one document: it is held in memory whole, written in one transaction, and on its
+way to the store one frame of the data plane, of which it is at most the half."""
 
 _OF_THE_STORE = {"session.created": ("journal_id", "tenant"), "session.forked": ("journal_id",)}
 """By type of record, what of its data only means something in its store."""

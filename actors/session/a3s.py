@@ -30,6 +30,9 @@ from actors.session.projection import small
 
 ORIGIN: Final = "a3s-code"
 
+MAX_TIME: Final = 253_402_300_799
+"""Seconds since 1970 at the end of the year 9999, the last that a timestamp can name."""
+
 
 class _Loose(Frozen, extra="ignore"):
     """Files of other versions have further fields; what is not understood is not taken over."""
@@ -113,8 +116,8 @@ class _Image(_Loose):
     total_cost: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     thinking_enabled: bool = False
     thinking_budget: int | None = None
-    created_at: int = Field(ge=0, le=2**40)
-    updated_at: int = Field(ge=0, le=2**40)
+    created_at: int = Field(ge=0, le=MAX_TIME)
+    updated_at: int = Field(ge=0, le=MAX_TIME)
     llm_config: _Model | None = None
     tasks: TaskList = ()
     parent_id: str | None = None

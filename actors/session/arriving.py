@@ -76,7 +76,10 @@ def _blobs(archive: SessionArchive, records: list[r.Record]) -> dict[str, bytes]
     missing = wanted - archive.blobs.keys()
     if missing:
         raise InvalidRequest(f"The document lacks content that its records refer to: blob {min(missing)}.")
-    return {digest: base64.b64decode(archive.blobs[digest]) for digest in wanted}
+    blobs = {digest: base64.b64decode(archive.blobs[digest]) for digest in wanted}
+    if sum(map(len, blobs.values())) + sum(len(r.encode_record(record)) for record in records) > MAX_ARCHIVE_BYTES:
+        raise _too_large()
+    return blobs
 
 
 def _tied(state: State, records: list[r.Record]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,8 @@ from actors.domain.children import Birth, ChildOutcome, ChildReport
 from actors.domain.ids import letter_id
 from actors.domain.journal import NewSession, OutboxRow
 from actors.domain.messages import BlobTextBlock, Message, TextBlock
-from actors.domain.session import PolicyBound
+from actors.domain.records import MAX_RECORD_BYTES
+from actors.domain.session import MAX_DEPTH, PolicyBound, SessionConfig
 from actors.session import steering
 from actors.session.projection import new_session
 from actors.session.state import State
@@ -23,22 +25,7 @@ MAX_MESSAGE_CHARS = 8192
 
 def born(parent: State, record: r.ChildStarted, birth: Birth, *, now: datetime) -> NewSession:
     """A child's first records. What its configuration leaves open it takes from its parent, as it is now."""
-    config = birth.config
-    above = PolicyBound(
-        permission_policy=parent.config.permission_policy, confirmation_policy=parent.config.confirmation_policy
-    )
-    inherited = config.model_copy(
-        update={
-            "bounds": tuple(dict.fromkeys((*parent.config.bounds, above, *config.bounds))),
-            "max_depth": min(config.max_depth, parent.config.max_depth - 1),
-            "parent_id": parent.session_id,
-            "model": config.model or parent.config.model,
-            "workspace": config.workspace or parent.config.workspace,
-            "permission_policy": config.permission_policy or parent.config.permission_policy,
-            "queue_config": config.queue_config or parent.config.queue_config,
-            "confirmation_policy": config.confirmation_policy or parent.config.confirmation_policy,
-        }
-    )
+    inherited = _heir(parent, birth.config)
     return new_session(
         parent.tenant,
         record.data.child_id,
@@ -50,6 +37,46 @@ def born(parent: State, record: r.ChildStarted, birth: Birth, *, now: datetime) 
         task=birth.task,
         workspace=parent.workspace if inherited.workspace == parent.config.workspace else None,
     )
+
+
+def _heir(parent: State, config: SessionConfig) -> SessionConfig:
+    above = PolicyBound(
+        permission_policy=parent.config.permission_policy, confirmation_policy=parent.config.confirmation_policy
+    )
+    return config.model_copy(
+        update={
+            "bounds": tuple(dict.fromkeys((*parent.config.bounds, above, *config.bounds))),
+            "max_depth": min(config.max_depth, parent.config.max_depth - 1),
+            "parent_id": parent.session_id,
+            "model": config.model or parent.config.model,
+            "workspace": config.workspace or parent.config.workspace,
+            "permission_policy": config.permission_policy or parent.config.permission_policy,
+            "queue_config": config.queue_config or parent.config.queue_config,
+            "confirmation_policy": config.confirmation_policy or parent.config.confirmation_policy,
+        }
+    )
+
+
+def refusal(parent: State, births: Sequence[Birth]) -> str | None:
+    """Why these children may not be started, as a sentence; None when they may.
+
+    What a child inherits has to fit into its first record: where it does not, nobody could write the append that it is
+    born in, and so the parent's turn could never go on.
+    """
+    why = parent.refused_children(len(births), sum(birth.task is not None for birth in births))
+    if why is not None:
+        return why
+    for config in {id(birth.config): birth.config for birth in births}.values():
+        heir = _heir(parent, config)
+        if len(heir.bounds) > MAX_DEPTH:
+            return f"A child has at most {MAX_DEPTH} bounds, those of the sessions above it included."
+        if len(heir.model_dump_json().encode()) > MAX_RECORD_BYTES - _REST_BYTES:
+            return "The policies of the family and the child's configuration are too large together. Shorten them."
+    return None
+
+
+_REST_BYTES = 4096
+"""Everything in a child's first record but its configuration."""
 
 
 def told(before: State, record: r.Record, after: State, blobs: dict[str, bytes]) -> OutboxRow | None:

@@ -32,6 +32,7 @@ from actors.errors import (
 )
 from actors.policy.remembering import remembered
 from actors.session import compaction, external, steering
+from actors.session.children import refusal
 from actors.session.fold_waits import may_resolve
 from actors.session.projection import small
 from actors.session.state import State
@@ -235,10 +236,9 @@ def _set_tasks(state: State, command: c.SetTasks) -> list[Draft]:
 def _spawn(state: State, command: c.SpawnChildren) -> list[Draft]:
     if state.lifecycle.ended:
         raise SessionEnded(state.session_id, state.lifecycle.value)
-    working = sum(child.task is not None for child in command.children)
-    refusal = state.refused_children(len(command.children), working)
-    if refusal is not None:
-        raise InvalidRequest(refusal)
+    why = refusal(state, command.children)
+    if why is not None:
+        raise InvalidRequest(why)
     inherited = len(state.config.model_dump_json()) * len(command.children)
     if len(command.model_dump_json().encode()) + inherited > MAX_SPAWN_BYTES:
         raise InvalidRequest(

@@ -20,7 +20,7 @@ def read_document(document: SessionArchive | Mapping[str, Any] | str | bytes) ->
     """A document, whatever form it came in.
 
     Raises:
-        InvalidRequest: it is none, it is damaged, or it is larger than 128 MiB.
+        InvalidRequest: it is none, it is damaged, or it is larger than 64 MiB.
     """
     if isinstance(document, SessionArchive):
         return document

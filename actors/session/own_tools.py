@@ -20,6 +20,7 @@ from actors.domain.ids import derived_id, derived_journal_ids
 from actors.domain.messages import Message, TextBlock, TextPart
 from actors.domain.records import Draft, ResultContent, Wait
 from actors.domain.tools import EffectClass, ToolDefinition
+from actors.session.children import refusal
 from actors.session.ports import ToolSpec
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
@@ -130,9 +131,9 @@ def _spawned(state: State, turn: Turn, call: ToolCallState, args: SpawnArgs, aro
     if not 1 <= args.answers <= count:
         yield denied(turn, call, "invalid_args", f"Error: wait: {count} tasks cannot give {args.answers} answers.")
         return
-    refusal = state.refused_children(count, count)
-    if refusal is not None:
-        yield denied(turn, call, "child_limit", f"Error: {refusal}")
+    why = refusal(state, [Birth(task=Message.user(task)) for task in args.tasks])
+    if why is not None:
+        yield denied(turn, call, "child_limit", f"Error: {why}")
         return
     place = (state.journal_id, turn.turn_id, turn.round, call.index)
     stem = derived_id(f"{state.session_id[:96]}-", *place)

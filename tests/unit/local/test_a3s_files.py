@@ -112,6 +112,7 @@ async def test_an_older_file_without_the_newer_fields_is_taken() -> None:
         {"messages": "none"},
         {"messages": [{"role": "system", "content": []}]},
         {"created_at": -1},
+        {"updated_at": 2**40},
         {"total_cost": float("nan")},
         {"config": {"permission_policy": {"deny": ["Bash("]}}},
         {"config": {"auto_compact_threshold": 7}},

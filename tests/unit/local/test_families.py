@@ -11,9 +11,9 @@ from actors.domain import records as r
 from actors.domain.children import ChildOutcome, ChildSpec
 from actors.domain.permissions import PermissionDecision, PermissionMode, PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, SessionLane, TimeoutAction
-from actors.domain.session import SessionConfig
+from actors.domain.session import PolicyBound, SessionConfig
 from actors.errors import InvalidRequest
-from tests.unit.local.runtimes import asking, config, record_of, records, result_texts, runtime
+from tests.unit.local.runtimes import asking, config, record_of, records, result_texts, runtime, says
 from tests.unit.local.test_children import HOLD, MODEL, Held, lines, spawn
 
 _OPEN = SessionConfig(
@@ -139,3 +139,25 @@ async def test_a_destroyed_session_leaves_its_children_alone_unless_told_otherwi
 
         assert result.outcome is ChildOutcome.completed
         assert (await manager.generate("c", "/say still here")).text == "still here"
+
+
+async def test_policies_that_do_not_fit_into_a_childs_first_record_are_refused_and_the_parent_goes_on() -> None:
+    large = PermissionPolicy.permissive().with_rules("deny", [f"never{number:04}" + "x" * 900 for number in range(150)])
+    async with runtime(llm=MODEL) as manager:
+        parent = await manager.create_session("p", config(permission_policy=large))
+
+        with pytest.raises(InvalidRequest, match="too large together"):
+            await manager.create_child_session("p", "c")
+        assert (await parent.generate(lines(spawn("/say hello"), "/say over"))).text == "over"
+        (denied,) = await records(parent, r.ToolCallDenied)
+        assert denied.data.code == "child_limit"
+
+
+async def test_a_child_keeps_no_more_bounds_than_a_family_has_levels() -> None:
+    many = tuple(PolicyBound(permission_policy=PermissionPolicy(deny=[f"t{number}"])) for number in range(32))
+    async with runtime() as manager:
+        await manager.create_session("p", config(says("yes")))
+        with pytest.raises(InvalidRequest, match="bounds"):
+            await manager.create_child_session("p", "c", SessionConfig(bounds=many))
+        await manager.create_child_session("p", "d", SessionConfig(bounds=many[:31]))
+        assert len((await manager.get_config("d")).bounds) == 32
