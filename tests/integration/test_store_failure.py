@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import aclosing
 from pathlib import Path
 
-from actors import SessionConfig, SessionHandle
+from actors import Receipt, SessionConfig, SessionHandle
 from actors.errors import StoreUnavailable
 from tests.disks import small_disk
 from tests.integration.crash_site import BOUND_S, Gate, kill_all
@@ -33,14 +33,18 @@ class Talker:
         number = 0
         while not self._enough:
             command_id = f"{self._session.session_id}-{number}"
-            try:
-                receipt = await self._session.send("hello", command_id=command_id)
-            except StoreUnavailable as error:
-                assert error.retry_after_s
-                continue
+            # Also the last one: what was refused may be durable all the same, as long as nobody has asked again.
+            receipt = await self._acknowledged(command_id)
             self.acknowledged.append(command_id)
             await self._session.wait_turn(receipt)
             number += 1
+
+    async def _acknowledged(self, command_id: str) -> Receipt:
+        while True:
+            try:
+                return await self._session.send("hello", command_id=command_id)
+            except StoreUnavailable as error:
+                assert error.retry_after_s
 
     async def finish(self) -> None:
         """End with the turn that is under way."""

@@ -18,6 +18,7 @@ from actors.storage import sql_retention
 from actors.storage.open import open_backend
 from actors.storage.verify import Verification
 from tests.unit.local.runtimes import config, record_of, runtime, says, script
+from tests.unit.local.test_children import MODEL, Held
 
 SECRET = "nobody may know this"
 LARGE = f"{SECRET} {'x' * 100_000}"
@@ -135,12 +136,14 @@ async def test_a_snapshot_is_the_state_as_of_now_and_wakes_nobody(tmp_path: Path
 
 
 async def test_a_session_in_the_middle_of_a_turn_goes_on_from_a_snapshot_of_it(tmp_path: Path) -> None:
-    async with await SessionManager.local(store=str(tmp_path)) as manager:
-        session = await manager.create_session("s", SessionConfig(model=script(says("yes"), delay_s=0.2)))
-        receipt = await session.send("go")
-        await record_of(session, ModelCallStarted)
+    held = Held()
+    async with await SessionManager.local(MODEL, store=str(tmp_path), tools=[held.tool]) as manager:
+        session = await manager.create_session("s", config())
+        receipt = await session.send("/tool hold {}\n/say yes")
+        await held.begun.wait()
         taken = await manager.snapshot("s")
 
+        held.go.release()
         assert (await session.wait_turn(receipt)).text == "yes"
         assert (await session.snapshot()).seq > taken.seq
 
