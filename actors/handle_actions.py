@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.checks import checked_choice, checked_command
+from actors.checks import MAX_PAGE, checked_choice, checked_command
 from actors.domain import commands as c
-from actors.domain.actions import Remember, Resolution
+from actors.domain.actions import Action, Remember, Resolution
 from actors.domain.permissions import PermissionRule
 from actors.errors import ActionNotFound, ActionSettled, GreenroomError
 from actors.handle_commands import SessionCommands
 
 
 class SessionActions(SessionCommands):
-    """The part of ``SessionHandle`` that decides actions."""
+    """The part of ``SessionHandle`` that lists and decides actions: the session's own, and those of all below it."""
+
+    async def actions(self, *, tree: bool = True, pending: bool = True) -> tuple[Action, ...]:
+        """What the session and all below it wait for; each action says whose it is. The oldest 1,000.
+
+        Args:
+            tree: With its children, and theirs; else of this session alone.
+            pending: Leave out what is settled.
+        """
+        page, _ = await self._listed(tree=tree, pending=pending, limit=MAX_PAGE)
+        if not page:
+            await self.info()  # None, or gone: a session that is gone has no actions either.
+        return page
+
+    async def _listed(self, **wanted: Any) -> tuple[tuple[Action, ...], str | None]:
+        return await self._runtime.store.actions(self._tenant, journal_id=self.journal_id, **wanted)
 
     async def resolve_action(
         self,
@@ -28,10 +43,10 @@ class SessionActions(SessionCommands):
         rule: str | None = None,
         command_id: str | None = None,
     ) -> None:
-        """Decide an action. The first committed decision wins.
+        """Decide an action of this session, or of one below it. The first committed decision wins.
 
         Args:
-            action_id: The action's id, or the model's tool call id within the open turn.
+            action_id: The action's id, or the model's tool call id within this session's open turn.
             resolution: ``approve`` or ``reject`` an approval, or going on without a lost workspace; ``retry``, ``skip``
                 or ``answer`` a call in doubt.
             args: Approve with other arguments.
@@ -64,13 +79,22 @@ class SessionActions(SessionCommands):
             )
         )
         try:
-            await self._do(command)
+            await self._runtime.submit(self._tenant, await self._journal_of(action_id), command)
         except ActionNotFound:
             raise await self._why_not_pending(action_id) from None
 
+    async def _journal_of(self, action_id: str) -> str:
+        """Whose action it is: a descendant's, or this session's, which alone knows its tool call ids."""
+        found, _ = await self._listed(tree=True, pending=False, action_id=action_id, limit=1)
+        if not found or found[0].session_id == self.session_id:
+            return self.journal_id
+        row = await self._runtime.store.find(self._tenant, found[0].session_id)
+        return row.journal_id if row is not None else self.journal_id
+
     async def _why_not_pending(self, action_id: str) -> GreenroomError:
         for action in await self.actions(pending=False):
-            if action_id in {action.action_id, action.tool_use_id} and action.resolution is not None:
+            of_call = action.tool_use_id if action.session_id == self.session_id else None
+            if action_id in {action.action_id, of_call} and action.resolution is not None:
                 return ActionSettled(action.action_id, action.resolution)
         return ActionNotFound(action_id)
 

@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from actors.checks import MAX_PAGE, checked_at, checked_limit, checked_seq, checked_timeout
-from actors.domain.actions import Action
+from actors.checks import checked_at, checked_limit, checked_seq, checked_timeout
 from actors.domain.base import Frozen
 from actors.domain.events import Event
 from actors.domain.messages import Message, decode_messages
@@ -173,15 +172,6 @@ class SessionReads:
     async def confirmation_policy(self) -> ConfirmationPolicy:
         """The confirmation policy in force."""
         return (await self._state()).config.confirmation
-
-    async def actions(self, *, pending: bool = True) -> tuple[Action, ...]:
-        """What the session waits for; without ``pending`` also what was decided."""
-        page, _ = await self._runtime.store.actions(
-            self._tenant, journal_id=self.journal_id, pending=pending, limit=MAX_PAGE
-        )
-        if not page:
-            await self.info()  # None, or gone: a session that is gone has no actions either.
-        return page
 
     async def _state(self, at: int | None = None) -> State:
         if at is not None:

@@ -20,7 +20,8 @@ from actors.domain.session import Activity, SessionConfig, SessionInfo, SessionS
 from actors.domain.tools import ToolDefinition
 from actors.errors import GreenroomError, InvalidConfig, InvalidRequest
 from actors.handle import SessionHandle
-from actors.manager_operations import Page, SessionOperations, StoreHealth, ToolExecutorInfo
+from actors.manager_lookup import Page
+from actors.manager_operations import SessionOperations, StoreHealth, ToolExecutorInfo
 from actors.model_choice import as_model, known_config
 from actors.session.projection import new_session
 from actors.session.runtime import ModelInfo, Runtime

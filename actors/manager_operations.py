@@ -6,8 +6,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from actors.checks import checked_choice, checked_limit
-from actors.domain.actions import Action, ActionKind, Remember, Resolution
 from actors.domain.base import Frozen
 from actors.domain.events import Event
 from actors.domain.llm import LlmConfig
@@ -18,12 +16,12 @@ from actors.domain.session import ContextUsage, SessionConfig, SnapshotInfo
 from actors.domain.turns import AgentResult, Receipt
 from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
+from actors.manager_actions import ActionOperations
 from actors.manager_archives import ArchiveOperations
 from actors.manager_children import ChildOperations
 from actors.manager_compaction import CompactionOperations
 from actors.manager_forks import ForkOperations
 from actors.manager_lanes import LaneOperations
-from actors.manager_lookup import Page
 from actors.manager_permissions import PermissionOperations
 from actors.manager_removal import RemovalOperations
 from actors.manager_tasks import TaskOperations
@@ -49,6 +47,7 @@ class ToolExecutorInfo(Frozen):
 
 
 class SessionOperations(
+    ActionOperations,
     ArchiveOperations,
     ChildOperations,
     CompactionOperations,
@@ -229,58 +228,3 @@ class SessionOperations(
     async def get_confirmation_policy(self, session_id: str) -> ConfirmationPolicy:
         """See ``SessionHandle.confirmation_policy``."""
         return await (await self._session(session_id)).confirmation_policy()
-
-    # --- actions ---------------------------------------------------------------------------------------------------
-
-    async def confirm_tool(self, session_id: str, action_id: str, approved: bool, reason: str | None = None) -> bool:
-        """See ``SessionHandle.confirm_tool``."""
-        return await (await self._session(session_id)).confirm_tool(action_id, approved, reason)
-
-    async def actions(
-        self,
-        session_id: str | None = None,
-        *,
-        pending: bool = True,
-        kind: ActionKind | str | None = None,
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page[Action]:
-        """What one session, or any session of the tenant, waits for; oldest first. ``kind``: of one kind only."""
-        journal_id = (await self.get_info(session_id)).journal_id if session_id else None
-        rows, cursor = await self._runtime.store.actions(
-            self.tenant,
-            journal_id=journal_id,
-            pending=pending,
-            kind=checked_choice("kind", ActionKind, kind) if kind is not None else None,
-            after=after,
-            limit=checked_limit(limit),
-        )
-        return Page[Action](items=rows, next=cursor)
-
-    async def resolve_action(
-        self,
-        session_id: str,
-        action_id: str,
-        resolution: Resolution | str,
-        *,
-        args: dict[str, Any] | None = None,
-        value: str | None = None,
-        reason: str | None = None,
-        args_digest: str | None = None,
-        remember: Remember | str = Remember.once,
-        rule: str | None = None,
-        command_id: str | None = None,
-    ) -> None:
-        """See ``SessionHandle.resolve_action``."""
-        session = await self._session(session_id)
-        await session.resolve_action(
-            action_id,
-            resolution,
-            args=args,
-            value=value,
-            reason=reason,
-            args_digest=args_digest,
-            remember=remember,
-            rule=rule,
-            command_id=command_id,
-        )

@@ -151,8 +151,10 @@ class Store(Protocol):
         tenant: str,
         *,
         journal_id: str | None = None,
+        tree: bool = False,
         pending: bool = True,
         kind: str | None = None,
+        action_id: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[tuple[Action, ...], str | None]:

@@ -158,8 +158,10 @@ class Backend(Protocol):
         tenant: str,
         *,
         journal_id: str | None = None,
+        tree: bool = False,
         pending: bool = True,
         kind: str | None = None,
+        action_id: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[tuple[Action, ...], str | None]:
@@ -168,8 +170,10 @@ class Backend(Protocol):
         Args:
             tenant: Whose.
             journal_id: Of one session only.
+            tree: Also of its children and their children.
             pending: Leave out those that are resolved.
             kind: Those of one kind only.
+            action_id: This one only.
             after: The cursor that the page before gave.
             limit: Most actions of the page.
 

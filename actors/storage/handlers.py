@@ -108,10 +108,24 @@ def _rows(service: StoreService) -> dict[str, Handler]:
         return await service.count(tenant, read)
 
     async def actions(
-        tenant: str, journal_id: str | None, pending: bool, kind: str | None, after: str | None, limit: int
+        tenant: str,
+        journal_id: str | None,
+        tree: bool,
+        pending: bool,
+        kind: str | None,
+        action_id: str | None,
+        after: str | None,
+        limit: int,
     ) -> Plain:
         page, more = await service.actions(
-            tenant, journal_id=journal_id, pending=pending, kind=kind, after=after, limit=limit
+            tenant,
+            journal_id=journal_id,
+            tree=tree,
+            pending=pending,
+            kind=kind,
+            action_id=action_id,
+            after=after,
+            limit=limit,
         )
         return [each(wire.action_out, page), more]
 

@@ -74,6 +74,14 @@ class MemoryReads:
     def _of(self, tenant: str) -> list[Journal]:
         return [journal for (owner, _), journal in self._journals.items() if owner == tenant]
 
+    def _below(self, journals: list[Journal]) -> list[Journal]:
+        """The journals of the children of these sessions, of theirs, and so on."""
+        found = list(journals)
+        for above in found:
+            place = (above.row.tenant, above.row.journal_id)
+            found += [one for one in self._journals.values() if (one.row.tenant, one.row.parent_journal_id) == place]
+        return found[len(journals) :]
+
     def find(self, tenant: str, session_id: str) -> SessionInfo | None:
         """See ``Backend.find``."""
         with self._access():
@@ -126,16 +134,21 @@ class MemoryReads:
         tenant: str,
         *,
         journal_id: str | None = None,
+        tree: bool = False,
         pending: bool = True,
         kind: str | None = None,
+        action_id: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[tuple[Action, ...], str | None]:
         """See ``Backend.actions``."""
         with self._access():
             journals = [one for one in self._of(tenant) if journal_id in {None, one.row.journal_id}]
+            if tree and journal_id is not None:
+                journals += self._below(journals)
             every = [action for one in journals for action in one.actions.values() if kind in {None, action.kind}]
-            found = [action for action in every if action.pending or not pending]
+            wanted = [action for action in every if action_id in {None, action.action_id}]
+            found = [action for action in wanted if action.pending or not pending]
         return _page(found, lambda action: (micros(action.requested_at), action.action_id), after, limit)
 
     def spent(

@@ -233,14 +233,24 @@ class RemoteStore:
         tenant: str,
         *,
         journal_id: str | None = None,
+        tree: bool = False,
         pending: bool = True,
         kind: str | None = None,
+        action_id: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[tuple[Action, ...], str | None]:
         """A page of actions, oldest first."""
         page, more = await self._call(
-            "actions", tenant=tenant, journal_id=journal_id, pending=pending, kind=kind, after=after, limit=limit
+            "actions",
+            tenant=tenant,
+            journal_id=journal_id,
+            tree=tree,
+            pending=pending,
+            kind=kind,
+            action_id=action_id,
+            after=after,
+            limit=limit,
         )
         return tuple(each(wire.action_in, page)), more
 

@@ -148,15 +148,24 @@ class StoreReads:
         tenant: str,
         *,
         journal_id: str | None = None,
+        tree: bool = False,
         pending: bool = True,
         kind: str | None = None,
+        action_id: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[tuple[Action, ...], str | None]:
         """A page of actions, oldest first."""
         return await self._read(
             lambda: self._backend.actions(
-                tenant, journal_id=journal_id, pending=pending, kind=kind, after=after, limit=bounded(limit)
+                tenant,
+                journal_id=journal_id,
+                tree=tree,
+                pending=pending,
+                kind=kind,
+                action_id=action_id,
+                after=after,
+                limit=bounded(limit),
             )
         )
 

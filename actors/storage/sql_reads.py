@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, bindparam, func, select, tuple_
 
 from actors.domain.actions import Action
 from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult
@@ -57,6 +57,13 @@ def session_row(connection: Connection, tenant: str, journal_id: str) -> Session
     """The session of a journal."""
     found = connection.execute(_ROW, {"of_tenant": tenant, "of_journal": journal_id}).one_or_none()
     return None if found is None else info_of(found)
+
+
+def _family(tenant: str, journal_id: str) -> Select[tuple[str]]:
+    """A journal, those of the session's children, of theirs, and so on."""
+    family = select(_S.journal_id).where(of_journal(SESSIONS, tenant, journal_id)).cte("family", recursive=True)
+    children = select(_S.journal_id).where(_S.tenant == tenant, _S.parent_journal_id == family.c.journal_id, HAS_PARENT)
+    return select(family.union_all(children).c.journal_id)
 
 
 def _matching(tenant: str, wanted: Filter) -> list[ColumnElement[bool]]:
@@ -174,8 +181,10 @@ class SqlReads:
         tenant: str,
         *,
         journal_id: str | None = None,
+        tree: bool = False,
         pending: bool = True,
         kind: str | None = None,
+        action_id: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[tuple[Action, ...], str | None]:
@@ -183,7 +192,9 @@ class SqlReads:
         of = ACTIONS.c
         query = select(of.requested_at, of.action_id, of.body).where(of.tenant == tenant)
         if journal_id is not None:
-            query = query.where(of.journal_id == journal_id)
+            query = query.where(of.journal_id.in_(_family(tenant, journal_id)) if tree else of.journal_id == journal_id)
+        if action_id is not None:
+            query = query.where(of.action_id == action_id)
         if pending:
             query = query.where(PENDING)
         if kind is not None:

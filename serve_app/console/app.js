@@ -2,6 +2,7 @@
 
 import { call, onKeyNeeded, sessionPath } from "./api.js";
 import { $, alertError, clearAlerts, el } from "./dom.js";
+import { FamilyQuestions } from "./family.js";
 import { SessionList, chipOf } from "./sessions.js";
 import { follow } from "./sse.js";
 import { Transcript } from "./transcript.js";
@@ -12,20 +13,31 @@ const APPROVAL_MS = 600_000; // Ten minutes to decide, for a person who looks on
 
 let open = null; // {id, abort, info}
 
+async function decide(actionId, resolution, digest) {
+  const path = sessionPath(open.id, `/actions/${encodeURIComponent(actionId)}`);
+  await call(path, { method: "POST", body: { resolution, args_digest: digest } });
+  refreshFamily();
+  $("composer-text").focus();
+}
+
 const transcript = new Transcript($("items"), $("transcript"), {
-  onDecide: async (actionId, resolution, digest) => {
-    const path = sessionPath(open.id, `/actions/${encodeURIComponent(actionId)}`);
-    await call(path, { method: "POST", body: { resolution, args_digest: digest } });
-    $("composer-text").focus();
-  },
+  onDecide: decide,
   onActivity: () => soon(refreshInfo),
 });
+
+const family = new FamilyQuestions($("family"), decide);
+
+function refreshFamily() {
+  const mine = open;
+  if (mine) family.refresh(mine.id, () => open === mine).catch(() => {}); // The list says when nobody answers.
+}
 
 const list = new SessionList({
   onOpen: openSession,
   onFresh: (items) => {
     const mine = open && items.find((info) => info.session_id === open.id);
     if (mine) show(mine);
+    refreshFamily();
   },
 });
 
@@ -69,12 +81,14 @@ async function openSession(id, whole = false) {
   location.hash = encodeURIComponent(id);
   showSidebar(false);
   transcript.reset();
+  family.reset();
   $("welcome").hidden = true;
   $("earlier").hidden = true;
   try {
     const info = await call(sessionPath(id));
     if (open !== mine) return;
     show(info);
+    refreshFamily();
     $("controls").hidden = false;
     $("composer").hidden = false;
     const after = whole ? 0 : Math.max(0, info.head_seq - TAIL);
@@ -97,6 +111,7 @@ function closeSession() {
   open = null;
   list.select(null);
   transcript.reset();
+  family.reset();
   history.replaceState(null, "", location.pathname);
   $("session-title").textContent = "Welcome";
   $("session-facts").textContent = "";

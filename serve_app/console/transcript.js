@@ -1,18 +1,7 @@
 // The transcript: a fold over a session's events into elements of the page.
 
-import { button, details, el, pretty } from "./dom.js";
-
-const CHOICES = {
-  approval: [["approve", "Approve", "primary"], ["reject", "Reject", "danger"]],
-  in_doubt: [["retry", "Run it again", ""], ["skip", "Leave it", ""]],
-  workspace_lost: [["approve", "Go on elsewhere", ""], ["reject", "Let it fail", "danger"]],
-};
-
-const QUESTIONS = {
-  approval: (tool) => `May ${tool} run?`,
-  in_doubt: (tool) => `${tool} may or may not have run. What now?`,
-  workspace_lost: (tool) => `The node with the files that ${tool} needs is gone. Go on without them?`,
-};
+import { details, el, pretty } from "./dom.js";
+import { questionBox } from "./questions.js";
 
 const DECIDED = {
   approve: "Approved", reject: "Rejected", retry: "Run again", skip: "Left", answer: "Answered", cancelled: "Cancelled",
@@ -26,8 +15,6 @@ function compactedText(data) {
   if (data.pruned.length) done.push(`${data.pruned.length} old tool outputs went`);
   return `${done.join(", ")}: about ${data.before_tokens} tokens became ${data.after_tokens}. The journal keeps all of it.`;
 }
-
-const clock = (at, laterMs) => new Date(Date.parse(at) + laterMs).toLocaleTimeString();
 
 function textOf(content) {
   if (typeof content === "string") return content;
@@ -228,33 +215,14 @@ export class Transcript {
   actionRequested(event) {
     const { data } = event;
     const tool = this.tools.get(`${event.turn_id}:${data.index}`) ?? this.tool(event.turn_id, data.index, data.tool, data.args);
-    const error = el("p", "error-text");
-    error.setAttribute("role", "alert");
-    const row = el("div", "action-buttons");
-    const box = el("div", "decision",
-      el("p", "question", QUESTIONS[data.kind]?.(data.tool) ?? "A decision is needed."),
-      data.detail ? el("p", "quiet", data.detail) : null, row, error,
-      data.timeout_ms ? el("p", "quiet deadline", `Waits until ${clock(event.at, data.timeout_ms)}.`) : null);
-    for (const [resolution, label, className] of CHOICES[data.kind] ?? []) {
-      row.append(button(label, className, () => this.decide(data, resolution, row, error)));
-    }
+    const until = data.timeout_ms ? new Date(Date.parse(event.at) + data.timeout_ms) : null;
+    const box = questionBox(data, until, this.onDecide);
     tool.node.append(box);
     tool.node.classList.add("asking");
     tool.args.open = true;
     this.setStatus(tool, "needs you", "requires_action");
     this.actions.set(data.action_id, { tool, box });
     this.onActivity();
-  }
-
-  async decide(data, resolution, row, error) {
-    for (const each of row.children) each.disabled = true;
-    error.textContent = "";
-    try {
-      await this.onDecide(data.action_id, resolution, data.args_digest);
-    } catch (problem) {
-      error.textContent = problem.message;
-      for (const each of row.children) each.disabled = false;
-    }
   }
 
   actionResolved(data) {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from actors.domain.actions import Action, ActionKind
@@ -24,10 +26,16 @@ async def list_all_actions(
 
 @router.get("/v1/sessions/{session_id}/actions", response_model=Page[Action])
 async def list_actions(
-    session_id: SessionId, manager: Manager, pending: bool = True, limit: Limit = 100, after: After = None
+    session_id: SessionId,
+    manager: Manager,
+    scope: Annotated[Literal["self", "tree"], Query(description="Without those of its children: self.")] = "tree",
+    pending: bool = True,
+    kind: ActionKind | None = None,
+    limit: Limit = 100,
+    after: After = None,
 ) -> Response:
-    """What this session waits for; with ``pending=false`` also what is settled."""
-    page = await manager.actions(session_id, pending=pending, limit=limit, after=after)
+    """What this session and all below it wait for; with ``pending=false`` also what is settled."""
+    page = await manager.actions(session_id, tree=scope == "tree", pending=pending, kind=kind, limit=limit, after=after)
     return answer(Page[Action](items=page.items, next=page.next))
 
 
@@ -35,7 +43,10 @@ async def list_actions(
 async def resolve_action(
     session_id: SessionId, action_id: str, body: ResolveAction, manager: Manager, command_id: CommandId
 ) -> Response:
-    """Decide. The first decision wins; ``action_id`` may also be the open turn's tool call id."""
+    """Decide. The first decision wins.
+
+    The action is this session's or that of one below it; ``action_id`` may also be a tool call id of its own open turn.
+    """
     await act(
         manager.resolve_action(
             session_id,

@@ -110,6 +110,23 @@ def test_a_tool_call_waits_for_approval_and_runs_once_it_is_given(page: Page, tm
     page.screenshot(path=tmp_path / "done.png")
 
 
+def test_what_a_child_asks_is_answered_at_its_parent(page: Page, service: Running, tmp_path: Path) -> None:
+    service.create("above")
+    child = {"prompt": _WRITE, "session_id": "below", "config": {"model": "scripted/prompt"}}
+    assert service.http.post("/v1/sessions/above/children", json={"children": [child]}).status_code == 201
+    page.locator(".session", has_text="above").click()
+
+    question = page.get_by_label("What sessions below this one wait for").locator("li")
+    expect(question).to_contain_text("May write run?")
+    expect(question).to_contain_text("below")
+    page.screenshot(path=tmp_path / "family.png")
+    question.get_by_role("button", name="Approve").click()
+    expect(question).to_have_count(0)
+    page.locator(".session", has_text="below").click()
+    expect(page.locator(".item.assistant .text", has_text="The note is written.")).to_be_visible()
+    assert (tmp_path / "note.txt").read_text() == "hi"
+
+
 def test_a_rejected_call_does_not_run(page: Page, tmp_path: Path) -> None:
     _create(page, "tools")
     _say(page, _WRITE)

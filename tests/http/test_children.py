@@ -49,6 +49,24 @@ def test_a_wait_that_runs_out_answers_how_the_children_stand(service: Running) -
     assert results(service).json() == late.json()
 
 
+def test_what_a_child_asks_is_listed_and_decided_at_its_parent(service: Running) -> None:
+    service.create()
+    spawn(service, {"prompt": "/tool ls {}\n/say done", "session_id": "kid", "config": {"model": "scripted/prompt"}})
+    with service.stream("GET", "/v1/sessions/kid/events/stream") as events:
+        assert any(event.event == "action.requested" for event in events)
+    listed = service.http.get("/v1/sessions/s/actions").json()["items"]
+
+    assert [(one["session_id"], one["kind"], one["tool"]) for one in listed] == [("kid", "approval", "ls")]
+    path = f"/v1/sessions/s/actions/{listed[0]['action_id']}"
+    assert service.http.get("/v1/sessions/s/actions", params={"scope": "self"}).json()["items"] == []
+    assert service.http.get("/v1/sessions/s/actions", params={"kind": "in_doubt"}).json()["items"] == []
+    assert service.http.get("/v1/sessions/s/actions", params={"scope": "all"}).status_code == 422
+    assert service.http.post(path, json={"resolution": "approve"}).status_code == 204
+    assert results(service, wait="all").json()["items"][0]["text"] == "done"
+    again = service.http.post(path, json={"resolution": "reject"})
+    assert (again.status_code, again.json()["code"]) == (409, "ActionSettled")
+
+
 def test_the_same_key_starts_children_once(service: Running) -> None:
     service.create()
     key = {"Idempotency-Key": "order-1"}

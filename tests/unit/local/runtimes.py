@@ -53,8 +53,9 @@ def asking(*steps: dict[str, Any], **values: Any) -> SessionConfig:
 @asynccontextmanager
 async def runtime(*tools: Any, workspace: str = "", **values: Any) -> AsyncGenerator[SessionManager]:
     """A runtime with further tools, ended afterwards."""
+    llm, store = values.pop("llm", None), values.pop("store", "memory:")
     manager = await SessionManager.local(
-        values.pop("llm", None), tools=tools, settings=Settings(workspace=workspace, **values)
+        llm, store=store, tools=tools, settings=Settings(workspace=workspace, **values)
     )
     try:
         async with asyncio.timeout(LIMIT_S):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -208,6 +209,26 @@ def test_actions_are_listed_by_age_until_they_are_resolved(backend: Backend) -> 
     assert backend.actions(TENANT, kind="in_doubt") == ((), None)
     both, _ = backend.actions(TENANT, journal_id=journal("s"), pending=False)
     assert both == (action("a1", 1, Resolution.approve), action("a2", 2))
+
+
+def test_actions_of_a_tree_are_those_of_a_session_and_of_all_below_it(backend: Backend) -> None:
+    parents = {"top": None, "middle": "top", "low": "middle", "beside": None, "under": "beside"}
+    for age, (name, parent) in enumerate(parents.items()):
+        row = info(name).model_copy(update={"parent_journal_id": journal(parent) if parent else None})
+        backend.create(TENANT, f"of-{name}", "d", [replace(new(name), row=row)])
+        backend.acquire(TENANT, journal(name), 1, 1)
+        backend.append([replace(part(name, 1, actions=(action(name, age),)), row=row)])
+
+    def listed(name: str, **wanted: Any) -> list[str]:
+        found, _ = backend.actions(TENANT, journal_id=journal(name), **wanted)
+        return [one.action_id for one in found]
+
+    assert (listed("top", tree=True), listed("top")) == (["top", "middle", "low"], ["top"])
+    assert (listed("middle", tree=True), listed("low", tree=True)) == (["middle", "low"], ["low"])
+    assert (listed("top", tree=True, action_id="low"), listed("top", tree=True, action_id="under")) == (["low"], [])
+    assert (listed("top", tree=True, limit=1), listed("nobody", tree=True)) == (["top"], [])
+    backend.destroy(TENANT, journal("middle"), "gone", "d")
+    assert (listed("top", tree=True), listed("low", tree=True)) == (["top"], ["low"])
 
 
 # --- snapshots, blobs, results, outbox -----------------------------------------------------------------------------

@@ -125,6 +125,7 @@ async def test_a_sessions_whole_life_goes_through_the_store(store: StoreService 
     assert await store.first_outcome(TENANT, journal("s"), "say") == FirstOutcome(2, "dg", "user.message")
     assert await store.first_outcome(TENANT, journal("s"), "other") is None
     assert await store.actions(TENANT) == ((action("a"),), None)
+    assert await store.actions(TENANT, journal_id=journal("s"), tree=True, action_id="a") == ((action("a"),), None)
     assert await store.receivers(after=(TENANT, "J")) == ((TENANT, journal("other")),)
     assert await store.letters(TENANT, journal("other")) == (letter(2),)
     assert await store.blobs(TENANT, ["ff", "00"]) == {"ff": b"\x00\xff"}

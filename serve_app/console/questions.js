@@ -1,0 +1,42 @@
+// What a session asks of a person, and the buttons that answer it.
+
+import { button, el } from "./dom.js";
+
+const CHOICES = {
+  approval: [["approve", "Approve", "primary"], ["reject", "Reject", "danger"]],
+  in_doubt: [["retry", "Run it again", ""], ["skip", "Leave it", ""]],
+  workspace_lost: [["approve", "Go on elsewhere", ""], ["reject", "Let it fail", "danger"]],
+};
+
+const QUESTIONS = {
+  approval: (tool) => `May ${tool} run?`,
+  in_doubt: (tool) => `${tool} may or may not have run. What now?`,
+  workspace_lost: (tool) => `The node with the files that ${tool} needs is gone. Go on without them?`,
+};
+
+/** Whether a person can answer it here. */
+export const answerable = (kind) => kind in CHOICES;
+
+/** The question about a call with its buttons. onDecide(action_id, resolution, digest) -> Promise; until: a Date or null. */
+export function questionBox(action, until, onDecide) {
+  const error = el("p", "error-text");
+  error.setAttribute("role", "alert");
+  const row = el("div", "action-buttons");
+  const decide = async (resolution) => {
+    for (const each of row.children) each.disabled = true;
+    error.textContent = "";
+    try {
+      await onDecide(action.action_id, resolution, action.args_digest);
+    } catch (problem) {
+      error.textContent = problem.message;
+      for (const each of row.children) each.disabled = false;
+    }
+  };
+  for (const [resolution, label, className] of CHOICES[action.kind] ?? []) {
+    row.append(button(label, className, () => decide(resolution)));
+  }
+  return el("div", "decision",
+    el("p", "question", QUESTIONS[action.kind]?.(action.tool) ?? "A decision is needed."),
+    action.detail ? el("p", "quiet", action.detail) : null, row, error,
+    until ? el("p", "quiet deadline", `Waits until ${until.toLocaleTimeString()}.`) : null);
+}
