@@ -417,6 +417,24 @@ class CompactionPending(GreenroomError):
         )
 
 
+class TitlePending(GreenroomError):
+    """The model has not found the title yet; this is not a failure."""
+
+    status = 202
+    retryable = True
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+        self.session_id = session_id
+
+    @property
+    def message(self) -> str:
+        return (
+            f"The title of session {self.session_id!r} is on its way. Wait on by asking for it again with the same "
+            "command id, or follow its events."
+        )
+
+
 class TurnFailed(GreenroomError):
     """The turn ended without an answer. ``reason`` is the sentence, ``error_code`` the kind of failure."""
 

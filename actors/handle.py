@@ -23,6 +23,7 @@ from actors.handle_lanes import SessionLanes
 from actors.handle_permissions import SessionPermissions
 from actors.handle_stream import TurnStream
 from actors.handle_tasks import SessionTasks
+from actors.handle_titles import SessionTitles
 from actors.handle_usage import SessionUsage
 from actors.model_choice import known_model
 from actors.reading.turns import result_of
@@ -33,7 +34,14 @@ WAIT_SLICE_S = 30.0
 
 
 class SessionHandle(
-    SessionActions, SessionChildren, SessionCompaction, SessionLanes, SessionPermissions, SessionTasks, SessionUsage
+    SessionActions,
+    SessionChildren,
+    SessionCompaction,
+    SessionLanes,
+    SessionPermissions,
+    SessionTasks,
+    SessionTitles,
+    SessionUsage,
 ):
     """One session. Made by a ``SessionManager``; every method raises SessionNotFound when the session is gone."""
 

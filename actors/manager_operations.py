@@ -25,6 +25,7 @@ from actors.manager_lanes import LaneOperations
 from actors.manager_permissions import PermissionOperations
 from actors.manager_removal import RemovalOperations
 from actors.manager_tasks import TaskOperations
+from actors.manager_titles import TitleOperations
 from actors.manager_usage import UsageOperations
 from actors.model_choice import as_model, known_model
 from actors.reading.effects import Effect
@@ -56,6 +57,7 @@ class SessionOperations(
     PermissionOperations,
     RemovalOperations,
     TaskOperations,
+    TitleOperations,
     UsageOperations,
 ):
     """What ``SessionManager`` does with a session once it exists."""

@@ -105,6 +105,12 @@ class Compact(Command):
     only_when_due: bool = False
 
 
+class GenerateTitle(Command):
+    """Name the session after what was said first."""
+
+    kind: Literal["generate_title"] = "generate_title"
+
+
 class Rewind(Command):
     """Go back to what the model saw after the record with seq ``to``.
 
@@ -256,6 +262,7 @@ AnyCommand = Annotated[
     | Resume
     | Clear
     | Compact
+    | GenerateTitle
     | Rewind
     | Complete
     | Configure

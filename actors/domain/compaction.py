@@ -32,11 +32,13 @@ class SummaryOf(Frozen):
 
     Attributes:
         prompt_tokens: Longest request for the summary, by estimate: what is to be cut may itself be too long.
+        title: In a line for people, in place of a text for the model; ``prompt_tokens`` does not matter then.
     """
 
     start: int
     end: int
     prompt_tokens: int
+    title: bool = False
 
 
 class Compaction(Frozen):

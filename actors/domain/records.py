@@ -229,6 +229,39 @@ class SessionCompactionFailed(RecordBase):
     data: Data
 
 
+class SessionTitling(RecordBase):
+    """A title is wanted. What becomes of it is one of the next two."""
+
+    type: Literal["session.titling"] = "session.titling"
+    data: Empty = Empty()
+
+
+class SessionRenamed(RecordBase):
+    """The session has the name that its model found for it."""
+
+    class Data(Frozen):
+        """The name."""
+
+        name: str
+
+    type: Literal["session.renamed"] = "session.renamed"
+    data: Data
+
+
+class SessionTitleFailed(RecordBase):
+    """The name stays as it was."""
+
+    class Data(Frozen):
+        """Why: ``no_title`` when there was nothing to name, or none was written. ``error_args``: see ``TurnFailed``."""
+
+        code: str
+        message: str
+        error_args: tuple[Any, ...] = ()
+
+    type: Literal["session.title_failed"] = "session.title_failed"
+    data: Data
+
+
 class SessionCompleted(RecordBase):
     """The session takes no more input."""
 
@@ -291,12 +324,13 @@ class InputWithdrawn(RecordBase):
 
 
 class TurnStarted(RecordBase):
-    """A turn took these inputs; one without any compacts the context, and does nothing else."""
+    """A turn took these inputs; one without any compacts the context, or finds a title, and does nothing else."""
 
     class Data(Frozen):
-        """``inputs``: ids, in order."""
+        """``inputs``: ids, in order. ``title``: the turn is there for one."""
 
         inputs: tuple[str, ...]
+        title: bool = False
 
     type: Literal["turn.started"] = "turn.started"
     data: Data
@@ -803,6 +837,9 @@ Record = Annotated[
     | SessionCompacting
     | SessionCompacted
     | SessionCompactionFailed
+    | SessionTitling
+    | SessionRenamed
+    | SessionTitleFailed
     | SessionCompleted
     | SessionError
     | UserMessage

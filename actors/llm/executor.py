@@ -24,7 +24,7 @@ from actors.domain.messages import Message
 from actors.errors import GreenroomError, StoreCorrupt
 from actors.llm.decoded import DecodedContexts
 from actors.llm.provider import ModelProvider, outcome_of_error
-from actors.policy.summaries import summary_request
+from actors.policy.summaries import summary_request, title_request
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class ModelExecutor:
                 raise StoreCorrupt("of this session", "content that its messages refer to is missing")
             messages = tuple(inflate(message, blobs) for message in messages)
         if wanted is not None:
-            messages = (summary_request(messages, wanted.prompt_tokens),)
+            messages = (title_request(messages) if wanted.title else summary_request(messages, wanted.prompt_tokens),)
         return await provider.run(call, messages, emit)
 
 

@@ -66,7 +66,7 @@ class ScriptedModel:
             ModelUnavailable, ModelProtocolError, ModelAuthFailed: scripted failures, and no end within ``timeout_s``.
         """
         started = time.monotonic()
-        step = plan(call.llm, messages, summary=call.summary_of is not None)
+        step = plan(call.llm, messages, summary_of=call.summary_of)
         _check_window(call, messages)
         try:
             async with asyncio.timeout(call.llm.timeout_s):

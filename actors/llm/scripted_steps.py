@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 from pydantic import Field, ValidationError, field_validator
 
 from actors.domain.base import Frozen
+from actors.domain.compaction import SummaryOf
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message, Role, StopReason, TextBlock, TokenUsage
 from actors.errors import ModelRejected
@@ -82,13 +83,13 @@ class Step(Frozen):
         return attempt <= self.fail_times
 
 
-def plan(llm: LlmConfig, messages: Sequence[Message], *, summary: bool = False) -> Step:
+def plan(llm: LlmConfig, messages: Sequence[Message], *, summary_of: SummaryOf | None = None) -> Step:
     """The step that the history has come to.
 
     Args:
         llm: The model and its options.
         messages: The history.
-        summary: It is a request for a summary.
+        summary_of: It is a request for a summary, or a title.
 
     Raises:
         ModelRejected: unknown model, or a script that is not valid.
@@ -97,9 +98,10 @@ def plan(llm: LlmConfig, messages: Sequence[Message], *, summary: bool = False) 
         known = ", ".join(f"scripted/{name}" for name in MODELS)
         raise _rejected(f"there is no model {llm.model!r}; there are {known}", 404)
     defaults = {key: llm.options[key] for key in ("delay_s", "token_delay_s") if key in llm.options}
-    if summary:
+    if summary_of is not None:
         lines = len(last_user_text(messages).splitlines())
-        return _step(llm.options.get("summary", {"text": f"A summary of {lines} lines."}), defaults, "the summary")
+        what = "title" if summary_of.title else "summary"
+        return _step(llm.options.get(what, {"text": f"A {what} of {lines} lines."}), defaults, f"the {what}")
     if llm.model == "echo":
         return _step({"text": last_user_text(messages)}, defaults, "options")
     if llm.model == "prompt":

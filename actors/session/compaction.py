@@ -122,6 +122,13 @@ def given_up(state: State, turn: Turn, failure: Failure) -> Iterator[Draft]:
         yield Draft(r.SessionCompactionFailed, data, turn.turn_id)
 
 
+def unbegun(state: State, why: str) -> Iterator[Draft]:
+    """A compaction that no turn has begun, and none ever will; one that a turn has begun ends with that."""
+    if state.compacting is not None and state.turn is None:
+        data = r.SessionCompactionFailed.Data(reason=state.compacting.reason, code="cancelled", message=why)
+        yield Draft(r.SessionCompactionFailed, data)
+
+
 def _without_summary(
     state: State, turn: Turn, messages: Sequence[Message], asked: Compacting, failure: Failure
 ) -> Iterator[Draft]:

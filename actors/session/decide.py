@@ -31,7 +31,7 @@ from actors.errors import (
     SessionPaused,
 )
 from actors.policy.remembering import remembered
-from actors.session import compaction, external, steering
+from actors.session import compaction, external, steering, titles
 from actors.session.children import refusal
 from actors.session.fold_waits import may_resolve
 from actors.session.projection import small
@@ -111,6 +111,11 @@ def _compact(state: State, command: c.Compact) -> list[Draft]:
     return [Draft(r.SessionCompacting, asked)] if asked is not None else []
 
 
+def _title(state: State, _: c.GenerateTitle) -> list[Draft]:
+    _taking_input(state)
+    return titles.asked_for(state)
+
+
 def _rewind(state: State, command: c.Rewind) -> list[Draft]:
     _resting(state)
     if state.lifecycle.ended:
@@ -129,22 +134,14 @@ def _rewind(state: State, command: c.Rewind) -> list[Draft]:
 
 def _complete(state: State, command: c.Complete) -> list[Draft]:
     drafts = [Draft(r.InputWithdrawn, r.InputWithdrawn.Data(input_id=item.input_id)) for item in state.queue]
-    drafts += steering.cancelling(state, "the session was ended")
-    drafts += _uncompacted(state)
+    why = "the session was ended"
+    drafts += steering.cancelling(state, why)
+    drafts += [*compaction.unbegun(state, why), *titles.unbegun(state, why)]
     steering.short(command.error)
     if command.error is not None:
         data = r.SessionError.Data(code="set_by_user", message=command.error)
         return [Draft(r.SessionError, data), *drafts]
     return [Draft(r.SessionCompleted, r.Empty()), *drafts]
-
-
-def _uncompacted(state: State) -> list[Draft]:
-    """A compaction that no turn has begun never will be; one that a turn has begun ends with that."""
-    if state.compacting is None or state.turn is not None:
-        return []
-    why = "the session was ended"
-    data = r.SessionCompactionFailed.Data(reason=state.compacting.reason, code="cancelled", message=why)
-    return [Draft(r.SessionCompactionFailed, data)]
 
 
 def _configure(state: State, command: c.Configure) -> list[Draft]:
@@ -274,6 +271,7 @@ _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
     c.Resume: steering.resume,
     c.Clear: _clear,
     c.Compact: _compact,
+    c.GenerateTitle: _title,
     c.Rewind: _rewind,
     c.Complete: _complete,
     c.Configure: _configure,

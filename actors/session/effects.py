@@ -19,7 +19,7 @@ from actors.domain.session import SessionState
 from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
 from actors.policy.lanes import full_after_s, lane_of
 from actors.policy.prompts import system_prompt
-from actors.session import compaction, tool_steps, workspace
+from actors.session import compaction, titles, tool_steps, workspace
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
 from actors.session.turn import CallPhase, Failure, Stage, ToolCallState, Turn
@@ -27,6 +27,10 @@ from actors.session.turn_drafts import call_model, cancelled, completed, failed,
 
 ATTEMPT_DELAY_S = 0.1
 """The second attempt of a model call waits this long, the third twice as long: 100 ms times the attempts so far."""
+
+
+TITLE_TOKENS = 2000
+"""Longest answer to the question for a title: twenty would do, but some models think before they write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,10 @@ def next_effects(state: State, around: Surroundings) -> Effects:
 
 
 def _next_turn(state: State) -> tuple[Draft, ...]:
-    if state.lifecycle is not SessionState.active or not (state.queue or state.compacting):
+    if state.lifecycle is not SessionState.active or not (state.queue or state.compacting or state.titling):
         return ()
-    data = r.TurnStarted.Data(inputs=() if state.compacting else (state.queue[0].input_id,))
+    title = state.titling and state.compacting is None
+    data = r.TurnStarted.Data(inputs=() if state.compacting or title else (state.queue[0].input_id,), title=title)
     return (Draft(r.TurnStarted, data, turn_id=f"turn-{state.turns + 1}"),)
 
 
@@ -98,6 +103,9 @@ def _steered(state: State) -> tuple[str, ...]:
 
 
 def _model_step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
+    if turn.title:
+        yield from titles.steps(state, turn, around)
+        return
     if state.compacting is not None and not turn.asks_again:
         yield from compaction.steps(state, turn, around, state.compacting)
         return
@@ -176,6 +184,7 @@ def _close(state: State, turn: Turn) -> Iterator[Draft]:
         return
     why = Failure(code=ending.code, message=ending.reason, retryable=False, host_lost=False)
     yield from compaction.given_up(state, turn, why)
+    yield from titles.given_up(state, turn, why)
     yield failed(turn, why) if ending.then == "failed" else cancelled(turn, ending.reason)
 
 
@@ -198,6 +207,8 @@ def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
     limit_s = config.queue.limit_s(SessionLane.generate)
     if limit_s is not None and limit_s < model.timeout_s:
         model = model.model_copy(update={"timeout_s": limit_s})
+    if turn.title:
+        model = model.model_copy(update={"max_tokens": min(model.max_tokens or TITLE_TOKENS, TITLE_TOKENS)})
     summing_up = turn.summary_of is not None
     definitions = tuple(spec.definition for _, spec in sorted(around.tools.items()))
     return ModelCall.model_construct(

@@ -123,6 +123,7 @@ def _cut_loose(state: State, reason: str) -> dict[str, Any]:
         "expired": (),
         "unanswered": (),
         "compacting": None,
+        "titling": False,
         "turn": turn.model_copy(update={"ending": ending}) if turn is not None else None,
     }
 
@@ -140,6 +141,18 @@ def _cleared(state: State, record: r.SessionCleared) -> State:
 def _rewound(state: State, record: r.SessionRewound) -> State:
     data = record.data
     return change(state, context=state.context[: data.keep], context_used=data.used, context_since=record.seq)
+
+
+def _titling(state: State, _: r.SessionTitling) -> State:
+    return change(state, titling=True)
+
+
+def _renamed(state: State, record: r.SessionRenamed) -> State:
+    return change(state, config=state.config.model_copy(update={"name": record.data.name}), titling=False)
+
+
+def _title_failed(state: State, _: r.SessionTitleFailed) -> State:
+    return change(state, titling=False)
 
 
 def _error(state: State, record: r.SessionError) -> State:
@@ -203,6 +216,7 @@ def _turn_started(state: State, record: r.TurnStarted) -> State:
         turn_id=cast("str", record.turn_id),
         inputs=record.data.inputs,
         deadline=turn_deadline(state.config, record.at),
+        title=record.data.title,
     )
     return change(_take(state, record.data.inputs), turn=turn, turns=state.turns + 1)
 
@@ -238,6 +252,9 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.SessionCompacting: compaction.compacting,
     r.SessionCompacted: compaction.compacted,
     r.SessionCompactionFailed: compaction.failed,
+    r.SessionTitling: _titling,
+    r.SessionRenamed: _renamed,
+    r.SessionTitleFailed: _title_failed,
     r.UserMessage: _user_message,
     r.MessageAdded: _message_added,
     r.InputWithdrawn: _withdrawn,

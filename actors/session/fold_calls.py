@@ -15,7 +15,17 @@ from actors.domain.commands import digest_of_json
 from actors.domain.messages import BlobTextBlock, Message, StopReason, TextBlock, TokenUsage
 from actors.errors import InternalError
 from actors.session.state import MAX_UNANSWERED, Entry, State
-from actors.session.turn import CallPhase, Failure, ModelCallState, Stage, ToolCallState, Turn, Unanswered
+from actors.session.turn import (
+    NO_SUMMARY,
+    NO_TITLE,
+    CallPhase,
+    Failure,
+    ModelCallState,
+    Stage,
+    ToolCallState,
+    Turn,
+    Unanswered,
+)
 
 
 def change(state: State, **changes: Any) -> State:
@@ -114,12 +124,13 @@ def model_completed(state: State, record: r.ModelCallCompleted) -> State:
 
 
 def _summary_completed(state: State, data: r.ModelCallCompleted.Data) -> State:
-    """A summary waits until the context is compacted with it."""
+    """A summary waits until the context is compacted, or the session named, with it."""
     state = _spent(state, data.usage, data.cost_usd)
+    title = open_turn(state).title
     parts = _texts(data.message)
-    written = data.message.text.strip() or any(isinstance(part, BlobTextBlock) for part in parts)
+    written = data.message.text.strip() or (not title and any(isinstance(part, BlobTextBlock) for part in parts))
     if not written or data.stop_reason is StopReason.refusal:
-        failure = Failure(code="no_summary", message="The model wrote no summary.", retryable=False, host_lost=False)
+        failure = NO_TITLE if title else NO_SUMMARY
         return change_turn(state, stage=Stage.model, model_call=None, failure=failure)
     return change_turn(state, stage=Stage.model, model_call=None, failure=None, summary=parts)
 

@@ -76,6 +76,7 @@ class State(Frozen):
         lane_counts: What became of calls, by lane, when metrics are kept.
         dead_letters: Calls that failed for good, the newest ones last, when they are kept.
         compacting: The compaction that is due or under way.
+        titling: A title is wanted, and is not there yet.
         task: The input whose answer the parent has not been told yet; None when it is owed none.
         workspace: Where its tool calls run; None before the first.
         workspace_given_up: Its node was gone, and somebody decided to go on wherever that is possible.
@@ -115,6 +116,7 @@ class State(Frozen):
     lane_counts: dict[SessionLane, LaneCounts] = Field(default={})
     dead_letters: tuple[DeadLetter, ...] = ()
     compacting: Compacting | None = None
+    titling: bool = False
 
     @property
     def activity(self) -> Activity:

@@ -195,6 +195,13 @@ class Failure(Frozen):
     host_lost: bool
 
 
+NO_SUMMARY = Failure(code="no_summary", message="The model wrote no summary.", retryable=False, host_lost=False)
+"""Of what is to be cut; an empty one would lose it."""
+
+NO_TITLE = Failure(code="no_title", message="There is no title for it.", retryable=False, host_lost=False)
+"""Nobody has said anything, or the model wrote nothing."""
+
+
 class Ending(Frozen):
     """The turn is being closed, and how it ends."""
 
@@ -219,6 +226,7 @@ class Turn(Frozen):
         summary: What the model wrote for it, until the context is compacted.
         compacted: Why the context was compacted since the last answer, if it was.
         summary_failed: A compaction did not come about; the turn does not try again by itself.
+        title: It is there for a title; what it sums up, and the summary, are about that.
     """
 
     turn_id: str
@@ -251,6 +259,7 @@ class Turn(Frozen):
     summary: tuple[TextPart, ...] | None = None
     compacted: CompactionReason | None = None
     summary_failed: bool = False
+    title: bool = False
     ending: Ending | None = None
 
     @property

@@ -67,6 +67,7 @@ function show(info) {
   $("session-facts").textContent = facts.filter(Boolean).join(" · ");
   $("activity").textContent = word;
   $("activity").className = `chip ${kind}`;
+  $("find-name").hidden = Boolean(info.name || info.open_turn || !info.messages || info.state !== "active");
   $("pause").textContent = info.state === "paused" ? "Resume" : "Pause";
   $("pause").hidden = !["active", "paused"].includes(info.state);
   $("interrupt").disabled = !info.open_turn;
@@ -234,6 +235,7 @@ $("toggle-sidebar").addEventListener("click", () => showSidebar(!document.body.c
 $("main").addEventListener("click", (event) => { if (event.target.id !== "toggle-sidebar") showSidebar(false); });
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") showSidebar(false); });
 $("pause").addEventListener("click", () => command(open.info.state === "paused" ? "resume" : "pause"));
+$("find-name").addEventListener("click", () => { $("find-name").hidden = true; command("title"); });
 $("interrupt").addEventListener("click", () => command("interrupt"));
 $("earlier").addEventListener("click", () => openSession(open.id, true));
 $("composer").addEventListener("submit", (event) => { event.preventDefault(); send(); });

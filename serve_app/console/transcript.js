@@ -81,6 +81,7 @@ export class Transcript {
       case "session.compacting": this.note("", "Compacting the context\u2026"); break;
       case "session.compacted": this.note("", compactedText(data)); break;
       case "session.compaction_failed": this.note("failed", `The context was not compacted: ${data.message}`); break;
+      case "session.renamed": this.note("", `Named "${data.name}".`); this.onActivity(); break;
       case "session.rewound": this.note("", `Rewound to record ${data.to}. The model does not see what stands between.`); break;
       case "session.error": this.note("failed", data.message); this.onActivity(); break;
       case "turn.started": this.onActivity(); break;

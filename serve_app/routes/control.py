@@ -1,4 +1,4 @@
-"""Steering a session: pause, resume, interrupt, clear, compact, and a snapshot of it."""
+"""Steering a session: pause, resume, interrupt, clear, compact, name, and a snapshot of it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from actors.domain.session import SnapshotInfo
-from actors.errors import CompactionPending
+from actors.errors import CompactionPending, TitlePending
 from serve_app.dependencies import CommandId, Manager, SessionId, act, answer
 from serve_app.routes.events import DEFAULT_WAIT_S, MAX_WAIT_S
 from serve_app.schemas.base import Changed
-from serve_app.schemas.sessions import Compacted
+from serve_app.schemas.sessions import Compacted, Titled
 
 router = APIRouter(tags=["control"])
+
+Wait = Annotated[float, Query(alias="timeout", gt=0, le=MAX_WAIT_S, description="Longest wait in seconds.")]
 
 
 @router.post("/v1/sessions/{session_id}/pause", response_model=Changed)
@@ -58,9 +60,7 @@ async def compact_session(
     manager: Manager,
     command_id: CommandId,
     only_when_due: Annotated[bool, Query(description="Only if the session would do it by itself.")] = False,
-    wait_s: Annotated[
-        float, Query(alias="timeout", gt=0, le=MAX_WAIT_S, description="Longest wait in seconds.")
-    ] = DEFAULT_WAIT_S,
+    wait_s: Wait = DEFAULT_WAIT_S,
 ) -> Response:
     """Let a summary take the place of all but the first and the last messages; the journal keeps the transcript."""
     try:
@@ -70,3 +70,19 @@ async def compact_session(
     except CompactionPending:
         return answer(Compacted(changed=False, pending=True), 202)
     return answer(Compacted(changed=compaction is not None, compaction=compaction))
+
+
+@router.post(
+    "/v1/sessions/{session_id}/title",
+    response_model=Titled,
+    responses={202: {"model": Titled, "description": "It comes: repeat the request with its Idempotency-Key."}},
+)
+async def title_session(
+    session_id: SessionId, manager: Manager, command_id: CommandId, wait_s: Wait = DEFAULT_WAIT_S
+) -> Response:
+    """Let the session's model find a title from the first messages, and make it the session's name."""
+    try:
+        title = await act(manager.generate_title(session_id, timeout=wait_s, command_id=command_id))
+    except TitlePending:
+        return answer(Titled(pending=True), 202)
+    return answer(Titled(title=title))

@@ -48,6 +48,13 @@ class ConfigureSession(Body):
     system_prompt: str | None = Field(default=None, max_length=100_000)
 
 
+class Titled(Answer):
+    """The title that was found; None where there is none to be had. ``pending``: it is on its way."""
+
+    title: str | None = None
+    pending: bool = False
+
+
 class Compacted(Answer):
     """What became of the context. ``pending``: the compaction goes on."""
 

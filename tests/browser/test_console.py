@@ -80,6 +80,19 @@ def test_a_new_session_answers_and_shows_up_in_the_list(page: Page) -> None:
     expect(page.get_by_label("Message to the session")).to_have_value("")
 
 
+def test_a_conversation_is_given_a_name(page: Page, service: Running) -> None:
+    options = {"title": {"text": "Of birds"}}
+    service.create("nameless", model={"provider": "scripted", "model": "prompt", "options": options})
+    page.locator(".session", has_text="nameless").click()
+    expect(page.get_by_role("button", name="Find a name")).to_be_hidden()
+    _say(page, "/say a sparrow")
+    page.get_by_role("button", name="Find a name").click()
+
+    expect(page.get_by_role("heading", name="Of birds")).to_be_visible()
+    expect(page.locator(".note")).to_have_text('Named "Of birds".')
+    expect(page.get_by_role("button", name="Find a name")).to_be_hidden()
+
+
 def test_an_answer_streams_word_by_word(page: Page, service: Running) -> None:
     service.create("slow", model={"provider": "scripted", "model": "prompt", "options": {"token_delay_s": 0.3}})
     page.locator(".session", has_text="slow").click()

@@ -164,7 +164,7 @@ async def test_tool_calls_and_large_results_are_in_the_request_for_a_summary() -
         original = scripted.plan
 
         def watched(llm: LlmConfig, messages: Any, **values: Any) -> Any:
-            if values["summary"]:
+            if values["summary_of"]:
                 asked.append(messages[0].text)
             return original(llm, messages, **values)
 

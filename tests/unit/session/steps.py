@@ -338,6 +338,7 @@ _COMMANDS: dict[str, Callable[[World, Random], c.Command]] = {
     "resume": lambda world, _: c.Resume(**world.identity()),
     "clear": lambda world, _: c.Clear(**world.identity()),
     "compact": lambda world, rng: c.Compact(**world.identity(), only_when_due=rng.random() < 0.5),
+    "title": lambda world, _: c.GenerateTitle(**world.identity()),
     "rewind": _rewind,
     "complete": lambda world, rng: c.Complete(**world.identity(), error=rng.choice([None, "broken"])),
     "configure": _configure,
