@@ -452,6 +452,25 @@ class TurnFailed(GreenroomError):
         return f"{self.reason} (session {self.session_id!r}; what was done is kept in its history)"
 
 
+class OutputInvalid(GreenroomError):
+    """The answer has not the form that was asked for, also after the model was told so; ``problem`` says why."""
+
+    status = 502
+
+    def __init__(self, session_id: str, turn_id: str, problem: str) -> None:
+        super().__init__(session_id, turn_id, problem)
+        self.session_id = session_id
+        self.turn_id = turn_id
+        self.problem = problem
+
+    @property
+    def message(self) -> str:
+        return (
+            f"The answer does not fit its schema: {self.problem} (session {self.session_id!r}; its history has the "
+            "answer). Ask again, make the schema simpler, or let the model try more often (max_continuations)."
+        )
+
+
 # --- models --------------------------------------------------------------------------------------------------------
 
 

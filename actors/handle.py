@@ -26,6 +26,7 @@ from actors.handle_tasks import SessionTasks
 from actors.handle_titles import SessionTitles
 from actors.handle_usage import SessionUsage
 from actors.model_choice import known_model
+from actors.output_types import OutputType, checked_output
 from actors.reading.turns import result_of
 from actors.session.runtime import Runtime
 
@@ -60,6 +61,7 @@ class SessionHandle(
         prompt: str | Message,
         *,
         timeout: float | None = None,
+        output_type: Any = None,
         on_busy: OnBusy | str = OnBusy.enqueue,
         command_id: str | None = None,
     ) -> AgentResult:
@@ -67,44 +69,67 @@ class SessionHandle(
 
         Args:
             timeout: Seconds to wait; None waits for as long as it takes.
+            output_type: What the answer has to be, for a program: a pydantic model, any other type that pydantic knows,
+                or a JSON Schema as a dict. The result's ``output`` is the value then.
             command_id: Idempotency key: the same key and prompt never start a second turn.
 
         Raises:
             TurnPending: not over in time; wait on with ``wait_turn``.
             TurnFailed, ModelAuthFailed, ModelUnavailable: the turn has no answer.
+            OutputInvalid: it has one that does not fit ``output_type``.
             SessionPaused, SessionEnded, SessionBusy, NoModel, CommandConflict: the input was refused.
         """
         timeout = checked_timeout(timeout)
         loop = asyncio.get_running_loop()
         began = loop.time()
-        command = await self._send_command(prompt, on_busy, command_id)
+        wanted = checked_output(output_type)
+        command = self._send_command(prompt, on_busy, command_id, wanted)
         first = WAIT_SLICE_S if timeout is None else min(timeout, WAIT_SLICE_S)
         submitted = await self._runtime.submit(self._tenant, self.journal_id, command, wait_s=first)
         if submitted.end is not None:
             store = self._runtime.store
-            return await result_of(store, self._tenant, self.session_id, submitted.end, submitted.context)
+            result = await result_of(store, self._tenant, self.session_id, submitted.end, submitted.context)
+            return wanted.read(self.session_id, result) if wanted is not None else result
         # A session that hibernates, or waits for a person, sends its callers on before their time is over.
         left = None if timeout is None else max(timeout - (loop.time() - began), 0.0)
-        return await self.wait_turn(self._receipt(command, submitted.reply), timeout=left)
+        receipt = self._receipt(command, submitted.reply)
+        return await self.wait_turn(receipt, timeout=left, output_type=wanted)
 
     async def send(
-        self, prompt: str | Message, *, on_busy: OnBusy | str = OnBusy.enqueue, command_id: str | None = None
+        self,
+        prompt: str | Message,
+        *,
+        output_type: Any = None,
+        on_busy: OnBusy | str = OnBusy.enqueue,
+        command_id: str | None = None,
     ) -> Receipt:
-        """Send an input; returns as soon as it is durable."""
-        command = await self._send_command(prompt, on_busy, command_id)
+        """Send an input; returns as soon as it is durable. ``output_type`` as for ``generate``."""
+        command = self._send_command(prompt, on_busy, command_id, checked_output(output_type))
         submitted = await self._runtime.submit(self._tenant, self.journal_id, command)
         return self._receipt(command, submitted.reply)
 
     async def generate_streaming(
-        self, prompt: str | Message, *, on_busy: OnBusy | str = OnBusy.enqueue, command_id: str | None = None
+        self,
+        prompt: str | Message,
+        *,
+        output_type: Any = None,
+        on_busy: OnBusy | str = OnBusy.enqueue,
+        command_id: str | None = None,
     ) -> TurnStream:
-        """Send an input and read its turn as it happens."""
-        receipt = await self.send(prompt, on_busy=on_busy, command_id=command_id)
-        return TurnStream(self, receipt, self.cancel)
+        """Send an input and read its turn as it happens. ``output_type`` as for ``generate``: for ``result()``."""
+        wanted = checked_output(output_type)
+        receipt = await self.send(prompt, output_type=wanted, on_busy=on_busy, command_id=command_id)
+        return TurnStream(self, receipt, self.cancel, wanted)
 
-    async def _send_command(self, prompt: str | Message, on_busy: OnBusy | str, command_id: str | None) -> c.Send:
-        busy = checked_choice("on_busy", OnBusy, on_busy)
-        return c.Send(**self._identity(command_id), message=checked_prompt(prompt), on_busy=busy)
+    def _send_command(
+        self, prompt: str | Message, on_busy: OnBusy | str, command_id: str | None, wanted: OutputType | None
+    ) -> c.Send:
+        return c.Send(
+            **self._identity(command_id),
+            message=checked_prompt(prompt),
+            on_busy=checked_choice("on_busy", OnBusy, on_busy),
+            output=wanted.format if wanted is not None else None,
+        )
 
     def _receipt(self, command: c.Command, reply: c.Reply) -> Receipt:
         return Receipt(

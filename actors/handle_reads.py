@@ -15,6 +15,7 @@ from actors.domain.records import TURN_ENDS, Record, TurnStarted, TurnSteered, d
 from actors.domain.session import ContextUsage, SessionConfig, SessionInfo, SnapshotInfo
 from actors.domain.turns import AgentResult, Receipt
 from actors.errors import SessionNotFound
+from actors.output_types import checked_output
 from actors.reading.effects import Effect, effects_of
 from actors.reading.events import EventReader, read_records
 from actors.reading.turns import TurnInfo, turns_of, wait_turn, whole
@@ -42,17 +43,25 @@ class SessionReads:
         self.parent_id = info.parent_id
 
     async def wait_turn(
-        self, receipt: Receipt, *, timeout: float | None = None, until_action: bool = False
+        self,
+        receipt: Receipt,
+        *,
+        timeout: float | None = None,
+        until_action: bool = False,
+        output_type: Any = None,
     ) -> AgentResult:
         """Wait for the turn that takes an input; see ``SessionHandle.generate`` for the errors.
 
         Args:
             until_action: Raise TurnPending as soon as the turn waits for a decision.
+            output_type: What the input was sent with: the result's ``output`` is the value then.
         """
-        timeout = checked_timeout(timeout)
+        timeout, wanted = checked_timeout(timeout), checked_output(output_type)
         if receipt.journal_id != self.journal_id:
             raise SessionNotFound(receipt.session_id)
-        return await wait_turn(self._runtime.store, self._tenant, receipt, timeout=timeout, until_action=until_action)
+        store = self._runtime.store
+        result = await wait_turn(store, self._tenant, receipt, timeout=timeout, until_action=until_action)
+        return wanted.read(self.session_id, result) if wanted is not None else result
 
     async def info(self) -> SessionInfo:
         """How the session stands."""

@@ -9,14 +9,22 @@ from actors.domain.events import Event
 from actors.domain.records import TURN_ENDS, InputWithdrawn, TurnStarted, TurnSteered
 from actors.domain.turns import AgentResult, Receipt
 from actors.handle_reads import SessionReads
+from actors.output_types import OutputType
 
 
 class TurnStream:
     """The events of one turn, as they happen. Iterate once; stopping early does not end the turn."""
 
-    def __init__(self, session: SessionReads, receipt: Receipt, cancel: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        session: SessionReads,
+        receipt: Receipt,
+        cancel: Callable[[], Awaitable[bool]],
+        output_type: OutputType | None = None,
+    ) -> None:
         self._session = session
         self._cancel = cancel
+        self._output_type = output_type
         self.receipt = receipt
 
     async def __aiter__(self) -> AsyncIterator[Event]:
@@ -36,7 +44,7 @@ class TurnStream:
 
     async def result(self, *, timeout: float | None = None) -> AgentResult:
         """The answer; see ``SessionHandle.generate`` for the errors."""
-        return await self._session.wait_turn(self.receipt, timeout=timeout)
+        return await self._session.wait_turn(self.receipt, timeout=timeout, output_type=self._output_type)
 
     async def cancel(self) -> bool:
         """End the turn; False when it is over."""

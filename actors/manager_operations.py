@@ -70,42 +70,54 @@ class SessionOperations(
         prompt: str | Message,
         *,
         timeout: float | None = None,
+        output_type: Any = None,
         on_busy: OnBusy | str = OnBusy.enqueue,
         command_id: str | None = None,
     ) -> AgentResult:
         """See ``SessionHandle.generate``."""
         session = await self._session(session_id)
-        return await session.generate(prompt, timeout=timeout, on_busy=on_busy, command_id=command_id)
+        return await session.generate(
+            prompt, timeout=timeout, output_type=output_type, on_busy=on_busy, command_id=command_id
+        )
 
     async def generate_streaming(
         self,
         session_id: str,
         prompt: str | Message,
         *,
+        output_type: Any = None,
         on_busy: OnBusy | str = OnBusy.enqueue,
         command_id: str | None = None,
     ) -> TurnStream:
         """See ``SessionHandle.generate_streaming``."""
         session = await self._session(session_id)
-        return await session.generate_streaming(prompt, on_busy=on_busy, command_id=command_id)
+        return await session.generate_streaming(prompt, output_type=output_type, on_busy=on_busy, command_id=command_id)
 
     async def send(
         self,
         session_id: str,
         prompt: str | Message,
         *,
+        output_type: Any = None,
         on_busy: OnBusy | str = OnBusy.enqueue,
         command_id: str | None = None,
     ) -> Receipt:
         """See ``SessionHandle.send``."""
-        return await (await self._session(session_id)).send(prompt, on_busy=on_busy, command_id=command_id)
+        session = await self._session(session_id)
+        return await session.send(prompt, output_type=output_type, on_busy=on_busy, command_id=command_id)
 
     async def wait_turn(
-        self, session_id: str, receipt: Receipt, *, timeout: float | None = None, until_action: bool = False
+        self,
+        session_id: str,
+        receipt: Receipt,
+        *,
+        timeout: float | None = None,
+        until_action: bool = False,
+        output_type: Any = None,
     ) -> AgentResult:
         """See ``SessionHandle.wait_turn``."""
         session = await self._session(session_id)
-        return await session.wait_turn(receipt, timeout=timeout, until_action=until_action)
+        return await session.wait_turn(receipt, timeout=timeout, until_action=until_action, output_type=output_type)
 
     async def add_message(self, session_id: str, message: Message | str, *, command_id: str | None = None) -> int:
         """See ``SessionHandle.add_message``."""

@@ -14,6 +14,7 @@ from actors.domain.base import Frozen
 from actors.domain.compaction import SummaryOf
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import ImageBlock, Message, StopReason, TextBlock, TokenUsage
+from actors.domain.outputs import OutputFormat
 from actors.domain.tools import EffectClass, ToolDefinition
 
 
@@ -53,6 +54,7 @@ class ModelCall(_Call):
     Attributes:
         messages: The context, one compact JSON message each, never decoded on the way.
         summary_of: The part of the context to sum up, in place of going on with all of it.
+        output: The form that the answer has to have.
         delay_s: How long the host waits first: 0.1 s times the failed attempts so far.
     """
 
@@ -63,6 +65,7 @@ class ModelCall(_Call):
     tools: tuple[ToolDefinition, ...] = ()
     thinking_budget: int | None = None
     summary_of: SummaryOf | None = None
+    output: OutputFormat | None = None
     delay_s: float = 0.0
 
 
@@ -107,6 +110,7 @@ class ModelOutcome(Frozen):
         message: The answer, or on ``cancelled`` what had arrived of its text; None on error.
         error_code: Name of the error's class; ``error_args`` are its arguments, ``error`` its sentence.
         retryable: Whether another attempt of the same call may help.
+        output_problem: Why the answer has not the form that was asked for; None when it has, or calls tools.
         cost_usd: Price as a decimal string; None when the model has no known price.
     """
 
@@ -122,6 +126,7 @@ class ModelOutcome(Frozen):
     error: str | None = None
     error_args: tuple[Any, ...] = ()
     retryable: bool = False
+    output_problem: str | None = None
     duration_ms: int = 0
 
 

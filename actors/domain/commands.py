@@ -15,6 +15,7 @@ from actors.domain.external_tasks import ExternalTaskResult
 from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
+from actors.domain.outputs import OutputFormat
 from actors.domain.permissions import PermissionDecision, PermissionPolicy, PermissionRule
 from actors.domain.policies import ConfirmationPolicy, OnBusy, SessionLane
 from actors.domain.tasks import TaskList
@@ -48,11 +49,17 @@ def digest_of_json(value: Any) -> str:
 
 
 class Send(Command):
-    """Give the session an input; a turn answers it."""
+    """Give the session an input; a turn answers it.
+
+    Attributes:
+        output: The form of the answer; None for a text, and then no part of the digest: there are journals from before
+            there was one.
+    """
 
     kind: Literal["send"] = "send"
     message: Message
     on_busy: OnBusy = OnBusy.enqueue
+    output: OutputFormat | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class AddMessage(Command):

@@ -42,6 +42,7 @@ from actors.domain.commands import Configure
 from actors.domain.compaction import Compacting, CompactionReason, SummaryOf
 from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import BlobTextBlock, ImageBlock, Message, StopReason, TextBlock, TextPart, TokenUsage
+from actors.domain.outputs import OutputFormat
 from actors.domain.policies import OnBusy, SessionLane
 from actors.domain.session import SessionConfig, SessionState
 from actors.domain.tasks import TaskList
@@ -289,11 +290,15 @@ class UserMessage(RecordBase):
     """An input was accepted. A turn takes it later (``turn.started`` or ``turn.steered``)."""
 
     class Data(Frozen):
-        """``on_busy`` is what the sender wanted: ``interrupt`` goes to the front, ``steer`` into the running turn."""
+        """``on_busy`` is what the sender wanted: ``interrupt`` goes to the front, ``steer`` into the running turn.
+
+        ``output`` is the form that the answer has to have; the model is told after the message.
+        """
 
         input_id: str
         message: Message
         on_busy: OnBusy = OnBusy.enqueue
+        output: OutputFormat | None = None
 
     type: Literal["user.message"] = "user.message"
     data: Data
@@ -435,7 +440,10 @@ class ModelCallCompleted(RecordBase):
     """The model answered; the message is part of the context, but for one with ``summary_of``."""
 
     class Data(Frozen):
-        """The answer and what it took. ``summary_of``: as the call was started."""
+        """The answer and what it took. ``summary_of``: as the call was started.
+
+        ``output_problem`` says why the answer has not the form that its input asked for.
+        """
 
         call_id: str
         attempt: int
@@ -447,6 +455,7 @@ class ModelCallCompleted(RecordBase):
         model: str = ""
         duration_ms: int = 0
         summary_of: SummaryOf | None = None
+        output_problem: str | None = None
 
     type: Literal["model.call.completed"] = "model.call.completed"
     data: Data

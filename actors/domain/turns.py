@@ -37,6 +37,7 @@ class AgentResult(Frozen):
     Attributes:
         usage: Tokens of all model calls of the turn.
         tool_calls_count: Tool calls the model asked for in the turn, denied and malformed ones included.
+        output: The value of an answer that was asked for in a form (``output_type``); None of a text.
         cost_usd: Price of the turn in US dollars as a decimal string; None when a model has no known price.
     """
 
@@ -45,12 +46,19 @@ class AgentResult(Frozen):
     tool_calls_count: int = 0
     turn_id: str = ""
     cost_usd: str | None = None
+    output: Any = None
     _context: tuple[bytes, ...] = PrivateAttr(default=())
 
     def with_context(self, encoded: tuple[bytes, ...]) -> Self:
         """A copy that knows the messages, still encoded; they are decoded when somebody asks."""
         copy = self.model_copy()
         copy._context = encoded
+        return copy
+
+    def with_output(self, value: Any) -> Self:
+        """A copy with the value of its text."""
+        copy = self.model_copy(update={"output": value})
+        copy._context = self._context
         return copy
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, ClassVar
 
 from actors.domain.calls import Emit, ModelCall
@@ -12,6 +13,7 @@ from actors.llm.answer import Answer, Fault, items, obj
 from actors.llm.anthropic_answer import SEALED_BLOCKS, AnthropicReader
 from actors.llm.names import ToolNames
 from actors.llm.normalise import AssistantTurn, Call, Part, Turn, UserTurn, image_data, normalise
+from actors.llm.outputs import held_to
 from actors.llm.provider import HttpProvider, StreamReader
 
 API_VERSION = "2023-06-01"
@@ -22,6 +24,9 @@ DEFAULT_MAX_TOKENS = 8192
 
 MIN_THINKING_BUDGET = 1024
 """Smallest thinking budget that the provider accepts."""
+
+_ENFORCES_SCHEMAS = re.compile(r"claude-[a-z]+-(4-[5-9]|4-[1-9]\d|[5-9]|[1-9]\d)(?!\d)")
+"""Models that can be held to a schema: those from 4.5 on. Older ones refuse the field, and are only told."""
 
 _CACHE = {"type": "ephemeral"}
 _THINKING_KINDS = frozenset({"thinking", "redacted_thinking"})
@@ -45,6 +50,7 @@ class AnthropicProvider(HttpProvider):
             "system": _system(call.system),
             "tools": _tools(call.tools, names),
             "temperature": call.llm.temperature,
+            "output_config": _output_config(call),
         }
         if call.thinking_budget is not None and _may_think(sent):
             budget = max(call.thinking_budget, MIN_THINKING_BUDGET)
@@ -69,6 +75,13 @@ class AnthropicProvider(HttpProvider):
     def read(self, payload: dict[str, Any], names: ToolNames, emit: Emit, fault: Fault) -> Answer:
         """The answer in a body that came whole."""
         return AnthropicReader(names, emit, fault).read(payload)
+
+
+def _output_config(call: ModelCall) -> dict[str, Any] | None:
+    if call.output is None or not _ENFORCES_SCHEMAS.match(call.llm.model):
+        return None
+    narrow = held_to(call.output.json_schema, all_required=False)
+    return {"format": {"type": "json_schema", "schema": narrow}} if narrow else None
 
 
 def wire_messages(turns: list[Turn], names: ToolNames) -> list[dict[str, Any]]:

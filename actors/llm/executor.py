@@ -22,6 +22,7 @@ from actors.domain.calls import (
 )
 from actors.domain.messages import Message
 from actors.errors import GreenroomError, StoreCorrupt
+from actors.llm import outputs
 from actors.llm.decoded import DecodedContexts
 from actors.llm.provider import ModelProvider, outcome_of_error
 from actors.policy.summaries import summary_request, title_request
@@ -66,7 +67,7 @@ class ModelExecutor:
             if call.delay_s > 0:
                 await self._sleep(call.delay_s)
             async with asyncio.timeout(call.llm.timeout_s + BACKSTOP_S):
-                return await self._ask(call, emit)
+                return outputs.checked(call, await self._ask(call, emit))
         except TimeoutError:
             outcome = _timed_out(call)
         except Exception as error:

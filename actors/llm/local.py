@@ -12,7 +12,7 @@ import contextvars
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -41,6 +41,8 @@ _SAMPLING = {"temperature": 0.2, "top_p": 0.9, "repeat_penalty": 1.1}
 
 _OPTIONS = frozenset({"top_p", "top_k", "min_p", "seed", "repeat_penalty", "stop", "presence_penalty"})
 """Options that are handed on to the library; others are not for it."""
+
+_NO_MORE = object()
 
 _WORD = re.compile(r"\S+\s*|\s+")
 
@@ -132,17 +134,16 @@ class LocalProvider:
         system = call.system if mode == "off" else with_tools(call.system, call.tools, mode)
         budget = SLOT_TOKENS - longest - MARGIN_TOKENS
         body = _settings(call) | {"max_tokens": longest}
-        loose = False
+        grammars = _grammars(call, mode)
+        body["response_format"] = next(grammars)
         for _ in range(MAX_CUTS):
             body["messages"] = fit(system, messages, budget)
-            if mode != "off":
-                body["response_format"] = grammar(call.tools, mode, loose=loose)
             try:
                 answer = await self._stream(body, None if mode != "off" else emit)
             except ValueError as error:
-                if mode == "off" or loose:
+                if (looser := next(grammars, _NO_MORE)) is _NO_MORE:
                     raise ModelRejected(PROVIDER, 400, str(error)[:500]) from None
-                loose = True
+                body["response_format"] = looser
                 continue
             if not answer.too_long:
                 return answer.checked()
@@ -228,6 +229,13 @@ def _settings(call: ModelCall) -> dict[str, Any]:
     if call.llm.temperature is not None:
         settings["temperature"] = call.llm.temperature
     return settings
+
+
+def _grammars(call: ModelCall, mode: ToolMode) -> Iterator[dict[str, Any] | None]:
+    """What the answer is held to, and then what it is held to when the library cannot make a grammar of that."""
+    if mode != "off" or call.output is not None:
+        yield grammar(call.tools, mode, output=call.output.json_schema if call.output is not None else None)
+    yield grammar(call.tools, mode, loose=True) if mode != "off" else None
 
 
 def _tool_mode(call: ModelCall) -> ToolMode:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
 from actors.domain.messages import (
@@ -87,22 +87,36 @@ def with_tools(system: str | None, tools: Sequence[ToolDefinition], mode: ToolMo
     return "\n".join(["Tools:", *lines, ways, system or ""]).rstrip()
 
 
-def grammar(tools: Sequence[ToolDefinition], mode: ToolMode, *, loose: bool = False) -> dict[str, Any]:
+def grammar(
+    tools: Sequence[ToolDefinition], mode: ToolMode, *, loose: bool = False, output: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The ``response_format`` that lets the model write a valid call and nothing else.
 
     Args:
         tools: What it may call; each is an arm of the schema.
         mode: ``auto`` adds an arm ``{"final": text}``.
         loose: Any object as arguments, for schemas that the grammar cannot express.
+        output: The schema of the final answer, when it is not a text.
     """
+    final: Mapping[str, Any] = {"type": "string", "maxLength": _FINAL_CHARS}
+    definitions: Mapping[str, Any] = {}
+    if output is not None:
+        final = {key: value for key, value in output.items() if key != "$defs"}
+        definitions = {"$defs": output["$defs"]} if "$defs" in output else {}
+    if mode == "off":
+        return _response_format({**final, **definitions})
     anything = {"type": "object"}
     arms = [
         _object({"name": {"const": tool.name}, "arguments": anything if loose else tool.parameters or anything})
         for tool in tools[:MAX_TOOLS]
     ]
     if mode == "auto":
-        arms.append(_object({"final": {"type": "string", "maxLength": _FINAL_CHARS}}))
-    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": {"anyOf": arms}}}
+        arms.append(_object({"final": final}))
+    return _response_format({"anyOf": arms, **definitions})
+
+
+def _response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
 
 
 def read_choice(text: str, number: int) -> str | ToolUseBlock:
@@ -118,7 +132,8 @@ def read_choice(text: str, number: int) -> str | ToolUseBlock:
     if isinstance(name, str):
         found = cast("dict[str, Any]", arguments) if isinstance(arguments, dict) else {}
         return ToolUseBlock(id=f"call_{number}", name=name, input=found)
-    return str(choice.get("final", text))
+    final = choice.get("final", text)
+    return final if isinstance(final, str) else json.dumps(final, ensure_ascii=False)
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

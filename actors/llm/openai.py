@@ -23,6 +23,7 @@ from actors.llm.normalise import (
     normalise,
 )
 from actors.llm.openai_answer import OpenAiReader
+from actors.llm.outputs import held_to
 from actors.llm.provider import HttpProvider, StreamReader
 
 _REASONING = re.compile(r"o\d|gpt-5")
@@ -50,8 +51,18 @@ class OpenAIProvider(HttpProvider):
             "tools": [_tool(tool, names) for tool in call.tools] or None,
             "temperature": call.llm.temperature,
             limit: call.llm.max_tokens,
+            "response_format": self._response_format(call),
             "reasoning_effort": _effort(call.llm.model, call.thinking_budget) if self._official else None,
         }
+
+    def _response_format(self, call: ModelCall) -> dict[str, Any] | None:
+        """The form of the answer. Other servers hold the whole answer to it, so that a model could call no tool."""
+        if call.output is None or (call.tools and not self._official):
+            return None
+        schema = call.output.json_schema
+        narrow = held_to(schema, all_required=True) if self._official else schema
+        form = {"name": call.output.name, "schema": narrow or schema, "strict": narrow is not None}
+        return {"type": "json_schema", "json_schema": form}
 
     def auth(self, key: str | None) -> dict[str, str]:
         """A bearer token."""

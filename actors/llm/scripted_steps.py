@@ -13,6 +13,7 @@ from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message, Role, StopReason, TextBlock, TokenUsage
 from actors.errors import ModelRejected
 from actors.policy.continuation import CONTINUATION_PROMPT
+from actors.policy.structured import is_repair, without_form
 
 Failure = Literal["unavailable", "protocol", "auth", "rejected"]
 FAILURES: tuple[Failure, ...] = ("unavailable", "protocol", "auth", "rejected")
@@ -129,7 +130,7 @@ def position(messages: Sequence[Message]) -> int:
 
 def last_user_text(messages: Sequence[Message]) -> str:
     """The last text of a person; empty when there is none."""
-    return next((message.text for message in reversed(messages) if _is_prompt(message)), "")
+    return next((without_form(message).text for message in reversed(messages) if _is_prompt(message)), "")
 
 
 def prompt_steps(text: str) -> list[dict[str, Any]]:
@@ -175,7 +176,7 @@ def _number(text: str) -> float | None:
 
 
 def _is_prompt(message: Message) -> bool:
-    if message.role is not Role.user or message.text == CONTINUATION_PROMPT:
+    if message.role is not Role.user or message.text == CONTINUATION_PROMPT or is_repair(message.text):
         return False
     return any(isinstance(block, TextBlock) for block in message.content)
 

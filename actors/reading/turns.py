@@ -21,6 +21,7 @@ from actors.errors import (
     ModelAuthFailed,
     ModelUnavailable,
     NoModel,
+    OutputInvalid,
     TurnFailed,
     TurnPending,
     from_wire,
@@ -30,7 +31,7 @@ from actors.session.plan import turn_end
 from actors.session.ports import Store
 from actors.session.state import from_snapshot
 
-_RAISED_AS_THEY_ARE = (ModelAuthFailed, ModelUnavailable, NoModel)
+_RAISED_AS_THEY_ARE = (ModelAuthFailed, ModelUnavailable, NoModel, OutputInvalid)
 """Failures that are about the model and not the turn: callers catch them by their own names."""
 
 

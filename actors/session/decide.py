@@ -68,8 +68,12 @@ def _send(state: State, command: c.Send) -> list[Draft]:
         raise SessionBusy(state.session_id)
     if len(state.queue) >= MAX_QUEUE:
         raise Overloaded(f"{MAX_QUEUE} inputs wait in session {state.session_id!r}", 5.0)
+    if command.output is not None and command.on_busy is OnBusy.steer:
+        raise InvalidRequest("An input that asks for a form of the answer gets a turn of its own: do not steer by it.")
     _no_calls(command.message)
-    data = r.UserMessage.Data(input_id=command.command_id, message=command.message, on_busy=command.on_busy)
+    data = r.UserMessage.Data(
+        input_id=command.command_id, message=command.message, on_busy=command.on_busy, output=command.output
+    )
     drafts = [Draft(r.UserMessage, data)]
     if command.on_busy is OnBusy.interrupt:
         drafts += steering.cancelling(state, "interrupted by a new input")

@@ -13,12 +13,15 @@ from actors.domain import records as r
 from actors.domain.calls import ModelCall, ToolCall
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import StopReason
+from actors.domain.outputs import OutputFormat
 from actors.domain.policies import OnBusy, SessionLane
 from actors.domain.records import Draft
 from actors.domain.session import SessionState
+from actors.errors import OutputInvalid
 from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
 from actors.policy.lanes import full_after_s, lane_of
 from actors.policy.prompts import system_prompt
+from actors.policy.structured import repair_prompt
 from actors.session import compaction, titles, tool_steps, workspace
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
@@ -160,10 +163,26 @@ def _answered(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]
         yield Draft(r.TurnSteered, r.TurnSteered.Data(inputs=steered), turn.turn_id)
         return
     more = rounds_left and turn.continuations < state.config.max_continuations and around.model_host is not None
-    if more and _is_incomplete(turn):
+    if turn.output is not None:
+        yield _structured(state, turn, turn.output, around, may_repair=more)
+    elif more and _is_incomplete(turn):
         yield call_model(state, turn, around, nudge=CONTINUATION_PROMPT)
-        return
-    yield completed(turn)
+    else:
+        yield completed(turn)
+
+
+def _structured(state: State, turn: Turn, output: OutputFormat, around: Surroundings, *, may_repair: bool) -> Draft:
+    """An answer in the form that was asked for ends the turn; another one is to be repaired."""
+    problem = turn.output_problem
+    if problem is None:
+        return completed(turn)
+    if turn.stop_reason is StopReason.refusal:
+        problem = "the model refused"
+    elif may_repair:
+        return call_model(state, turn, around, nudge=repair_prompt(output, problem))
+    error_args = (state.session_id, turn.turn_id, problem)
+    failure = Failure(code="OutputInvalid", message=problem, error_args=error_args, retryable=False, host_lost=False)
+    return failed(turn, failure, OutputInvalid(*error_args).message)
 
 
 def _is_incomplete(turn: Turn) -> bool:
@@ -227,6 +246,7 @@ def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
         tools=definitions if not summing_up else (),
         thinking_budget=(config.thinking_budget or 1024) if config.thinking_enabled and not summing_up else None,
         summary_of=turn.summary_of,
+        output=turn.output if not summing_up else None,
         delay_s=ATTEMPT_DELAY_S * turn.failures,
     )
 

@@ -15,6 +15,7 @@ from actors.domain import records as r
 from actors.domain.policies import OnBusy
 from actors.domain.session import SessionState
 from actors.errors import InternalError
+from actors.policy.structured import asking_for
 from actors.session import fold_calls as calls
 from actors.session import fold_compaction as compaction
 from actors.session import fold_external as external
@@ -181,7 +182,13 @@ def _tasks_updated(state: State, record: r.TasksUpdated) -> State:
 
 def _user_message(state: State, record: r.UserMessage) -> State:
     data = record.data
-    item = QueuedInput(input_id=data.input_id, seq=record.seq, message=data.message.encode(), on_busy=data.on_busy)
+    item = QueuedInput(
+        input_id=data.input_id,
+        seq=record.seq,
+        message=asking_for(data.message, data.output).encode(),
+        on_busy=data.on_busy,
+        output=data.output,
+    )
     first = data.on_busy is OnBusy.interrupt
     return change(state, queue=(item, *state.queue) if first else (*state.queue, item))
 
@@ -212,13 +219,15 @@ def _take(state: State, inputs: tuple[str, ...]) -> State:
 
 
 def _turn_started(state: State, record: r.TurnStarted) -> State:
+    inputs = record.data.inputs
     turn = Turn(
         turn_id=cast("str", record.turn_id),
-        inputs=record.data.inputs,
+        inputs=inputs,
+        output=next((item.output for item in state.queue if item.input_id in inputs), None),
         deadline=turn_deadline(state.config, record.at),
         title=record.data.title,
     )
-    return change(_take(state, record.data.inputs), turn=turn, turns=state.turns + 1)
+    return change(_take(state, inputs), turn=turn, turns=state.turns + 1)
 
 
 def _turn_steered(state: State, record: r.TurnSteered) -> State:

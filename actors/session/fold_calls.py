@@ -119,6 +119,7 @@ def model_completed(state: State, record: r.ModelCallCompleted) -> State:
         text=data.message.text,
         parts=_answer_parts(data.message),
         stop_reason=data.stop_reason,
+        output_problem=data.output_problem,
         compacted=None,
     )
 

@@ -111,6 +111,7 @@ def _model(turn: Turn, call: ModelCallState, answer: Attached) -> Draft:
             model=outcome.model,
             duration_ms=outcome.duration_ms,
             summary_of=turn.summary_of,
+            output_problem=outcome.output_problem,
         )
         return Draft(r.ModelCallCompleted, data, turn_id)
     return _model_failed_by(turn, call, outcome)

@@ -17,6 +17,7 @@ from actors.domain.base import Frozen
 from actors.domain.compaction import Compacting
 from actors.domain.lanes import DeadLetter, LaneCounts
 from actors.domain.messages import TokenUsage, decode_messages
+from actors.domain.outputs import OutputFormat
 from actors.domain.policies import OnBusy, SessionLane
 from actors.domain.session import Activity, ContextUsage, SessionConfig, SessionState
 from actors.domain.tasks import Task
@@ -48,6 +49,7 @@ class QueuedInput(Frozen):
     seq: int
     message: bytes
     on_busy: OnBusy = OnBusy.enqueue
+    output: OutputFormat | None = None
 
 
 class OpenChild(NamedTuple):

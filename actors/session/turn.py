@@ -14,6 +14,7 @@ from actors.domain.children import ChildReport
 from actors.domain.compaction import CompactionReason, SummaryOf
 from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import PARSE_ERROR, StopReason, TextPart, TokenUsage
+from actors.domain.outputs import OutputFormat
 from actors.domain.records import Offer, Wait
 from actors.domain.tools import EffectClass
 
@@ -220,6 +221,8 @@ class Turn(Frozen):
         failures: Failed attempts of the present model call, ``hosts_lost`` those that were not the model's fault.
         repeats: How often in a row the same tool call was settled, and its digest.
         parts: The answer's text in pieces, when it is so long that the store keeps some; ``text`` then lacks those.
+        output: The form that the answer has to have; None for a text.
+        output_problem: Why the last answer has not that form; None when it has.
         timed_out: Its wall time is over.
         alerted: What was told of the lanes' lengths in this round.
         summary_of: What the present, or the last, model call sums up; None of one for an answer.
@@ -253,6 +256,8 @@ class Turn(Frozen):
     text: str = ""
     parts: tuple[TextPart, ...] = ()
     stop_reason: StopReason | None = None
+    output: OutputFormat | None = None
+    output_problem: str | None = None
     timed_out: bool = False
     alerted: tuple[str, ...] = ()
     summary_of: SummaryOf | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actors.domain import records as r
 from actors.domain.compaction import SummaryOf
+from actors.domain.outputs import json_part
 from actors.domain.records import Draft
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
@@ -59,7 +60,7 @@ def no_host(around: Surroundings) -> Failure:
 def completed(turn: Turn) -> Draft:
     """The turn has its answer."""
     data = r.TurnCompleted.Data(
-        text="" if turn.parts else turn.text,
+        text="" if turn.parts else turn.text if turn.output is None else json_part(turn.text),
         parts=turn.parts,
         usage=turn.usage,
         tool_calls_count=turn.tool_calls_count,

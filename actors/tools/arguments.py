@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
-from jsonschema import Draft202012Validator, SchemaError, ValidationError
 from jsonschema.protocols import Validator
 
-from actors.errors import InvalidConfig, ToolError
-
-_SHOWN = 200
-"""Characters of a wrong value that are repeated to the model."""
+from actors import json_schema
+from actors.errors import ToolError
 
 
 def validator(parameters: Mapping[str, Any]) -> Validator:
@@ -20,11 +17,7 @@ def validator(parameters: Mapping[str, Any]) -> Validator:
     Raises:
         InvalidConfig: They are not a valid JSON Schema.
     """
-    try:
-        Draft202012Validator.check_schema(parameters)
-    except SchemaError as error:
-        raise InvalidConfig(f"The tool's parameters are not a valid JSON Schema: {error.message[:_SHOWN]}") from error
-    return cast("Validator", Draft202012Validator(dict(parameters)))
+    return json_schema.validator(parameters, "The tool's parameters are")
 
 
 def check(checked: Validator, tool: str, args: Mapping[str, Any]) -> None:
@@ -33,19 +26,6 @@ def check(checked: Validator, tool: str, args: Mapping[str, Any]) -> None:
     Raises:
         ToolError: They do not; the sentence names the parameters.
     """
-    found = [_sentence(error) for error in checked.iter_errors(dict(args))]
+    found = json_schema.problems(checked, dict(args))
     if found:
-        raise ToolError(f"Invalid arguments for {tool}: {'; '.join(sorted(found)[:5])}.")
-
-
-def _sentence(error: ValidationError) -> str:
-    kind = str(error.validator)
-    where = ".".join(str(part) for part in error.absolute_path)
-    if kind == "required":
-        known = cast("Mapping[str, Any]", error.instance)
-        missing = [name for name in cast("list[str]", error.validator_value) if name not in known]
-        names = ", ".join(repr(f"{where}.{name}" if where else name) for name in missing)
-        return f"missing required parameter {names}"
-    if kind == "additionalProperties":
-        return f"unknown parameter: {error.message[:_SHOWN]}"
-    return f"parameter {where!r}: {error.message[:_SHOWN]}" if where else error.message[:_SHOWN]
+        raise ToolError(f"Invalid arguments for {tool}: {'; '.join(found)}.")

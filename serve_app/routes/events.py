@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response, StreamingResponse
 
 from actors.domain.events import Event
-from actors.domain.messages import Message
-from actors.domain.policies import OnBusy
 from actors.domain.records import Record
 from actors.domain.turns import AgentResult, Receipt
 from actors.errors import TurnPending
@@ -56,24 +54,22 @@ async def send_input(
     whether the client stays or not; repeating the request with the same Idempotency-Key waits for the same turn.
     """
     prompt = body.prompt if isinstance(body, PromptInput) else body.message
+    said: dict[str, Any] = {"output_type": body.output_schema, "on_busy": body.on_busy, "command_id": command_id}
     if sse.MEDIA_TYPE in (accept or ""):
-        return await _stream_turn(manager, session_id, prompt, body.on_busy, command_id)
-    receipt = await act(manager.send(session_id, prompt, on_busy=body.on_busy, command_id=command_id))
+        turn = await act(manager.generate_streaming(session_id, prompt, **said))
+        return _streaming(aiter(turn), sse.Cursor(), session_id)
+    receipt = await act(manager.send(session_id, prompt, **said))
     if wait is None:
         return answer(_accepted(receipt), 202)
-    return await _wait(manager, receipt, wait_s)
+    return await _wait(manager, receipt, wait_s, body.output_schema)
 
 
-async def _stream_turn(
-    manager: Manager, session_id: str, prompt: str | Message, on_busy: OnBusy, command_id: str | None
-) -> Response:
-    turn = await act(manager.generate_streaming(session_id, prompt, on_busy=on_busy, command_id=command_id))
-    return _streaming(aiter(turn), sse.Cursor(), session_id)
-
-
-async def _wait(manager: Manager, receipt: Receipt, wait_s: float) -> Response:
+async def _wait(manager: Manager, receipt: Receipt, wait_s: float, schema: dict[str, Any] | None) -> Response:
     try:
-        return answer(await manager.wait_turn(receipt.session_id, receipt, timeout=wait_s, until_action=True))
+        result = await manager.wait_turn(
+            receipt.session_id, receipt, timeout=wait_s, until_action=True, output_type=schema
+        )
+        return answer(result)
     except TurnPending as pending:
         actions = await manager.actions(receipt.session_id) if pending.why == "requires_action" else None
         return answer(

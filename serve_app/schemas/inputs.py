@@ -12,18 +12,27 @@ from actors.domain.policies import OnBusy
 from serve_app.schemas.base import Answer, Body, PromptText
 
 
-class PromptInput(Body):
+class _Input(Body):
+    """What every input may say.
+
+    Attributes:
+        output_schema: JSON Schema that the answer has to fit; the result's ``output`` is its value then.
+    """
+
+    on_busy: OnBusy = OnBusy.enqueue
+    output_schema: dict[str, Any] | None = None
+
+
+class PromptInput(_Input):
     """An input of plain text."""
 
     prompt: PromptText
-    on_busy: OnBusy = OnBusy.enqueue
 
 
-class MessageInput(Body):
+class MessageInput(_Input):
     """An input of any content blocks."""
 
     message: Message
-    on_busy: OnBusy = OnBusy.enqueue
 
 
 def _shape(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from actors import errors
@@ -47,6 +48,22 @@ def test_waiting_for_the_turn_gives_its_result(service: Running) -> None:
 
     assert (response.status_code, response.json()["text"]) == (200, "hello there")
     assert response.json()["usage"]["total_tokens"] > 0
+
+
+def test_an_answer_in_a_form_is_a_value_beside_its_text(service: Running) -> None:
+    service.create()
+    schema = {"type": "object", "properties": {"grams": {"type": "integer"}}, "required": ["grams"]}
+
+    def ask(prompt: str) -> httpx.Response:
+        wanted = {"prompt": prompt, "output_schema": schema}
+        return service.http.post("/v1/sessions/s/events", params={"wait": "turn"}, json=wanted)
+
+    fits, wrong = ask('/say {"grams": 150}'), ask("/say heavy")
+    refused = service.http.post("/v1/sessions/s/events", json={"prompt": "go", "output_schema": {"type": "weight"}})
+
+    assert (fits.status_code, fits.json()["output"]) == (200, {"grams": 150})
+    assert (wrong.status_code, wrong.json()["code"]) == (502, "OutputInvalid")
+    assert (refused.status_code, refused.json()["code"]) == (422, "InvalidRequest")
 
 
 def test_a_message_of_content_blocks_is_an_input_too(service: Running) -> None:

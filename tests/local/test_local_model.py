@@ -13,10 +13,12 @@ import pytest
 from actors.domain.calls import HostRef, ModelCall, Outcome
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message, StopReason
+from actors.domain.outputs import OutputFormat
 from actors.domain.tools import ToolDefinition
 from actors.errors import ModelRejected, ModelUnavailable
 from actors.llm.local import LocalProvider
 from actors.llm.local_engine import Engine
+from actors.llm.outputs import problem_of
 
 pytestmark = [
     pytest.mark.local_model,
@@ -135,6 +137,22 @@ async def test_a_cancel_while_the_prompt_is_read_stops_it_too(
 
     assert reading.cancelled()
     assert outcome.outcome is Outcome.ok
+
+
+async def test_an_answer_in_a_form_is_held_to_it_by_a_grammar(provider: LocalProvider) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"color": {"enum": ["red", "green"]}, "grams": {"type": "integer"}},
+        "required": ["color", "grams"],
+        "additionalProperties": False,
+    }
+    call = _call(max_tokens=100).model_copy(update={"output": OutputFormat(json_schema=schema)})
+
+    outcome, heard = await _ask(provider, "Tell me about apples.", call)
+
+    assert outcome.message is not None
+    assert problem_of(OutputFormat(json_schema=schema), outcome.message.text) is None
+    assert "".join(text for _, text in heard.pieces) == outcome.message.text
 
 
 async def test_required_tools_give_a_call_that_is_valid_by_the_tools_schema(provider: LocalProvider) -> None:

@@ -30,13 +30,37 @@ def _keys(value: dict[str, Any], required: str, optional: str = "") -> None:
     _need(not unknown, f"unknown {sorted(unknown)} in {value}")
 
 
+# --- answers in a form -------------------------------------------------------------------------------------------
+
+
+def check_held_to(schema: dict[str, Any], *, all_required: bool) -> None:
+    """Refuse a schema that a provider cannot hold a model to: outside of the part of JSON Schema that both document."""
+    _need(schema.get("type") == "object", "the root is no object")
+    _check_part(schema, all_required)
+
+
+def _check_part(schema: dict[str, Any], all_required: bool) -> None:
+    if "$ref" in schema:
+        _keys(schema, "$ref")
+        return
+    _keys(schema, "", "type enum const description anyOf items properties required additionalProperties $defs")
+    _need(bool(schema.keys() & {"type", "enum", "const", "anyOf"}), f"anything goes: {schema}")
+    if schema.get("type") == "object":
+        _need(schema["additionalProperties"] is False, "free keys")
+        _need(not all_required or set(schema["required"]) == set(schema["properties"]), "an optional property")
+    parts = [*schema.get("anyOf", []), *schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
+    for part in [*parts, *([schema["items"]] if "items" in schema else [])]:
+        _check_part(part, all_required)
+
+
 # --- chat completions --------------------------------------------------------------------------------------------
 
 
 def check_openai(body: dict[str, Any]) -> None:
     """Refuse what a chat-completions server refuses."""
     optional = (
-        "stream stream_options tools temperature max_tokens max_completion_tokens reasoning_effort tool_choice seed"
+        "stream stream_options tools temperature max_tokens max_completion_tokens reasoning_effort tool_choice seed "
+        "response_format"
     )
     _keys(body, "model messages", optional)
     _need("stream_options" not in body or body.get("stream") is True, "stream_options without stream")
@@ -45,6 +69,13 @@ def check_openai(body: dict[str, Any]) -> None:
         _keys(tool["function"], "name description parameters")
         _need(bool(_NAME.fullmatch(tool["function"]["name"])), "tool name")
     _need(body.get("tools") != [], "empty tools")
+    if "response_format" in body:
+        _keys(body["response_format"], "type json_schema")
+        form = body["response_format"]["json_schema"]
+        _keys(form, "name schema strict")
+        _need(bool(_NAME.fullmatch(form["name"])), "name of the form")
+        if form["strict"]:
+            check_held_to(form["schema"], all_required=True)
     check_openai_messages(body["messages"])
 
 
@@ -111,7 +142,11 @@ def _check_openai_assistant(message: dict[str, Any]) -> list[str]:
 
 def check_anthropic(body: dict[str, Any]) -> None:
     """Refuse what the messages endpoint refuses."""
-    _keys(body, "model messages max_tokens", "system tools temperature thinking stream tool_choice top_k")
+    _keys(body, "model messages max_tokens", "system tools temperature thinking stream tool_choice top_k output_config")
+    if "output_config" in body:
+        _keys(body["output_config"], "format")
+        _keys(body["output_config"]["format"], "type schema")
+        check_held_to(body["output_config"]["format"]["schema"], all_required=False)
     _need(len(json.dumps(body).split('"cache_control"')) <= 5, "more than four cache breakpoints")
     for block in body.get("system", []):
         _keys(block, "type text", "cache_control")
