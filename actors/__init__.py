@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actors import errors
+    from actors.domain.budgets import Budget
     from actors.domain.children import ChildResult, ChildSpec
     from actors.domain.events import Event
     from actors.domain.external_tasks import ExternalTask, ExternalTaskResult
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AgentResult": "actors.domain.turns",
+    "Budget": "actors.domain.budgets",
     "ChildResult": "actors.domain.children",
     "ChildSpec": "actors.domain.children",
     "ConfirmationPolicy": "actors.domain.policies",
@@ -65,6 +67,7 @@ _HOMES = {
 
 __all__ = [
     "AgentResult",
+    "Budget",
     "ChildResult",
     "ChildSpec",
     "ConfirmationPolicy",

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from actors.domain.commands import Command
+from actors.domain.command import Command
 from actors.domain.messages import Base64Source, ImageBlock, Message, Role, TextBlock
 from actors.domain.session import SessionConfig
 from actors.errors import InvalidConfig, InvalidRequest

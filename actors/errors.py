@@ -22,6 +22,7 @@
     |-- ChildrenPending           not all answers yet: ask for what there is, or wait on
     |-- CompactionPending         the context is not compacted yet: wait on
     |-- TurnFailed                the turn ended without an answer
+    |   +-- BudgetExceeded        the budget was used up, and nobody granted more
     |-- ModelError
     |   |-- NoModel
     |   |-- ModelAuthFailed
@@ -468,6 +469,19 @@ class OutputInvalid(GreenroomError):
         return (
             f"The answer does not fit its schema: {self.problem} (session {self.session_id!r}; its history has the "
             "answer). Ask again, make the schema simpler, or let the model try more often (max_continuations)."
+        )
+
+
+class BudgetExceeded(TurnFailed):
+    """The budget was used up, and whoever was asked granted no more."""
+
+    status = 402
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.reason} (session {self.session_id!r}; what was done is kept in its history). Raise the budget with "
+            "configure, or grant more when it asks again."
         )
 
 

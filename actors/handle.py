@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.checks import checked_choice, checked_command, checked_message, checked_prompt, checked_timeout
 from actors.domain import commands as c
+from actors.domain.budgets import Budget
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.policies import ConfirmationPolicy, OnBusy
@@ -208,17 +209,26 @@ class SessionHandle(
         self,
         *,
         thinking: bool | None = None,
-        budget: int | None = None,
+        budget: int | Budget | None = None,
         model_config: LlmConfig | str | None = None,
         name: str | None = None,
         command_id: str | None = None,
     ) -> None:
-        """Change what is given: thinking, its budget in tokens, the model, the name."""
+        """Change what is given.
+
+        Args:
+            thinking: Whether the model thinks first.
+            budget: A number: the tokens that it may think. A ``Budget``: what the session may take in its life, in
+                place of the one before and all that was granted on top; ``Budget()`` bounds nothing.
+            model_config: The model.
+            name: The title.
+            command_id: Makes the command repeatable.
+        """
         changes: dict[str, Any] = {}
         if thinking is not None:
             changes["thinking_enabled"] = thinking
         if budget is not None:
-            changes["thinking_budget"] = budget
+            changes["budget" if isinstance(budget, Budget) else "thinking_budget"] = budget
         if name is not None:
             changes["name"] = name
         if model_config is not None:

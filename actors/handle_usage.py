@@ -15,6 +15,8 @@ class SessionUsage(SessionReads):
     async def usage(self, *, tree: bool = False, since: date | None = None, until: date | None = None) -> UsageReport:
         """Tokens and money by model and by day, summaries included; calls of models without a known price are counted.
 
+        ``budget`` says how the session stands with its budget now, whatever days are asked for.
+
         Of a fork it is what it took itself, and not what its source had taken before.
 
         Args:
@@ -28,4 +30,4 @@ class SessionUsage(SessionReads):
         within = days(since, until)
         info = await self.info()
         read = of_tree if tree else of_session
-        return UsageReport.of(await read(self._runtime.store, info, within))
+        return UsageReport.of(await read(self._runtime.store, info, within), info.budget)

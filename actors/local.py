@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from actors.domain.calls import CallKey, Delta, HostRef
-from actors.domain.commands import Command
+from actors.domain.command import Command
 from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy

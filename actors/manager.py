@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from actors.checks import checked_choice, checked_limit
-from actors.domain.commands import digest_of_json
+from actors.domain.command import digest_of_json
 from actors.domain.ids import DEFAULT_TENANT, check_command_id, check_session_id, new_ulid, utc_now
 from actors.domain.journal import Filter
 from actors.domain.llm import LlmConfig

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.domain.archive import SessionArchive
-from actors.domain.commands import digest_of_json
+from actors.domain.command import digest_of_json
 from actors.domain.ids import check_command_id, check_session_id, new_ulid, utc_now
 from actors.domain.journal import NewSession
 from actors.domain.session import SessionConfig

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from actors.checks import checked_at, checked_prompt, checked_timeout
 from actors.domain import records as r
-from actors.domain.commands import digest_of_json
+from actors.domain.command import digest_of_json
 from actors.domain.ids import check_command_id, check_session_id, derived_id, new_ulid, utc_now
 from actors.domain.journal import NewSession
 from actors.domain.session import Activity, SessionInfo

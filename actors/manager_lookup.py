@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from actors.domain.base import Frozen
-from actors.domain.commands import digest_of_json
+from actors.domain.command import digest_of_json
 from actors.domain.ids import check_tenant
 from actors.domain.session import SessionInfo
 from actors.errors import SessionNotFound

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from actors.domain.base import Frozen
+from actors.domain.budgets import Budget
 from actors.domain.events import Event
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
@@ -207,7 +208,7 @@ class SessionOperations(
         session_id: str,
         *,
         thinking: bool | None = None,
-        budget: int | None = None,
+        budget: int | Budget | None = None,
         model_config: LlmConfig | str | None = None,
         name: str | None = None,
         command_id: str | None = None,

@@ -16,7 +16,8 @@ from actors.cluster.hosts import ClusterHosts
 from actors.cluster.links import Links
 from actors.cluster.registry_link import RegistryLink
 from actors.cluster.shared import SharedContexts
-from actors.domain.commands import COMMAND, Command
+from actors.domain.command import Command
+from actors.domain.commands import COMMAND
 from actors.domain.contexts import Beginning
 from actors.errors import GreenroomError, SessionNotFound, to_wire
 from actors.memory_use import private_bytes

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from actors import faults
-from actors.domain.commands import COMMAND, Command
+from actors.domain.command import Command
+from actors.domain.commands import COMMAND
 from actors.domain.session import Activity
 from actors.domain.shell.line import judged
 from actors.domain.shell.syntax import syntax as shell_syntax

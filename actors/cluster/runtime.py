@@ -14,7 +14,8 @@ from actors.cluster.links import Links, actor_named
 from actors.cluster.registry_link import RegistryLink
 from actors.cluster.shared import SharedContexts
 from actors.domain.calls import CallKey, Delta, HostRef
-from actors.domain.commands import Command, Reply
+from actors.domain.command import Command
+from actors.domain.commands import Reply
 from actors.domain.contexts import Beginning, Contexts
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy

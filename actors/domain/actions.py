@@ -18,6 +18,7 @@ class ActionKind(StrEnum):
     in_doubt = "in_doubt"
     external_task = "external_task"
     workspace_lost = "workspace_lost"
+    budget = "budget"
 
 
 class Resolution(StrEnum):
@@ -48,6 +49,7 @@ CHOICES: dict[ActionKind, frozenset[Resolution]] = {
     ActionKind.in_doubt: frozenset({Resolution.retry, Resolution.skip, Resolution.answer}),
     ActionKind.external_task: frozenset(),
     ActionKind.workspace_lost: frozenset({Resolution.approve, Resolution.reject}),
+    ActionKind.budget: frozenset({Resolution.approve, Resolution.reject}),
 }
 """Which resolutions a person may choose, by kind. A task has a result instead."""
 

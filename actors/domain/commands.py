@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
 from actors.domain.actions import Remember, Resolution
 from actors.domain.base import Frozen
-from actors.domain.children import MAX_CHILDREN, ChildReport, NewChild, Signal
+from actors.domain.budgets import Budget
+from actors.domain.children import MAX_CHILDREN, NewChild
+from actors.domain.command import Command
 from actors.domain.external_tasks import ExternalTaskResult
 from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig
+from actors.domain.letters import ReportChild, ReturnLease, SignalChild
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.outputs import OutputFormat
@@ -22,30 +23,6 @@ from actors.domain.tasks import TaskList
 
 MAX_LEASE_MS = 24 * 3600 * 1000
 """Longest claim to a task before it has to be prolonged: so long a dead worker holds it up at worst."""
-
-
-class Command(Frozen):
-    """Base of all commands.
-
-    Attributes:
-        command_id: Identity of the command within its session.
-        fresh: The sender made the id just now and has not sent it before, so there is no first outcome to look
-            up. A wrong claim is caught by the store.
-    """
-
-    command_id: str
-    fresh: bool = Field(default=False, exclude=True)
-
-    def digest(self) -> str:
-        """Hex digest of everything but the id: the same id with another digest is a conflict."""
-        plain = self.model_dump(mode="json", exclude={"command_id"})
-        return digest_of_json(plain)
-
-
-def digest_of_json(value: Any) -> str:
-    """A short digest of a JSON value, independent of the order of keys."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 class Send(Command):
@@ -153,6 +130,7 @@ class Configure(Command):
     permission_policy: PermissionPolicy | None = None
     confirmation_policy: ConfirmationPolicy | None = None
     queue_config: SessionQueueConfig | None = None
+    budget: Budget | None = None
     set_fields: tuple[str, ...] = ()
 
 
@@ -209,7 +187,7 @@ class ResolveAction(Command):
 
     Attributes:
         action_id: The action's id, or the model's tool call id within the open turn.
-        args: Other arguments to run the call with (approve only).
+        args: Other arguments to run the call with, or other amounts to raise a budget by (approve only).
         value: The result to give the model (answer only).
         args_digest: What the decider saw; refused when the arguments are others.
         remember: Whether the session's permission policy gets a rule by it; ``rule``: which one, when it is given.
@@ -241,25 +219,6 @@ class SpawnChildren(Command):
     children: tuple[NewChild, ...] = Field(min_length=1, max_length=MAX_CHILDREN)
 
 
-class ReportChild(Command):
-    """A child says what became of its task: given by whoever delivers its messages, never by people."""
-
-    kind: Literal["report_child"] = "report_child"
-    report: ChildReport
-
-
-class SignalChild(Command):
-    """A parent cancels, pauses or resumes: given by whoever delivers its messages, never by people.
-
-    Attributes:
-        task: The input that the child got from its parent.
-    """
-
-    kind: Literal["signal_child"] = "signal_child"
-    signal: Signal
-    task: str
-
-
 AnyCommand = Annotated[
     Send
     | AddMessage
@@ -281,6 +240,7 @@ AnyCommand = Annotated[
     | SetTasks
     | SpawnChildren
     | ReportChild
+    | ReturnLease
     | SignalChild,
     Field(discriminator="kind"),
 ]

@@ -43,12 +43,14 @@ class OutboxRow:
     Attributes:
         body: The command for the receiver, as JSON; its command id names the sender's journal and ``seq``.
         blobs: Digests of what the store keeps of its content: from now on they are held for the receiver too.
+        heirs: Who gets it instead when the receiver is gone: the first of these that is not.
     """
 
     seq: int
     target_journal_id: str
     body: bytes
     blobs: tuple[str, ...] = ()
+    heirs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from pydantic import Field, TypeAdapter
 
 from actors.domain.actions import ActionKind, Resolution
 from actors.domain.base import Frozen
+from actors.domain.budgets import Amounts, Budget, Lease, Resource
 from actors.domain.calls import HostRef, Outcome
 from actors.domain.children import Birth, ChildReport, Signal
 from actors.domain.commands import Configure
@@ -85,6 +86,7 @@ class SessionCreated(RecordBase):
         """Everything that identifies the session.
 
         ``task``: the input whose answer its parent is told. ``workspace``: its parent's, when it works in the same.
+        ``lease``: what it has of its parent's budget.
         """
 
         journal_id: str
@@ -94,6 +96,7 @@ class SessionCreated(RecordBase):
         root_journal_id: str | None = None
         task: str | None = None
         workspace: Workspace | None = None
+        lease: Lease | None = None
 
     type: Literal["session.created"] = "session.created"
     data: Data
@@ -764,6 +767,60 @@ class ActionResolved(RecordBase):
     data: Data
 
 
+class SessionBudgetReached(RecordBase):
+    """Nothing is left of something that the turn's next call takes. The question whether it gets more follows."""
+
+    class Data(Frozen):
+        """What is used up. ``leased``: what children have, or had and did not give back."""
+
+        resources: tuple[Resource, ...]
+        budget: Budget
+        used: Amounts
+        leased: Amounts
+
+    type: Literal["session.budget_reached"] = "session.budget_reached"
+    data: Data
+
+
+class LeaseGranted(RecordBase):
+    """A child got this much of the session's budget, in the append that it is born in."""
+
+    class Data(Frozen):
+        """Who, and how much; what is None there is not bounded."""
+
+        child_id: str
+        child_journal_id: str
+        amounts: Budget
+
+    type: Literal["lease.granted"] = "lease.granted"
+    data: Data
+
+
+class LeaseEnded(RecordBase):
+    """What the session had of its parent's budget is at its end; these amounts go back."""
+
+    class Data(Frozen):
+        """``amounts``: less than nothing where more was taken than there was."""
+
+        amounts: Amounts
+
+    type: Literal["lease.ended"] = "lease.ended"
+    data: Data
+
+
+class LeaseReturned(RecordBase):
+    """A child gave this much back. The cause names the child's own record."""
+
+    class Data(Frozen):
+        """From whom: a child, or one below a child that is gone."""
+
+        child_journal_id: str
+        amounts: Amounts
+
+    type: Literal["lease.returned"] = "lease.returned"
+    data: Data
+
+
 class TimerFired(RecordBase):
     """A moment the session waited for has passed: ``turn``, ``action:<id>``, or one of the open round's calls.
 
@@ -851,6 +908,7 @@ Record = Annotated[
     | SessionTitleFailed
     | SessionCompleted
     | SessionError
+    | SessionBudgetReached
     | UserMessage
     | MessageAdded
     | InputWithdrawn
@@ -881,6 +939,9 @@ Record = Annotated[
     | ChildStarted
     | ChildCompleted
     | ChildSignalled
+    | LeaseGranted
+    | LeaseEnded
+    | LeaseReturned
     | TasksUpdated,
     Field(discriminator="type"),
 ]

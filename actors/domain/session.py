@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, Field, field_validator
 
 from actors.domain.base import Frozen, one_line
+from actors.domain.budgets import Budget, BudgetStanding
 from actors.domain.ids import MAX_SESSION_ID
 from actors.domain.lanes import SessionQueueConfig
 from actors.domain.llm import MAX_TOKENS, LlmConfig
@@ -84,6 +85,7 @@ class SessionConfig(Frozen):
             a child does nothing that one of these denies, and nothing unasked that one of them asks about.
         max_depth: Levels of children below the session; a child gets one less at most. 0: it starts none.
         max_children: Children that may work for it at the same time.
+        budget: What it may take in its life before it asks; None bounds nothing. A child's is a lease of its parent's.
         confirmation_policy: None is the enabled policy: 30 s, then reject.
         queue_config: How its lanes work; None carries out every call inside, without limits.
         thinking_enabled: Ask the model to think first, within ``thinking_budget`` tokens (at least 1,024).
@@ -114,6 +116,7 @@ class SessionConfig(Frozen):
     bounds: tuple[PolicyBound, ...] = Field(default=(), max_length=MAX_DEPTH)
     max_depth: int = Field(default=8, ge=0, le=MAX_DEPTH)
     max_children: int = Field(default=1000, ge=1, le=MAX_WORKING)
+    budget: Budget | None = None
     queue_config: SessionQueueConfig | None = None
     parent_id: str | None = Field(default=None, max_length=MAX_SESSION_ID)
     thinking_enabled: bool = False
@@ -220,6 +223,7 @@ class SessionInfo(Frozen):
         cost_usd: Price so far as a decimal string; a fork's begins with that of its source.
         inherited_usage: What of ``usage`` a fork has from its source, where it is counted; none for all others.
         inherited_cost_usd: What of ``cost_usd`` a fork has from its source; "0" for all others.
+        budget: How it stands with its budget; None when it has none, and has lent nothing.
     """
 
     tenant: str
@@ -242,6 +246,7 @@ class SessionInfo(Frozen):
     cost_usd: str = "0"
     inherited_usage: TokenUsage = TokenUsage()
     inherited_cost_usd: str = "0"
+    budget: BudgetStanding | None = None
     task: str | None = None
     wake_at: datetime | None = None
     expires_at: datetime | None = None

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 from actors.domain.base import Frozen
+from actors.domain.budgets import BudgetStanding
 from actors.domain.messages import TokenUsage
 
 
@@ -61,14 +62,16 @@ class UsageReport(Frozen):
     Attributes:
         by_model: The dearest first; of those that cost the same, the one with more tokens.
         by_day: In order.
+        budget: Of one session with a budget: how it stands.
     """
 
     total: Spent = Spent()
     by_model: tuple[ModelUsage, ...] = ()
     by_day: tuple[DayUsage, ...] = ()
+    budget: BudgetStanding | None = None
 
     @classmethod
-    def of(cls, rows: Iterable[SpentOn]) -> UsageReport:
+    def of(cls, rows: Iterable[SpentOn], budget: BudgetStanding | None = None) -> UsageReport:
         """The report over what was spent, row by row."""
         total, models, days = Spent(), dict[str, Spent](), dict[date, Spent]()
         for row in rows:
@@ -81,6 +84,7 @@ class UsageReport(Frozen):
                 ModelUsage(model=model, spent=spent) for model, spent in sorted(models.items(), key=_dearest_first)
             ),
             by_day=tuple(DayUsage(day=day, spent=spent) for day, spent in sorted(days.items())),
+            budget=budget,
         )
 
 

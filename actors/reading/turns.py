@@ -15,6 +15,7 @@ from actors.domain.records import Record, decode_record
 from actors.domain.session import Activity
 from actors.domain.turns import AgentResult, Receipt, TurnEnd, TurnStatus
 from actors.errors import (
+    BudgetExceeded,
     GreenroomError,
     InputNotFound,
     InternalError,
@@ -103,7 +104,8 @@ def error_of(session_id: str, end: TurnEnd) -> GreenroomError:
     known = from_wire({"type": end.code, "args": list(end.error_args)})
     if isinstance(known, _RAISED_AS_THEY_ARE):
         return known
-    return TurnFailed(session_id, end.turn_id, end.code, end.message)
+    kind = BudgetExceeded if end.code == BudgetExceeded.__name__ else TurnFailed
+    return kind(session_id, end.turn_id, end.code, end.message)
 
 
 async def wait_turn(

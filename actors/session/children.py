@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.blobs import externalise
+from actors.domain.budgets import Budget, Lease
 from actors.domain.children import Birth, ChildOutcome, ChildReport
 from actors.domain.ids import letter_id
 from actors.domain.journal import NewSession, OutboxRow
 from actors.domain.messages import BlobTextBlock, Message, TextBlock
-from actors.domain.records import MAX_RECORD_BYTES
+from actors.domain.records import MAX_RECORD_BYTES, Draft
 from actors.domain.session import MAX_DEPTH, PolicyBound, SessionConfig
-from actors.session import steering
+from actors.policy.budgets import shares
+from actors.session import budgets, steering
 from actors.session.projection import new_session
 from actors.session.state import State
 
@@ -36,7 +38,16 @@ def born(parent: State, record: r.ChildStarted, birth: Birth, *, now: datetime) 
         parent=parent,
         task=birth.task,
         workspace=parent.workspace if inherited.workspace == parent.config.workspace else None,
+        lease=_lease(parent, birth),
     )
+
+
+def _lease(parent: State, birth: Birth) -> Lease | None:
+    budget, above = birth.config.budget, parent.account.lease
+    if budget is None or not budget.bounds:
+        return None
+    lenders = (parent.journal_id, *(above.lenders if above is not None else ()))
+    return Lease(amounts=budget, lenders=lenders, for_task=birth.task is not None)
 
 
 def _heir(parent: State, config: SessionConfig) -> SessionConfig:
@@ -57,8 +68,8 @@ def _heir(parent: State, config: SessionConfig) -> SessionConfig:
     )
 
 
-def refusal(parent: State, births: Sequence[Birth]) -> str | None:
-    """Why these children may not be started, as a sentence; None when they may.
+def endowed(parent: State, births: Sequence[Birth]) -> list[Birth] | str:
+    """These children, each with its part of the parent's budget; or, as a sentence, why they may not be started.
 
     What a child inherits has to fit into its first record: where it does not, nobody could write the append that it is
     born in, and so the parent's turn could never go on.
@@ -66,26 +77,46 @@ def refusal(parent: State, births: Sequence[Birth]) -> str | None:
     why = parent.refused_children(len(births), sum(birth.task is not None for birth in births))
     if why is not None:
         return why
+    parts = shares(budgets.left(parent), [birth.config.budget for birth in births])
+    if isinstance(parts, str):
+        return parts
     for config in {id(birth.config): birth.config for birth in births}.values():
         heir = _heir(parent, config)
         if len(heir.bounds) > MAX_DEPTH:
             return f"A child has at most {MAX_DEPTH} bounds, those of the sessions above it included."
         if len(heir.model_dump_json().encode()) > MAX_RECORD_BYTES - _REST_BYTES:
             return "The policies of the family and the child's configuration are too large together. Shorten them."
-    return None
+    return [_with_budget(birth, part) for birth, part in zip(births, parts, strict=True)]
+
+
+def _with_budget(birth: Birth, part: Budget) -> Birth:
+    if part == (birth.config.budget or Budget()):
+        return Birth(config=birth.config, task=birth.task)
+    return Birth(config=birth.config.model_copy(update={"budget": part}), task=birth.task)
 
 
 _REST_BYTES = 4096
-"""Everything in a child's first record but its configuration."""
+"""Everything in a child's first record but its configuration, and what its budget adds to that."""
+
+
+def started(child_id: str, journal_id: str, birth: Birth, turn_id: str | None = None, **call: Any) -> Iterator[Draft]:
+    """The records that a child is born with: that it is there, and what it has of the budget. ``call``: who asked."""
+    data = r.ChildStarted.Data(child_id=child_id, child_journal_id=journal_id, task=birth.task is not None, **call)
+    yield Draft(r.ChildStarted, data, turn_id, birth=birth)
+    if birth.config.budget is not None and birth.config.budget.bounds:
+        granted = r.LeaseGranted.Data(child_id=child_id, child_journal_id=journal_id, amounts=birth.config.budget)
+        yield Draft(r.LeaseGranted, granted, turn_id)
 
 
 def told(before: State, record: r.Record, after: State, blobs: dict[str, bytes]) -> OutboxRow | None:
     """The message that follows from this record, if any. Large text goes to ``blobs``.
 
-    To the parent when the record says what became of the task, to a child when it is told something.
+    To the parent when the record says what became of the task, or gives back; to a child when it is told something.
     """
     if isinstance(record, r.ChildSignalled):
         return steering.letter(before, record)
+    if isinstance(record, r.LeaseEnded | r.LeaseReturned):
+        return budgets.letter(before, record)
     if before.task is None or after.task is not None or before.parent_journal_id is None:
         return None
     report = ChildReport(

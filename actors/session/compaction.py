@@ -15,9 +15,11 @@ from actors.domain.messages import Message, decode_messages
 from actors.domain.records import Draft
 from actors.errors import ContextExceeded
 from actors.policy import compaction as policy
+from actors.policy.budgets import FOR_MODEL
 from actors.policy.compaction import Cut
 from actors.policy.sizes import weight
 from actors.policy.summaries import summary_message
+from actors.session import budgets
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
 from actors.session.turn import Failure, Turn
@@ -105,8 +107,10 @@ def steps(state: State, turn: Turn, around: Surroundings, asked: Compacting) -> 
 def _ask(
     state: State, turn: Turn, around: Surroundings, wanted: SummaryOf | None, *, again: bool = False
 ) -> Iterator[Draft]:
-    """The call for a summary, once the lane of model calls lets it begin."""
-    if not state.rate_limited:
+    """The call for a summary, once the lane of model calls lets it begin, and the budget has something for it."""
+    if budgets.is_used_up(state, FOR_MODEL):
+        yield from budgets.held(state, turn, FOR_MODEL)
+    elif not state.rate_limited:
         yield call_model(state, turn, around, again=again, summary_of=wanted)
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.actions import Action, ActionKind, Remember, Resolution
-from actors.domain.children import MAX_SPAWN_BYTES, Birth, NewChild
+from actors.domain.children import MAX_SPAWN_BYTES, NewChild
 from actors.domain.messages import Message, Role
 from actors.domain.permissions import PermissionDecision, PermissionRule
 from actors.domain.policies import OnBusy
@@ -31,8 +31,8 @@ from actors.errors import (
     SessionPaused,
 )
 from actors.policy.remembering import remembered
-from actors.session import compaction, external, steering, titles
-from actors.session.children import refusal
+from actors.session import budgets, compaction, external, steering, titles
+from actors.session.children import endowed, started
 from actors.session.fold_waits import may_resolve
 from actors.session.projection import small
 from actors.session.state import State
@@ -203,7 +203,8 @@ def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
         args=command.args,
         value=command.value,
     )
-    return [Draft(r.ActionResolved, data, action.turn_id), *_remembered(state, action, command)]
+    follows = budgets.answered(state, action, data) if action.kind is ActionKind.budget else ()
+    return [Draft(r.ActionResolved, data, action.turn_id), *follows, *_remembered(state, action, command)]
 
 
 def _remembered(state: State, action: Action, command: c.ResolveAction) -> list[Draft]:
@@ -237,33 +238,40 @@ def _set_tasks(state: State, command: c.SetTasks) -> list[Draft]:
 def _spawn(state: State, command: c.SpawnChildren) -> list[Draft]:
     if state.lifecycle.ended:
         raise SessionEnded(state.session_id, state.lifecycle.value)
-    why = refusal(state, command.children)
-    if why is not None:
-        raise InvalidRequest(why)
+    children = endowed(state, command.children)
+    if isinstance(children, str):
+        raise InvalidRequest(children)
     inherited = len(state.config.model_dump_json()) * len(command.children)
     if len(command.model_dump_json().encode()) + inherited > MAX_SPAWN_BYTES:
         raise InvalidRequest(
             f"The tasks and configurations of one spawn have at most {MAX_SPAWN_BYTES // 2**20} MiB together."
         )
-    return [_child(child) for child in command.children]
+    for child in command.children:
+        _checked_task(child)
+    return [
+        draft
+        for child, birth in zip(command.children, children, strict=True)
+        for draft in started(child.child_id, child.child_journal_id, birth)
+    ]
 
 
-def _child(child: NewChild) -> Draft:
+def _checked_task(child: NewChild) -> None:
     if child.task is not None:
         if child.task.role is not Role.user:
             raise InvalidRequest("A task is a message of role user.")
         _no_calls(child.task)
         # Its record is written with the child's others, where nobody could refuse it any more.
         small(Draft(r.UserMessage, r.UserMessage.Data(input_id="", message=child.task)), {})
-    data = r.ChildStarted.Data(
-        child_id=child.child_id, child_journal_id=child.child_journal_id, task=child.task is not None
-    )
-    return Draft(r.ChildStarted, data, birth=Birth(config=child.config, task=child.task))
 
 
 def _report(_: State, command: c.ReportChild) -> list[Draft]:
     # Whatever state the session is in: what was told was told.
     return [Draft(r.ChildCompleted, command.report)]
+
+
+def _return_lease(_: State, command: c.ReturnLease) -> list[Draft]:
+    data = r.LeaseReturned.Data(child_journal_id=command.child_journal_id, amounts=command.amounts)
+    return [Draft(r.LeaseReturned, data)]
 
 
 _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
@@ -287,5 +295,6 @@ _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
     c.SetTasks: _set_tasks,
     c.SpawnChildren: _spawn,
     c.ReportChild: _report,
+    c.ReturnLease: _return_lease,
     c.SignalChild: steering.signalled,
 }

@@ -18,11 +18,12 @@ from actors.domain.policies import OnBusy, SessionLane
 from actors.domain.records import Draft
 from actors.domain.session import SessionState
 from actors.errors import OutputInvalid
+from actors.policy.budgets import FOR_MODEL
 from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
 from actors.policy.lanes import full_after_s, lane_of
 from actors.policy.prompts import system_prompt
 from actors.policy.structured import repair_prompt
-from actors.session import compaction, titles, tool_steps, workspace
+from actors.session import budgets, compaction, titles, tool_steps, unanswered, workspace
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
 from actors.session.turn import CallPhase, Failure, Stage, ToolCallState, Turn
@@ -58,15 +59,16 @@ def next_effects(state: State, around: Surroundings) -> Effects:
     """What follows from the state."""
     turn = state.turn
     if turn is None:
-        return Effects(drafts=_next_turn(state))
+        over = budgets.lease_over(state)
+        return Effects(drafts=(over,) if over is not None else _next_turn(state))
     if turn.ending is not None:
         drafts = tuple(_close(state, turn))
         return Effects(drafts=drafts) if drafts else Effects(running=_running(state, around), ending=True)
     if turn.timed_out:
         return Effects(drafts=(_end(turn, "failed", "time_limit", _time_limit_text(state)),))
-    drafts = (*tool_steps.expired(state, turn),)
+    drafts = (*unanswered.expired(state, turn),)
     if not drafts and state.lifecycle is SessionState.active:
-        needs_host = turn.stage in {Stage.model, Stage.answered}
+        needs_host = turn.stage in {Stage.model, Stage.answered} and not state.actions
         if needs_host and around.model_host is None and around.model_error is None:
             return Effects(needs_model_host=True)
         drafts = tuple(_step(state, turn, around))
@@ -106,6 +108,9 @@ def _steered(state: State) -> tuple[str, ...]:
 
 
 def _model_step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
+    if state.actions:
+        yield from budgets.settled(state, turn)
+        return
     if turn.title:
         yield from titles.steps(state, turn, around)
         return
@@ -128,6 +133,9 @@ def _model_step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draf
         yield Draft(r.TurnSteered, r.TurnSteered.Data(inputs=steered), turn.turn_id)
         return
     if state.rate_limited:
+        return
+    if budgets.is_used_up(state, FOR_MODEL):
+        yield from budgets.held(state, turn, FOR_MODEL)
         return
     again = turn.failure is not None and turn.call_id != ""
     yield call_model(state, turn, around, again=again)
@@ -163,6 +171,8 @@ def _answered(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]
         yield Draft(r.TurnSteered, r.TurnSteered.Data(inputs=steered), turn.turn_id)
         return
     more = rounds_left and turn.continuations < state.config.max_continuations and around.model_host is not None
+    # An answer is there: nobody is asked for more only to have it go on.
+    more = more and not budgets.is_used_up(state, FOR_MODEL)
     if turn.output is not None:
         yield _structured(state, turn, turn.output, around, may_repair=more)
     elif more and _is_incomplete(turn):
@@ -197,9 +207,12 @@ def _close(state: State, turn: Turn) -> Iterator[Draft]:
     ending = turn.ending
     if ending is None or turn.model_call is not None:
         return
+    if state.actions:
+        yield from unanswered.given_up(state, turn, ending.reason)
+        return
     open_calls = [call for call in turn.calls if call.phase is not CallPhase.settled]
     if open_calls:
-        yield from tool_steps.closing(state, turn, open_calls, ending.reason)
+        yield from tool_steps.closing(turn, open_calls, ending.reason)
         return
     why = Failure(code=ending.code, message=ending.reason, retryable=False, host_lost=False)
     yield from compaction.given_up(state, turn, why)

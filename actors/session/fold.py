@@ -2,24 +2,26 @@
 
 Pure: no clock, no randomness, no I/O. Time is the record's own ``at``. What happens to the calls of a turn is in
 ``actors.session.fold_calls``, ``fold_lanes``, ``fold_external`` and ``fold_waits``, to a long context in
-``fold_compaction``.
+``fold_compaction``, to what a session may take in ``fold_budgets``; where it comes from is in ``fold_origins``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from typing import Any, cast
 
 from actors.domain import records as r
+from actors.domain.budgets import NOTHING
 from actors.domain.policies import OnBusy
 from actors.domain.session import SessionState
 from actors.errors import InternalError
 from actors.policy.structured import asking_for
+from actors.session import fold_budgets as budgets
 from actors.session import fold_calls as calls
 from actors.session import fold_compaction as compaction
 from actors.session import fold_external as external
 from actors.session import fold_lanes as lanes
+from actors.session import fold_origins as origins
 from actors.session import fold_waits as waits
 from actors.session.fold_calls import change, change_turn, flush_held, open_turn, remember
 from actors.session.state import Entry, QueuedInput, State, turn_deadline
@@ -34,7 +36,7 @@ def apply(state: State, record: r.Record) -> State:
     """
     if record.seq != state.seq + 1:
         raise InternalError(f"record {record.seq} does not follow {state.seq}")
-    folded = _HANDLERS[type(record)](state, record)
+    folded = _HANDLERS[type(record)](budgets.worked(state, record), record)
     changes: dict[str, Any] = {"seq": record.seq, "epoch": record.epoch, "updated_at": record.at}
     state = folded.model_copy(update=changes)
     if state.turn is None:
@@ -51,8 +53,8 @@ def fold(state: State, records: Iterable[r.Record]) -> State:
 
 
 def _keep_time(state: State, turn: Turn, record: r.Record) -> Turn:
-    """Waits for people, children and timers do not count as the turn's wall time; a pause is one."""
-    stands = state.waits or state.lifecycle is SessionState.paused
+    """Waits for people, children and timers do not count as the turn's wall time; being out of service is one."""
+    stands = state.waits or state.lifecycle is not SessionState.active
     if stands and turn.waiting_since is None:
         return turn.model_copy(update={"waiting_since": record.at})
     if not stands and turn.waiting_since is not None:
@@ -64,74 +66,12 @@ def _keep_time(state: State, turn: Turn, record: r.Record) -> Turn:
 # --- session ---------------------------------------------------------------------------------------------------------
 
 
-def _created(state: State, record: r.SessionCreated) -> State:
-    data = record.data
-    return change(
-        state,
-        journal_id=data.journal_id,
-        tenant=data.tenant,
-        session_id=record.session_id,
-        config=data.config,
-        parent_journal_id=data.parent_journal_id,
-        root_journal_id=data.root_journal_id,
-        task=data.task,
-        workspace=data.workspace,
-        created_at=record.at,
-    )
-
-
-def _forked(state: State, record: r.SessionForked) -> State:
-    data = record.data
-    return change(
-        state,
-        journal_id=data.journal_id,
-        session_id=record.session_id,
-        config=state.config.model_copy(update={"name": data.name, "parent_id": data.source_session_id}),
-        lifecycle=SessionState.active,
-        inherited_usage=state.usage,
-        inherited_cost=state.cost,
-        created_at=record.at,
-        windows={},
-        lane_counts={},
-        dead_letters=(),
-        **_cut_loose(state, "forked"),
-    )
-
-
-def _imported(state: State, record: r.SessionImported) -> State:
-    data = record.data
-    told = {
-        "lifecycle": data.state,
-        "usage": data.usage,
-        "cost": Decimal(data.cost_usd) if data.cost_usd is not None else None,
-        "context_used": data.context_used,
-    }
-    told = {name: value for name, value in told.items() if value is not None}
-    return change(state, **told, **_cut_loose(state, "imported"))
-
-
-def _cut_loose(state: State, reason: str) -> dict[str, Any]:
-    """What changes when a session goes on elsewhere: all that was under way stays where it was."""
-    turn = state.turn
-    ending = Ending(reason=reason, then="cancelled", code="cancelled")
-    return {
-        "parent_journal_id": None,
-        "root_journal_id": None,
-        "task": None,
-        "queue": (),
-        "children": (),
-        "actions": (),
-        "expired": (),
-        "unanswered": (),
-        "compacting": None,
-        "titling": False,
-        "turn": turn.model_copy(update={"ending": ending}) if turn is not None else None,
-    }
-
-
 def _configured(state: State, record: r.SessionConfigured) -> State:
     wanted = record.data.change
     values = {name: getattr(wanted, name) for name in wanted.set_fields}
+    if "budget" in values:
+        # A budget that is set is what there is, whatever was granted before.
+        state = budgets.change_account(state, raised=NOTHING)
     return change(state, config=state.config.model_copy(update=values))
 
 
@@ -247,15 +187,16 @@ def _turn_ended(state: State, _: Any) -> State:
 
 
 _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
-    r.SessionCreated: _created,
-    r.SessionForked: _forked,
-    r.SessionImported: _imported,
+    r.SessionCreated: origins.created,
+    r.SessionForked: origins.forked,
+    r.SessionImported: origins.imported,
     r.TasksUpdated: _tasks_updated,
     r.SessionConfigured: _configured,
     r.SessionPaused: _lifecycle(SessionState.paused),
     r.SessionResumed: _lifecycle(SessionState.active),
     r.SessionCompleted: _lifecycle(SessionState.completed),
     r.SessionError: _error,
+    r.SessionBudgetReached: budgets.reached,
     r.SessionCleared: _cleared,
     r.SessionRewound: _rewound,
     r.SessionCompacting: compaction.compacting,
@@ -294,4 +235,7 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.ChildStarted: waits.child_started,
     r.ChildCompleted: waits.child_completed,
     r.ChildSignalled: waits.child_signalled,
+    r.LeaseGranted: budgets.lease_granted,
+    r.LeaseEnded: budgets.lease_ended,
+    r.LeaseReturned: budgets.lease_returned,
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 from actors.domain import records as r
 from actors.domain.calls import Outcome
-from actors.domain.commands import digest_of_json
+from actors.domain.command import digest_of_json
 from actors.domain.messages import BlobTextBlock, Message, StopReason, TextBlock, TokenUsage
 from actors.errors import InternalError
 from actors.session.state import MAX_UNANSWERED, Entry, State

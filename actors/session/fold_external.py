@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from actors.domain import records as r
 from actors.domain.actions import Action, ActionKind, Resolution, TaskLease, TaskTerms
-from actors.domain.commands import digest_of_json
+from actors.domain.command import digest_of_json
 from actors.domain.lanes import TaskHandlerMode
 from actors.session.fold_calls import call_at, change_call, still_news
 from actors.session.state import State

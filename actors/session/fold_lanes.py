@@ -12,6 +12,7 @@ from actors.domain.calls import Outcome
 from actors.domain.lanes import DeadLetter, LaneCounts
 from actors.domain.policies import SessionLane
 from actors.policy.lanes import counted, lane_of
+from actors.session import fold_budgets as budgets
 from actors.session import fold_calls as calls
 from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
 from actors.session.state import State
@@ -26,7 +27,7 @@ def model_started(state: State, record: r.ModelCallStarted) -> State:
 def tool_started(state: State, record: r.ToolCallStarted) -> State:
     """A tool's call is one of its lane; what the session itself carries out is not."""
     data = record.data
-    state = calls.tool_started(state, record)
+    state = budgets.tool_began(calls.tool_started(state, record), record)
     return _begun(state, lane_of(data.name), record.at) if data.wait is None or data.offer is not None else state
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from actors.domain import records as r
 from actors.domain.actions import CHOICES, Action, ActionKind, Resolution
 from actors.domain.children import Signal
+from actors.session import fold_budgets as budgets
 from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
 from actors.session.state import OpenChild, State
 from actors.session.turn import CallPhase
@@ -34,7 +35,7 @@ def action_requested(state: State, record: r.ActionRequested) -> State:
         detail=data.detail,
     )
     state = change(state, actions=(*state.actions, action))
-    if data.kind is ActionKind.workspace_lost:
+    if data.kind in {ActionKind.workspace_lost, ActionKind.budget}:
         return state
     call = call_at(state, data.index)
     phase = CallPhase.asked if call.phase is CallPhase.proposed else call.phase
@@ -54,6 +55,8 @@ def action_resolved(state: State, record: r.ActionResolved) -> State:
     )
     if action.kind is ActionKind.workspace_lost:
         return _workspace_decided(state, action, data)
+    if action.kind is ActionKind.budget:
+        return budgets.decided(state, action, data)
     call = call_at(state, action.call_index)
     return change_call(
         state,

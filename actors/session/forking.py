@@ -12,6 +12,7 @@ from actors.domain import records as r
 from actors.domain.journal import NewSession, Origin
 from actors.domain.records import Draft
 from actors.domain.session import Activity, SessionInfo, SessionState
+from actors.session import budgets
 from actors.session.closing import closing
 from actors.session.projection import place, project, stored
 from actors.session.state import State
@@ -55,6 +56,7 @@ def fork_of_row(
             "queued": 0,
             "inherited_usage": source.usage,
             "inherited_cost_usd": source.cost_usd,
+            "budget": budgets.anew(source.budget),
             "task": None,
             "wake_at": None,
             "expires_at": at + (source.expires_at - source.updated_at) if source.expires_at else None,

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from actors.domain.commands import Command
+from actors.domain.command import Command
 from actors.session.plan import CommandGiven, Happening, TimersDue
 
 

@@ -12,7 +12,6 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from actors.domain import records as r
 from actors.domain.base import Frozen
 from actors.domain.calls import HostRef, Outcome
 from actors.domain.children import Birth, ChildOutcome, ChildReport
@@ -20,7 +19,8 @@ from actors.domain.ids import derived_id, derived_journal_ids
 from actors.domain.messages import Message, TextBlock, TextPart
 from actors.domain.records import Draft, ResultContent, Wait
 from actors.domain.tools import EffectClass, ToolDefinition
-from actors.session.children import refusal
+from actors.session.children import endowed
+from actors.session.children import started as born_by
 from actors.session.ports import ToolSpec
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
@@ -131,9 +131,9 @@ def _spawned(state: State, turn: Turn, call: ToolCallState, args: SpawnArgs, aro
     if not 1 <= args.answers <= count:
         yield denied(turn, call, "invalid_args", f"Error: wait: {count} tasks cannot give {args.answers} answers.")
         return
-    why = refusal(state, [Birth(task=Message.user(task)) for task in args.tasks])
-    if why is not None:
-        yield denied(turn, call, "child_limit", f"Error: {why}")
+    births = endowed(state, [Birth(task=Message.user(task)) for task in args.tasks])
+    if isinstance(births, str):
+        yield denied(turn, call, "child_limit", f"Error: {births}")
         return
     place = (state.journal_id, turn.turn_id, turn.round, call.index)
     stem = derived_id(f"{state.session_id[:96]}-", *place)
@@ -142,9 +142,8 @@ def _spawned(state: State, turn: Turn, call: ToolCallState, args: SpawnArgs, aro
         yield denied(turn, call, "session_exists", "Error: the names made for the children are in use. Try again.")
         return
     yield started(turn, call, OWN_TOOLS[call.name], OWN, Wait(answers=args.answers))
-    for name, journal_id, task in zip(names, derived_journal_ids(count, *place), args.tasks, strict=True):
-        data = r.ChildStarted.Data(child_id=name, child_journal_id=journal_id, task=True, index=call.index)
-        yield Draft(r.ChildStarted, data, turn.turn_id, birth=Birth(task=Message.user(task)))
+    for name, journal_id, birth in zip(names, derived_journal_ids(count, *place), births, strict=True):
+        yield from born_by(name, journal_id, birth, turn.turn_id, index=call.index)
 
 
 def cancelled(turn: Turn, call: ToolCallState, reason: str) -> Draft:

@@ -13,6 +13,7 @@ from actors.domain import records as r
 from actors.domain.actions import Action
 from actors.domain.base import Frozen
 from actors.domain.blobs import BLOB_LIMIT, blobs_in, externalise
+from actors.domain.budgets import Lease
 from actors.domain.children import ChildReport
 from actors.domain.journal import NewSession, StoredRecord
 from actors.domain.messages import Message, Role
@@ -20,6 +21,7 @@ from actors.domain.records import Draft
 from actors.domain.session import SessionConfig, SessionInfo
 from actors.domain.workspaces import Workspace
 from actors.errors import InvalidRequest
+from actors.session import budgets
 from actors.session.fold import apply
 from actors.session.fold_external import changed_tasks
 from actors.session.fold_waits import resolved_action
@@ -59,6 +61,7 @@ def project(state: State) -> SessionInfo:
         cost_usd=str(state.cost),
         inherited_usage=state.inherited_usage,
         inherited_cost_usd=str(state.inherited_cost),
+        budget=budgets.standing(state),
         task=state.task,
         wake_at=state.wake_at,
         expires_at=state.expires_at,
@@ -211,6 +214,7 @@ def new_session(
     parent: SessionInfo | State | None = None,
     task: Message | None = None,
     workspace: Workspace | None = None,
+    lease: Lease | None = None,
 ) -> NewSession:
     """The first records and the row of a session. A child with a task is born with it in its queue."""
     root = (parent.root_journal_id or parent.journal_id) if parent else None
@@ -222,6 +226,7 @@ def new_session(
         root_journal_id=root,
         task=cause if task is not None else None,
         workspace=workspace,
+        lease=lease,
     )
     drafts = [Draft(r.SessionCreated, data, cause=cause)]
     if task is not None:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from actors.domain.base import Frozen
 from actors.domain.calls import CallKey, Delta, HostRef
-from actors.domain.commands import Command
+from actors.domain.command import Command
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.tools import ToolDefinition

@@ -25,6 +25,7 @@ from actors.domain.tools import EffectClass
 from actors.domain.workspaces import Workspace
 from actors.policy.families import refusal
 from actors.policy.lanes import Window, closed_until, lane_of
+from actors.session.account import Account
 from actors.session.turn import Stage, Turn, Unanswered
 
 SNAPSHOT_VERSION = 2
@@ -79,6 +80,7 @@ class State(Frozen):
         dead_letters: Calls that failed for good, the newest ones last, when they are kept.
         compacting: The compaction that is due or under way.
         titling: A title is wanted, and is not there yet.
+        account: What it took, lent and was lent, as far as nothing else here tells.
         task: The input whose answer the parent has not been told yet; None when it is owed none.
         workspace: Where its tool calls run; None before the first.
         workspace_given_up: Its node was gone, and somebody decided to go on wherever that is possible.
@@ -119,6 +121,7 @@ class State(Frozen):
     dead_letters: tuple[DeadLetter, ...] = ()
     compacting: Compacting | None = None
     titling: bool = False
+    account: Account = Account()
 
     @property
     def activity(self) -> Activity:
@@ -130,12 +133,12 @@ class State(Frozen):
         return Activity.waiting if self.waits_for_others else Activity.running
 
     @property
-    def _in_round(self) -> Turn | None:
-        """The open turn, when it is in a round of tool calls none of which a host runs."""
+    def _between_calls(self) -> bool:
+        """Whether the open turn has a next call to begin, and no host runs one."""
         turn = self.turn
-        if turn is None or turn.ending or turn.stage is not Stage.tools or any(call.runs for call in turn.calls):
-            return None
-        return turn
+        if turn is None or turn.ending or turn.stage not in {Stage.model, Stage.tools}:
+            return False
+        return not any(call.runs for call in turn.calls)
 
     @property
     def external_tasks(self) -> tuple[Action, ...]:
@@ -145,7 +148,7 @@ class State(Frozen):
     @property
     def waits_for_people(self) -> bool:
         """Whether the open turn can only go on after a decision from outside."""
-        return bool(self.actions) and not self.expired and self._in_round is not None
+        return bool(self.actions) and not self.expired and self._between_calls
 
     @property
     def waits_for_others(self) -> bool:

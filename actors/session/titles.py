@@ -12,7 +12,9 @@ from actors.domain import records as r
 from actors.domain.compaction import SummaryOf
 from actors.domain.messages import BlobTextBlock, Message, TextBlock, decode_messages
 from actors.domain.records import Draft
+from actors.policy.budgets import FOR_MODEL
 from actors.policy.summaries import TITLE_FROM, title_of
+from actors.session import budgets
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
 from actors.session.turn import NO_TITLE, Failure, Turn
@@ -36,6 +38,8 @@ def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
         yield from _without(state, turn, no_host(around))
     elif turn.failure is not None and not may_retry(state, turn):
         yield from _without(state, turn, turn.failure)
+    elif budgets.is_used_up(state, FOR_MODEL):
+        yield from budgets.held(state, turn, FOR_MODEL)
     elif not state.rate_limited:
         wanted = SummaryOf(start=0, end=len(beginning), prompt_tokens=0, title=True)
         yield call_model(state, turn, around, again=turn.failure is not None, summary_of=wanted)

@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from actors.domain import records as r
-from actors.domain.actions import Action, ActionKind, Resolution
+from actors.domain.actions import ActionKind, Resolution
 from actors.domain.calls import HostRef, Outcome
-from actors.domain.commands import digest_of_json
+from actors.domain.command import digest_of_json
 from actors.domain.ids import derived_id
 from actors.domain.lanes import TaskHandlerMode
 from actors.domain.permissions import PermissionDecision
-from actors.domain.policies import OnInDoubt, TimeoutAction
+from actors.domain.policies import OnInDoubt
 from actors.domain.records import Draft
 from actors.domain.tools import EffectClass
+from actors.policy.budgets import FOR_TOOLS
 from actors.policy.confirmation import requires_confirmation
 from actors.policy.effects import effect_of
 from actors.policy.lanes import lane_of
 from actors.policy.permissions import decide_for
-from actors.session import external, own_tools
+from actors.session import budgets, external, own_tools
 from actors.session.lanes import Gate, alerts, given_up
 from actors.session.ports import ToolSpec
 from actors.session.state import State
@@ -43,8 +44,8 @@ Tools = Mapping[str, ToolSpec]
 def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     """The records that follow for the open round, one settled matter at a time."""
     settled = 0
-    for alert in alerts(state, turn):
-        yield alert
+    for draft in (*alerts(state, turn), *budgets.settled(state, turn)):
+        yield draft
         settled += 1
     for call in turn.calls:
         for draft in _under_way(turn, call):
@@ -170,10 +171,13 @@ def _starts(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     side_by_side = all(
         call.name in tools and effect_of(tools[call.name].definition, call.args) is EffectClass.pure for call in waiting
     )
-    gate = Gate(state, turn)
+    gate, purse = Gate(state, turn), budgets.Purse(state)
     for call in waiting if side_by_side else waiting[:1]:
         if not call.may_begin:
             continue
+        if not purse.admits(call):
+            yield from budgets.held(state, turn, FOR_TOOLS)
+            return
         if call.name in own_tools.OWN_TOOLS:
             yield from own_tools.begun(state, turn, call, around)
             continue
@@ -254,31 +258,11 @@ def _unknown(turn: Turn, call: ToolCallState, why: str) -> Draft:
     return completed(turn, call, Outcome.unknown, text, exit_code=1)
 
 
-# --- timers and ends -------------------------------------------------------------------------------------------------
+# --- ends ----------------------------------------------------------------------------------------------------------
 
 
-def expired(state: State, turn: Turn) -> Iterator[Draft]:
-    """Resolutions of actions whose time is over, by the policy in force now."""
-    policy = state.config.confirmation
-    approve = policy.timeout_action is TimeoutAction.auto_approve
-    for action in state.actions:
-        if action.action_id in state.expired:
-            taken = "auto_approved" if approve else "rejected"
-            data = r.ActionResolved.Data(
-                action_id=action.action_id,
-                resolution=Resolution.approve if approve else Resolution.reject,
-                by="timeout",
-                reason=f"the approval timed out and was {taken}",
-            )
-            yield Draft(r.ActionResolved, data, turn.turn_id)
-
-
-def closing(state: State, turn: Turn, calls: list[ToolCallState], reason: str) -> Iterator[Draft]:
-    """Settle what never started, first its actions; started calls are left to whoever runs them."""
-    if state.actions:
-        for action in state.actions:
-            yield _cancelled(turn, action, reason)
-        return
+def closing(turn: Turn, calls: list[ToolCallState], reason: str) -> Iterator[Draft]:
+    """Settle what never started; started calls are left to whoever runs them."""
     for call in calls:
         if call.phase is CallPhase.in_doubt:
             yield (_not_run if call.untouched else _unknown)(turn, call, call.doubt or reason)
@@ -290,10 +274,3 @@ def closing(state: State, turn: Turn, calls: list[ToolCallState], reason: str) -
             yield given_up(turn, call, reason)
         elif call.phase is not CallPhase.started:
             yield denied(turn, call, "cancelled", f"The call of {call.name} was not run: {reason}.")
-
-
-def _cancelled(turn: Turn, action: Action, reason: str) -> Draft:
-    data = r.ActionResolved.Data(
-        action_id=action.action_id, resolution=Resolution.cancelled, by="cancel", reason=reason
-    )
-    return Draft(r.ActionResolved, data, turn.turn_id)

@@ -31,8 +31,10 @@ from actors.storage.rules import (
     COMMAND_MEMORY,
     RESULT_MEMORY,
     Segment,
+    heirs_of,
+    is_heritable,
     judge,
-    last_message,
+    last_messages,
     names,
     occupied,
     session_key,
@@ -216,21 +218,29 @@ class MemoryBackend(MemoryReads):
             self._post(part.tenant, part.journal_id, row)
         return Appended(journal.head.seq)
 
-    def _post(self, tenant: str, journal_id: str, row: OutboxRow | None) -> None:
-        if row is None:
-            return
-        waiting = self._letters.setdefault((tenant, row.target_journal_id), {})
-        waiting[journal_id, row.seq] = Letter(tenant, journal_id, row.seq, row.body)
+    def _post(self, tenant: str, journal_id: str, row: OutboxRow) -> None:
+        self._hand(Letter(tenant, journal_id, row.seq, row.body), (row.target_journal_id, *row.heirs))
         receiver = self._journals.get((tenant, row.target_journal_id))
         if receiver is not None:
             receiver.blobs.update(row.blobs)
+
+    def _hand(self, letter: Letter, receivers: Sequence[str]) -> None:
+        """Leave a message for the first of these that is there; for the first when none is."""
+        living = (one for one in receivers if (letter.tenant, one) in self._journals)
+        waiting = self._letters.setdefault((letter.tenant, next(living, receivers[0])), {})
+        waiting[letter.journal_id, letter.seq] = letter
 
     def _erase(self, journal: Journal) -> None:
         tenant, journal_id = journal.row.tenant, journal.row.journal_id
         del self._journals[tenant, journal_id]
         del self._by_key[tenant, session_key(journal.row.session_id)]
-        self._letters.pop((tenant, journal_id), None)
-        self._post(tenant, journal_id, last_message(journal.row))
+        heirs = heirs_of(journal.row)
+        for letter in self._letters.pop((tenant, journal_id), {}).values():
+            taken = letter_id(letter.journal_id, letter.seq) in journal.claims
+            if heirs and not taken and is_heritable(letter.body):
+                self._hand(letter, heirs)
+        for row in last_messages(journal.row):
+            self._post(tenant, journal_id, row)
         held = {digest for (of, _), other in self._journals.items() if of == tenant for digest in other.holds}
         for digest in journal.holds - held:
             self._blobs.pop((tenant, digest), None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from sqlalchemy import Column, Row
 
 from actors.domain.actions import Action
+from actors.domain.budgets import BudgetStanding
 from actors.domain.journal import OutboxRow, StoredRecord
 from actors.domain.messages import TokenUsage
 from actors.domain.session import SessionInfo
@@ -31,8 +32,8 @@ _MOMENTS: Final = ("wake_at", "expires_at", "created_at", "updated_at")
 _USAGES: Final = {"usage": "", "inherited_usage": "inherited_"}
 """The fields whose counts are columns, and what the names of those begin with."""
 
-_PLAIN: Final = tuple(name for name in SessionInfo.model_fields if name not in {*_USAGES, *_MOMENTS})
-"""The fields of a row that are columns of the same name."""
+_PLAIN: Final = tuple(name for name in SessionInfo.model_fields if name not in {*_USAGES, *_MOMENTS, "budget"})
+"""The fields of a row that are columns of the same name, as they are."""
 
 PROJECTION: Final = tuple(column.name for column in SESSIONS.c if column.name not in _FIXED | _FENCE)
 """The columns of a session that the row of an append replaces."""
@@ -57,6 +58,7 @@ def projection_values(row: SessionInfo) -> Values:
         **{prefix + name: getattr(getattr(row, field), name) for field, prefix in _USAGES.items() for name in _USAGE},
         "cost_usd": row.cost_usd,
         "inherited_cost_usd": row.inherited_cost_usd,
+        "budget": row.budget.model_dump_json(exclude_defaults=True) if row.budget is not None else None,
         "task": row.task,
         "needs_actor": int(row.needs_actor),
         "wake_at": maybe_micros(row.wake_at),
@@ -95,6 +97,7 @@ def info_of(row: AnyRow) -> SessionInfo:
     values = {name: got[name] for name in _PLAIN}
     values |= {field: {name: got[prefix + name] for name in _USAGE} for field, prefix in _USAGES.items()}
     values |= {name: maybe_moment(got[name]) for name in _MOMENTS}
+    values["budget"] = BudgetStanding.model_validate_json(got["budget"]) if got["budget"] is not None else None
     return SessionInfo.model_validate(values)
 
 

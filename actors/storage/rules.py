@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NamedTuple, TypeVar
 
+from pydantic_core import from_json
+
 from actors.domain.children import ChildOutcome, ChildReport
-from actors.domain.commands import ReportChild
 from actors.domain.ids import letter_id
 from actors.domain.journal import Appended, AppendPart, NewSession, Origin, OutboxRow, Refused, StoredRecord
+from actors.domain.letters import ReportChild, ReturnLease
 from actors.domain.records import MAX_RECORD_BYTES
 from actors.domain.session import SessionInfo
 from actors.errors import (
@@ -187,22 +189,43 @@ def occupied(sessions: Iterable[NewSession], taken: Collection[str]) -> SessionE
     return SessionExists(refused) if refused else None
 
 
-def last_message(row: SessionInfo) -> OutboxRow | None:
-    """What a session that is being destroyed still has to tell its parent: that its task has no answer."""
-    if row.task is None or row.parent_journal_id is None:
-        return None
-    report = ChildReport(
-        child_id=row.session_id,
-        child_journal_id=row.journal_id,
-        outcome=ChildOutcome.cancelled,
-        code="destroyed",
-        message="the child was destroyed",
-        usage=row.usage,
-        cost_usd=row.cost_usd,
-    )
-    # The place behind its last record: no record of its own can have said this.
-    command = ReportChild(command_id=letter_id(row.journal_id, row.head_seq + 1), report=report)
-    return OutboxRow(row.head_seq + 1, row.parent_journal_id, command.model_dump_json().encode())
+def last_messages(row: SessionInfo) -> tuple[OutboxRow, ...]:
+    """What a session that is being destroyed still has to tell its parent: that its task has no answer, what is left.
+
+    They stand in the places behind its last record: no record of its own can have said this.
+    """
+    told: list[OutboxRow] = []
+    if row.task is not None and row.parent_journal_id is not None:
+        report = ChildReport(
+            child_id=row.session_id,
+            child_journal_id=row.journal_id,
+            outcome=ChildOutcome.cancelled,
+            code="destroyed",
+            message="the child was destroyed",
+            usage=row.usage,
+            cost_usd=row.cost_usd,
+        )
+        seq = row.head_seq + 1
+        answer = ReportChild(command_id=letter_id(row.journal_id, seq), report=report)
+        told.append(OutboxRow(seq, row.parent_journal_id, answer.model_dump_json().encode()))
+    budget = row.budget
+    if budget is not None and budget.lease is not None and budget.due is not None:
+        seq, (parent, *above) = row.head_seq + 2, budget.lease.lenders
+        rest = ReturnLease(
+            command_id=letter_id(row.journal_id, seq), child_journal_id=row.journal_id, amounts=budget.due
+        )
+        told.append(OutboxRow(seq, parent, rest.model_dump_json().encode(), heirs=tuple(above)))
+    return tuple(told)
+
+
+def heirs_of(row: SessionInfo) -> tuple[str, ...]:
+    """Who gets what was on its way back to a session that is being destroyed: those above it, the nearest first."""
+    return row.budget.lease.lenders if row.budget is not None and row.budget.lease is not None else ()
+
+
+def is_heritable(body: bytes) -> bool:
+    """Whether a message to a session that is gone is for those above it: what is left of a lease is."""
+    return from_json(body).get("kind") == "return_lease"
 
 
 def within(entries: Iterable[T], size: Callable[[T], int], limit: int = PAGE_BYTES) -> Iterator[T]:

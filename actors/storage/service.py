@@ -95,7 +95,8 @@ class StoreService(StoreReads):
     def _committed(self, parts: Sequence[AppendPart]) -> None:
         for part in parts:
             self._watchers.committed((part.tenant, part.journal_id), part.records)
-            self._hints.committed(part.row, mail=tuple(row.target_journal_id for row in part.outbox))
+            mail = (one for row in part.outbox for one in (row.target_journal_id, *row.heirs))
+            self._hints.committed(part.row, mail=tuple(dict.fromkeys(mail)))
             self._born(part.creations)
 
     def _not_committed(self, parts: Sequence[AppendPart], error: StoreUnavailable) -> None:

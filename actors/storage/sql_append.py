@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import ClauseElement, Connection, Table, bindparam, delete, insert, or_, select, update
@@ -220,11 +221,30 @@ def _projected(part: AppendPart) -> Values:
 
 def post(connection: Connection, letters: Sequence[tuple[str, str, OutboxRow]]) -> None:
     """Write messages (tenant, sender, row), and hold what they refer to for their receivers."""
-    _INSERT_OUTBOX.run(connection, [outbox_values(*letter) for letter in letters])
+    addressed = [(tenant, sender, _to_the_living(connection, tenant, row)) for tenant, sender, row in letters]
+    _INSERT_OUTBOX.run(connection, [outbox_values(*letter) for letter in addressed])
     for tenant, _, row in letters:
         receiver = {"of_tenant": tenant, "of_journal": row.target_journal_id}
         if row.blobs and _HEAD.rows(connection, receiver):
             _hold(connection, tenant, row.target_journal_id, row.blobs)
+
+
+def _to_the_living(connection: Connection, tenant: str, row: OutboxRow) -> OutboxRow:
+    if not row.heirs:
+        return row
+    return replace(row, target_journal_id=living(connection, tenant, (row.target_journal_id, *row.heirs)))
+
+
+def living(connection: Connection, tenant: str, journals: Sequence[str]) -> str:
+    """The first of these that exists; the first when none does."""
+    there = (one for one in journals if _HEAD.rows(connection, {"of_tenant": tenant, "of_journal": one}))
+    return next(there, journals[0])
+
+
+def has_taken(connection: Connection, tenant: str, journal_id: str, command_id: str) -> bool:
+    """Whether a journal has the records of this command."""
+    wanted = {"of_tenant": tenant, "of_journal": journal_id, "of_cause": command_id}
+    return bool(_IS_CLAIMED.rows(connection, wanted))
 
 
 def forget_letters(connection: Connection, letters: Sequence[tuple[str, str, int]]) -> None:

@@ -9,13 +9,28 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, Text, cast, delete, exists, func, insert, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
+from actors.domain.ids import letter_id
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo
 from actors.storage import sql_append, sql_journal, sql_results
 from actors.storage.moments import micros
-from actors.storage.rules import COMMAND_MEMORY, last_message
+from actors.storage.rules import COMMAND_MEMORY, heirs_of, is_heritable, last_messages
 from actors.storage.schema import (
     ACTIONS,
     BELONGINGS,
@@ -53,6 +68,7 @@ def erase(connection: Connection, row: SessionInfo) -> None:
     Of a long one, only the session itself goes at once, and all that is found without it; ``purge`` does the rest.
     """
     tenant, journal_id = row.tenant, row.journal_id
+    _pass_on(connection, row)
     sources = [one.source for one in sql_journal.lineage(connection, tenant, journal_id)]
     for table in (SESSIONS, *BELONGINGS):
         if table not in _LONG:
@@ -64,8 +80,21 @@ def erase(connection: Connection, row: SessionInfo) -> None:
         left -= _erase_some(connection, (tenant, name), left) if left > 0 else 0
     told_it = (OUTBOX.c.tenant == tenant) & (OUTBOX.c.target_journal_id == journal_id)
     connection.execute(delete(OUTBOX).where(told_it))
-    last = last_message(row)
-    sql_append.post(connection, [(tenant, journal_id, last)] if last is not None else [])
+    sql_append.post(connection, [(tenant, journal_id, last) for last in last_messages(row)])
+
+
+def _pass_on(connection: Connection, row: SessionInfo) -> None:
+    """What was on its way back to the session, and did not reach it, goes to the one above it that is left."""
+    of, heirs = OUTBOX.c, heirs_of(row)
+    if not heirs:
+        return
+    told_it = (of.tenant == row.tenant) & (of.target_journal_id == row.journal_id)
+    heir = sql_append.living(connection, row.tenant, heirs)
+    for letter in connection.execute(select(of.journal_id, of.seq, of.body).where(told_it)).all():
+        name = letter_id(letter.journal_id, letter.seq)
+        if is_heritable(bytes(letter.body)) and not sql_append.has_taken(connection, row.tenant, row.journal_id, name):
+            this = told_it & (of.journal_id == letter.journal_id) & (of.seq == letter.seq)
+            connection.execute(update(OUTBOX).where(this).values(target_journal_id=heir))
 
 
 def _let_go(connection: Connection, key: Key) -> bool:

@@ -17,6 +17,7 @@ from typing import Final
 from actors.domain.journal import StoredRecord
 from actors.domain.session import SessionInfo, SessionState
 from actors.errors import GreenroomError, Overloaded, SessionNotFound, StoreUnavailable
+from actors.storage.rules import heirs_of
 
 MAX_READERS: Final = 10_000
 """Waits and followers at a time: some 2 KB each; a replica that needs more is one of many."""
@@ -226,10 +227,13 @@ class Hints:
             self._push(Hint(row.tenant, row.journal_id, *standing, mail))
 
     def destroyed(self, row: SessionInfo) -> None:
-        """A session is no more. If it owed its parent an answer, that it never will give one waits for the parent."""
+        """A session is no more. What it owed its parent waits for that; what it was lent, for one of those above it."""
         self._last.pop((row.tenant, row.journal_id), None)
+        mail = dict.fromkeys(heirs_of(row))
         if row.task is not None and row.parent_journal_id is not None:
-            self._push(Hint(row.tenant, row.journal_id, False, None, (row.parent_journal_id,)))
+            mail[row.parent_journal_id] = None
+        if mail:
+            self._push(Hint(row.tenant, row.journal_id, False, None, tuple(mail)))
 
     def _push(self, hint: Hint) -> None:
         for feed in self._feeds:

@@ -95,14 +95,14 @@ def action_in(plain: Plain) -> Action:
 
 
 def outbox_out(row: OutboxRow) -> Plain:
-    """``[seq, target_journal_id, body, blobs]``."""
-    return [row.seq, row.target_journal_id, row.body, list(row.blobs)]
+    """``[seq, target_journal_id, body, blobs, heirs]``."""
+    return [row.seq, row.target_journal_id, row.body, list(row.blobs), list(row.heirs)]
 
 
 def outbox_in(plain: Plain) -> OutboxRow:
     """See ``outbox_out``."""
-    seq, target, body, blobs = plain
-    return OutboxRow(seq, target, body, tuple(blobs))
+    seq, target, body, blobs, heirs = plain
+    return OutboxRow(seq, target, body, tuple(blobs), tuple(heirs))
 
 
 def letter_out(letter: Letter) -> Plain:

@@ -72,10 +72,12 @@ async def get_session(session_id: SessionId, manager: Manager) -> Response:
 async def configure_session(
     session_id: SessionId, body: ConfigureSession, manager: Manager, command_id: CommandId
 ) -> Response:
-    """Change name, model, thinking or system prompt."""
+    """Change name, model, thinking, budget or system prompt."""
     changes = _changes(body)
     if changes:
         await act(manager.configure(session_id, **changes, command_id=command_id))
+    if body.budget is not None:
+        await act(manager.configure(session_id, budget=body.budget))
     if "system_prompt" in body.model_fields_set:
         await act(manager.set_system_prompt(session_id, body.system_prompt))
     return answer(await manager.get_info(session_id))

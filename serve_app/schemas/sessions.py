@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from actors.domain.budgets import Budget
 from actors.domain.compaction import Compaction
 from actors.domain.llm import MAX_TOKENS
 from actors.domain.session import SessionConfig
@@ -39,6 +40,7 @@ class ConfigureSession(Body):
     Attributes:
         model: A model as ``provider/model`` or with all its settings; a key in it is kept in memory only.
         system_prompt: None removes it.
+        budget: What the session may take in its life, in place of the one before; one without bounds bounds nothing.
     """
 
     name: str | None = Field(default=None, max_length=256)
@@ -46,6 +48,7 @@ class ConfigureSession(Body):
     thinking: bool | None = None
     thinking_budget: int | None = Field(default=None, ge=1024, le=MAX_TOKENS)
     system_prompt: str | None = Field(default=None, max_length=100_000)
+    budget: Budget | None = None
 
 
 class Titled(Answer):

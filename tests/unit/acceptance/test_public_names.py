@@ -12,12 +12,12 @@ from actors import SessionHandle, SessionManager, errors
 _NAMES = """
 SessionManager SyncSessionManager SessionHandle Settings SessionConfig SessionState LlmConfig Message ContentBlock
 TokenUsage ContextUsage AgentResult Event Receipt ToolDefinition tool ConfirmationPolicy TimeoutAction SessionLane
-PermissionPolicy PermissionRule PermissionDecision PermissionMode ChildSpec ChildResult Task errors
+Budget PermissionPolicy PermissionRule PermissionDecision PermissionMode ChildSpec ChildResult Task errors
 LaneHandlerConfig TaskHandlerMode ExternalTask ExternalTaskResult SessionQueueConfig
 """.split()
 
 _LATER = """
-McpServerConfig Skill SkillRegistry MemoryItem Budget
+McpServerConfig Skill SkillRegistry MemoryItem
 """.split()
 
 _OPERATIONS = """

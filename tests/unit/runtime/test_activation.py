@@ -8,7 +8,8 @@ import pytest
 
 from actors.domain.actions import Resolution
 from actors.domain.calls import OUTCOME, Attached, CallKey, CallStatus, HostRef
-from actors.domain.commands import Cancel, Command, Configure, ResolveAction, Resume, Send
+from actors.domain.command import Command
+from actors.domain.commands import Cancel, Configure, ResolveAction, Resume, Send
 from actors.domain.ids import new_ulid
 from actors.domain.journal import FirstOutcome, StoredResult
 from actors.domain.llm import LlmConfig

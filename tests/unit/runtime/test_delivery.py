@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from actors.domain.children import Birth, ChildOutcome
-from actors.domain.commands import COMMAND, ReportChild
+from actors.domain.commands import COMMAND
 from actors.domain.ids import new_ulid, utc_now
 from actors.domain.journal import AppendPart, OutboxRow, StoredRecord
+from actors.domain.letters import ReportChild
 from actors.domain.messages import Message
 from actors.domain.records import ChildCompleted, decode_record
 from actors.domain.session import SessionState

@@ -8,9 +8,10 @@ from typing import Any
 from actors.domain import records as r
 from actors.domain.actions import Action, ActionKind
 from actors.domain.children import ChildOutcome, Signal
-from actors.domain.commands import COMMAND, ReportChild, SignalChild
+from actors.domain.commands import COMMAND
 from actors.domain.compaction import CompactionReason
 from actors.domain.lanes import TaskHandlerMode
+from actors.domain.letters import ReportChild, SignalChild
 from actors.domain.messages import Message
 from actors.domain.policies import OnInDoubt, SessionLane
 from actors.domain.session import Activity
@@ -199,7 +200,12 @@ def check_children(world: World) -> None:
 
 def check_told(world: World, *, ended: bool = False) -> None:
     """A child tells its parent what became of its task, once, with the record that says it."""
-    letters = [letter for batch in world.letters for letter in batch if letter.target_journal_id == "P"]
+    letters = [
+        letter
+        for batch in world.letters
+        for letter in batch
+        if isinstance(COMMAND.validate_json(letter.body), ReportChild)
+    ]
     assert len(letters) == (0 if world.state.task else 1)
     assert letters or not ended
     for letter in letters:

@@ -13,7 +13,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from actors.domain import commands as c
-from actors.domain.actions import CHOICES, Resolution
+from actors.domain import records as r
+from actors.domain.actions import CHOICES, ActionKind, Resolution
+from actors.domain.budgets import Amounts, Budget
 from actors.domain.calls import RAISED, Attached, CallStatus, ModelCall, ModelOutcome, Outcome, ToolOutcome
 from actors.domain.children import ChildOutcome, NewChild
 from actors.domain.external_tasks import ExternalTaskResult
@@ -86,7 +88,8 @@ def worlds(draw: st.DrawFn, *, rough: bool = False, child: bool = False, lanes: 
 def journey(rng: Random, length: int, *, rough: bool = False, child: bool = False, lanes: bool = False) -> World:
     """The world after so many steps."""
     config = _trusting_config(rng) if rough else _laned_config(rng) if lanes else _config(rng)
-    world = World(config, task=Message.user("do it") if child else None)
+    lease = config.budget if child else None
+    world = World(config, task=Message.user("do it") if child else None, lease=lease)
     if not child:
         world.send()
     pending: list[Happening] = []
@@ -108,9 +111,20 @@ def _config(rng: Random) -> SessionConfig:
         duplicate_call_threshold=rng.choice([1, 3]),
         on_in_doubt=rng.choice(list(OnInDoubt)),
         queue_config=rng.choice([None, None, _queue(rng.choice(list(TaskHandlerMode)), **rng.choice(_LIMITS))]),
+        budget=rng.choice(_BUDGETS),
         auto_compact=rng.random() < 0.5,
         max_context_length=rng.choice([0, 256, 2000]),
     )
+
+
+_BUDGETS = (
+    None,
+    None,
+    Budget(tokens=10_000),
+    Budget(tokens=60, tool_calls=3),
+    Budget(usd="0.05", wall_s=40),  # pyright: ignore[reportArgumentType] - pydantic makes the number
+    Budget(tool_calls=0, wall_s=4000.5),
+)
 
 
 def _trusting_config(rng: Random) -> SessionConfig:
@@ -243,9 +257,16 @@ def _resolve(world: World, rng: Random) -> c.Command:
         **world.identity(),
         action_id=rng.choice([action.action_id, action.tool_use_id]),
         resolution=resolution,
-        args=rng.choice([None, {"path": "edited"}]) if resolution is Resolution.approve else None,
+        args=rng.choice(_EDITS[action.kind is ActionKind.budget]) if resolution is Resolution.approve else None,
         value="the value" if resolution is Resolution.answer else None,
     )
+
+
+_EDITS: tuple[tuple[dict[str, Any] | None, ...], ...] = (
+    (None, {"path": "edited"}),
+    (None, None, {"tokens": 100, "tool_calls": 2}, {"tokens": 1}, {"usd": "much"}),
+)
+"""Other arguments of a call, and other amounts of a raise."""
 
 
 def _queue(mode: TaskHandlerMode, **limits: Any) -> SessionQueueConfig:
@@ -273,6 +294,9 @@ _CHANGES: tuple[dict[str, Any], ...] = (
     {"thinking_enabled": True, "thinking_budget": 2048},
     {"name": "other", "system_prompt": "be brief"},
     {"queue_config": None},
+    {"budget": None},
+    {"budget": Budget(tokens=40, tool_calls=1)},
+    {"budget": Budget(tokens=2000, wall_s=500)},
     {"queue_config": _queue(TaskHandlerMode.external)},
     *({"queue_config": _queue(TaskHandlerMode.hybrid, **limits)} for limits in _LIMITS),
 )
@@ -320,8 +344,22 @@ def _report(world: World, rng: Random) -> c.Command:
 
 def _child(world: World, rng: Random) -> c.Command:
     name = f"child{rng.random()}"
-    child = NewChild(child_id=name, child_journal_id=name.upper(), task=rng.choice([None, Message.user(_LARGE)]))
+    child = NewChild(
+        child_id=name,
+        child_journal_id=name.upper(),
+        task=rng.choice([None, Message.user(_LARGE)]),
+        config=SessionConfig(budget=rng.choice([None, Budget(tokens=20), Budget(tool_calls=1)])),
+    )
     return c.SpawnChildren(**world.identity(), children=(child,))
+
+
+def _give_back(world: World, rng: Random) -> c.Command:
+    """A child gives back some of what it has left, or less than nothing; one that has nothing gives nothing."""
+    given = {one.data.child_journal_id: one.data.amounts for one in world.records if isinstance(one, r.LeaseGranted)}
+    child = rng.choice([*given, "nobody"])
+    tokens = (given[child].tokens or 0) if child in given else 0
+    amounts = Amounts(tokens=rng.choice([0, tokens, tokens - 50]))
+    return c.ReturnLease(**world.identity(), child_journal_id=child, amounts=amounts)
 
 
 def _tasks(world: World, rng: Random) -> c.Command:
@@ -344,6 +382,7 @@ _COMMANDS: dict[str, Callable[[World, Random], c.Command]] = {
     "configure": _configure,
     "resolve": _resolve,
     "child": _child,
+    "back": _give_back,
     "tasks": _tasks,
     "handler": _set_lane_handler,
     "lease": _lease,

@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.domain import commands as c
 from actors.domain import records as r
+from actors.domain.budgets import Budget, Lease
 from actors.domain.calls import (
     Attached,
     CallKey,
@@ -66,6 +67,7 @@ class World:
         batches: The appends, each as the records it carried.
         letters: For each append, what it told the parent.
         task: What a child was born to do; None makes a session without a parent.
+        lease: What a child has of its parent's budget.
         seen: Every call that ever had to be under way, oldest first.
         refused: What commands were refused with.
     """
@@ -77,6 +79,7 @@ class World:
     now: datetime = START
     epoch: int = 1
     task: Message | None = None
+    lease: Budget | None = None
     state: State = field(init=False)
     batches: list[tuple[r.Record, ...]] = field(init=False)
     letters: list[tuple[OutboxRow, ...]] = field(init=False)
@@ -88,7 +91,10 @@ class World:
 
     def __post_init__(self) -> None:
         parent = State(tenant="default", session_id="p", journal_id="P") if self.task is not None else None
-        born = new_session("default", "s", "J", self.config, now=self.now, cause="P:2", parent=parent, task=self.task)
+        lease = Lease(amounts=self.lease, lenders=("P", "PP"), for_task=True) if self.lease is not None else None
+        born = new_session(
+            "default", "s", "J", self.config, now=self.now, cause="P:2", parent=parent, task=self.task, lease=lease
+        )
         first = tuple(r.decode_record(record.body) for record in born.records)
         self.state = fold(initial(), first)
         self.batches, self.letters = [first], [()]
@@ -201,7 +207,7 @@ class World:
                 self.happen(CallAnswered(answered(call, plain_outcome(call, cancelled=self.effects.ending))))
         elif self.state.actions:
             action = self.state.actions[0]
-            how = "reject" if action.kind == "approval" else "skip"
+            how = "skip" if action.kind == "in_doubt" else "reject"
             self.tell(c.ResolveAction(**self.identity(), action_id=action.action_id, resolution=how))  # pyright: ignore[reportArgumentType] - pydantic makes the enum
         elif self.state.waits_for_others:
             self._end_wait()

@@ -136,6 +136,7 @@ CREATE TABLE sessions (
 	inherited_cache_read_tokens BIGINT, 
 	inherited_cache_write_tokens BIGINT, 
 	inherited_cost_usd TEXT NOT NULL, 
+	budget TEXT, 
 	task TEXT, 
 	needs_actor SMALLINT NOT NULL, 
 	wake_at BIGINT, 

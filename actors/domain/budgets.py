@@ -1,0 +1,149 @@
+"""What a session may take, and what it has taken: tokens, money, tool calls and working time.
+
+Two kinds of values: a ``Budget`` bounds some of them, or says how much is given; ``Amounts`` are so much of each. Sums
+are exact: money is decimal, time is whole milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, PlainSerializer
+
+from actors.domain.base import Frozen
+
+MAX_AMOUNT = 10**12
+"""Upper end of every bound: more tokens than all models give in a year, and still exact in every JSON reader."""
+
+
+class Resource(StrEnum):
+    """What is counted; each is a field of ``Budget`` and of ``Amounts``."""
+
+    tokens = "tokens"
+    usd = "usd"
+    tool_calls = "tool_calls"
+    wall_s = "wall_s"
+
+
+def _plain(value: Decimal) -> str:
+    return format(value, "f")
+
+
+def _milliseconds(value: float) -> float:
+    return round(value, 3)
+
+
+Usd = Annotated[Decimal, PlainSerializer(_plain, return_type=str, when_used="json")]
+"""US dollars: a number or a decimal string; in JSON the latter."""
+
+Seconds = Annotated[float, AfterValidator(_milliseconds)]
+"""Seconds, to the millisecond."""
+
+
+class Budget(Frozen):
+    """Bounds of what a session takes in its life; None does not bound.
+
+    Attributes:
+        tokens: Of all model calls, prompts and answers, summaries included.
+        usd: The price of these in US dollars.
+        tool_calls: Calls that begin; one that is repeated after a crash counts once.
+        wall_s: Seconds of work: from the start of a turn to its end, without the time that it waits for people,
+            children, workers and timers, or is paused.
+    """
+
+    tokens: int | None = Field(default=None, ge=0, le=MAX_AMOUNT)
+    usd: Usd | None = Field(default=None, ge=0, le=MAX_AMOUNT, max_digits=24, decimal_places=12)
+    tool_calls: int | None = Field(default=None, ge=0, le=MAX_AMOUNT)
+    wall_s: Seconds | None = Field(default=None, ge=0, le=MAX_AMOUNT, allow_inf_nan=False)
+
+    @property
+    def bounds(self) -> dict[Resource, Decimal]:
+        """What is bounded, and by how much."""
+        values = ((resource, getattr(self, resource)) for resource in Resource)
+        return {resource: _exact(value) for resource, value in values if value is not None}
+
+    @classmethod
+    def of(cls, bounds: Mapping[Resource, Decimal]) -> Self:
+        """The budget with these bounds; what is less than nothing is nothing."""
+        fields: dict[str, Any] = {one.value: _as_field(one, max(value, Decimal(0))) for one, value in bounds.items()}
+        return cls.model_construct(**fields)
+
+
+class Amounts(Frozen):
+    """So much of each. Less than nothing where a last call took more than there was."""
+
+    tokens: int = 0
+    usd: Usd = Decimal(0)
+    tool_calls: int = 0
+    wall_s: Seconds = 0.0
+
+    @property
+    def each(self) -> dict[Resource, Decimal]:
+        """All of them as exact numbers."""
+        return {resource: _exact(getattr(self, resource)) for resource in Resource}
+
+    @classmethod
+    def of(cls, values: Mapping[Resource, Decimal]) -> Self:
+        """So much of these, and nothing of the others."""
+        fields: dict[str, Any] = {one.value: _as_field(one, value) for one, value in values.items()}
+        return cls.model_construct(**fields)
+
+    def __add__(self, other: Amounts) -> Amounts:
+        return Amounts.of({one: value + other.each[one] for one, value in self.each.items()})
+
+    def __sub__(self, other: Amounts) -> Amounts:
+        return Amounts.of({one: value - other.each[one] for one, value in self.each.items()})
+
+
+NOTHING = Amounts()
+
+
+def _exact(value: Decimal | float) -> Decimal:
+    return Decimal(str(value))
+
+
+def _as_field(resource: Resource, value: Decimal) -> int | float | Decimal:
+    if resource is Resource.usd:
+        return value
+    return round(float(value), 3) if resource is Resource.wall_s else int(value)
+
+
+class Lease(Frozen):
+    """What a session has of its parent's budget.
+
+    Attributes:
+        amounts: How much it got; what is None there was not bounded.
+        lenders: Journals of those above it, its parent first: what it does not use goes back to the first that is left.
+        for_task: It is lent for one task, and ends with it; else with the session.
+    """
+
+    amounts: Budget
+    lenders: tuple[str, ...]
+    for_task: bool = False
+
+
+class BudgetStanding(Frozen):
+    """How a session stands with its budget.
+
+    Attributes:
+        budget: What is in force, with what people granted on top.
+        raised: What of it people granted when the session asked.
+        used: What the session took itself.
+        leased: What its children have, or had and did not give back.
+        returned: What it gave back to its parent.
+        remaining: What it may still take. Nothing, where a last call took more than there was.
+        lease: What it has of its parent's budget.
+        due: What would go back to the parent if it ended now; None when nothing is owed.
+    """
+
+    budget: Budget = Budget()
+    raised: Amounts = NOTHING
+    used: Amounts = NOTHING
+    leased: Amounts = NOTHING
+    returned: Amounts = NOTHING
+    remaining: Budget = Budget()
+    lease: Lease | None = None
+    due: Amounts | None = None
