@@ -103,9 +103,7 @@ async def test_fifty_operations_of_several_drivers_at_once_give_one_journal_that
     assert len(told) == DRIVERS * OPERATIONS > 50
     journal = await session.records(limit=1000)
     assert [one.seq for one in journal] == list(range(1, len(journal) + 1))
-    assert all(
-        one.at <= after.at and one.epoch <= after.epoch for one, after in zip(journal, journal[1:], strict=False)
-    )
+    assert all(one.at <= after.at and one.epoch <= after.epoch for one, after in pairwise(journal))
     causes = [one.cause for one in journal]
     for key, refusal in told:
         if key.startswith(("send", "note", "name", "tasks", "rule")):
