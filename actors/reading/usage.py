@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
 from actors.domain.journal import Filter
@@ -28,6 +29,11 @@ def days(since: date | None, until: date | None) -> Within:
 
 def _begin(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
+
+
+def of_model(spent: Iterable[SpentOn], model: str | None) -> tuple[SpentOn, ...]:
+    """Of it what one model took; None: all."""
+    return tuple(one for one in spent if model in {None, one.model})
 
 
 async def of_session(store: Store, info: SessionInfo, within: Within) -> tuple[SpentOn, ...]:

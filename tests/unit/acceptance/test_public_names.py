@@ -30,7 +30,7 @@ get_permission_policy check_permission add_permission_rule dry_run_policy hibern
 withdraw_input effects spawn_many wait_children child_results fork_session fork_many rewind_session snapshot
 purge_session context_table context_ref get_tasks set_tasks export_session import_session tree set_lane_handler
 get_lane_handler pending_external_tasks external_tasks lease_external_task complete_external_task set_queue_config
-generate_title queue_stats queue_metrics dead_letters new with_persistence with_store connect close usage
+generate_title tool_metrics queue_stats queue_metrics dead_letters new with_persistence with_store connect close usage
 """.split()
 
 _LATER_OPERATIONS = """

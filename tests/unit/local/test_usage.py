@@ -64,6 +64,8 @@ async def test_usage_of_a_session_its_tree_and_all_is_by_model_and_day(stored: b
         today = utc_now().date()
         assert [entry.day for entry in every.by_day] in ([today], [today - timedelta(days=1), today])
 
+        assert (await manager.usage("s", tree=True, model="scripted/echo")).total.calls == 1
+        assert (await manager.usage(model="nobody/x")).by_model == ()
         assert (await manager.usage(until=today - timedelta(days=2))).total.calls == 0
         assert (await manager.usage("s", since=today - timedelta(days=1), until=today)).total.calls == 2
         with pytest.raises(InvalidRequest, match="last day"):
