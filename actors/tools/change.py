@@ -1,7 +1,7 @@
-"""The tools that change files: ``write`` and ``edit``. Both replace the file in one step.
+"""The tools that change files: ``write``, ``edit`` and ``patch``. Each replaces the file in one step.
 
-``write`` is idempotent: the second run puts the same bytes there. ``edit`` is not, since a new text that holds the
-old one can be applied twice; it is ``unsafe``. Both are reconciled by the hashes that they record before the rename.
+``write`` is idempotent: the second run puts the same bytes there. The others are not, since a new text that holds the
+old one can be applied twice; they are ``unsafe``. All are reconciled by the hashes that they record before the rename.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from actors.domain.calls import NOT_DONE, UNCLEAR, Reconciled, ToolOutcome
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.errors import ToolError
 from actors.tools.base import Tool, ToolContext, schema, succeeded
+from actors.tools.diff import apply, parse
 from actors.tools.files import PATH
 from actors.tools.replace import MAX_FILE_BYTES, OldFile, read_old, remove_temporary, replace
 from actors.tools.threads import Stop, stoppable
@@ -85,26 +86,78 @@ class EditTool(Tool):
         old, new = _encoded(args["old_string"]), _encoded(args["new_string"])
         every = bool(args.get("replace_all", False))
 
-        def work(stop: Stop) -> ToolOutcome:
-            with locate(str(ctx.workspace), args["file_path"]) as place:
-                file = read_old(place, stop)
-                data, count = _edited(place, file, old, new, every=every)
-                facts = replace(
-                    place,
-                    file,
-                    data,
-                    stop=stop,
-                    record=lambda facts: ctx.record_from_thread({**facts, "replacements": count}),
-                    call_id=ctx.call_id,
-                    only_if_unchanged=True,
-                )
-            return _replaced(place, facts | {"replacements": count})
+        def edited(place: Place, file: OldFile) -> tuple[bytes, dict[str, Any]]:
+            data, count = _edited(place, file, old, new, every=every)
+            return data, {"replacements": count}
 
-        return await stoppable(work)
+        return await stoppable(lambda stop: _change(args["file_path"], ctx, stop, edited, _replaced))
 
     async def reconcile(self, args: dict[str, Any], ctx: ToolContext) -> Reconciled:
         """Whether the file has the hash that was recorded before the rename."""
         return await stoppable(lambda stop: _reconciled(args["file_path"], ctx, stop, _replaced))
+
+
+class PatchTool(Tool):
+    """Applies a unified diff to a file."""
+
+    definition = ToolDefinition(
+        name="patch",
+        description=(
+            "Change a file by a unified diff: hunks that begin with '@@ -start,count +start,count @@', then lines with "
+            "' ', '-' or '+' before them. Every line of context must stand where the diff says. '@@ -0,0 +1,count @@' "
+            "makes a new file."
+        ),
+        parameters=schema(
+            {"file_path": PATH, "diff": {"type": "string", "description": "The hunks, for this one file."}},
+            "file_path",
+            "diff",
+        ),
+        effect=EffectClass.unsafe,
+    )
+
+    async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
+        """Apply all hunks, or none."""
+        hunks = parse(_encoded(args["diff"]))
+        makes = len(hunks) == 1 and not hunks[0].old
+
+        def patched(place: Place, file: OldFile) -> tuple[bytes, dict[str, Any]]:
+            data = apply(b"" if makes and not file.exists else _content(place, file), hunks)
+            if len(data) > MAX_FILE_BYTES:
+                raise ToolError(f"The file would be larger than {MAX_FILE_BYTES >> 20} MiB.")
+            return data, {"hunks": len(hunks)}
+
+        return await stoppable(
+            lambda stop: _change(args["file_path"], ctx, stop, patched, _patched, create_parents=makes)
+        )
+
+    async def reconcile(self, args: dict[str, Any], ctx: ToolContext) -> Reconciled:
+        """Whether the file has the hash that was recorded before the rename."""
+        return await stoppable(lambda stop: _reconciled(args["file_path"], ctx, stop, _patched))
+
+
+def _change(
+    path: str,
+    ctx: ToolContext,
+    stop: Stop,
+    make: Callable[[Place, OldFile], tuple[bytes, dict[str, Any]]],
+    outcome: Callable[[Place, dict[str, Any]], ToolOutcome],
+    *,
+    create_parents: bool = False,
+) -> ToolOutcome:
+    """Replace a file by what ``make`` makes of it; what else that gives is recorded with the hashes."""
+    with locate(str(ctx.workspace), path, create_parents=create_parents) as place:
+        file = read_old(place, stop)
+        data, more = make(place, file)
+        facts = replace(
+            place,
+            file,
+            data,
+            stop=stop,
+            record=lambda facts: ctx.record_from_thread({**facts, **more}),
+            call_id=ctx.call_id,
+            only_if_unchanged=True,
+        )
+    return outcome(place, facts | more)
 
 
 def _reconciled(
@@ -137,26 +190,31 @@ def _encoded(text: str) -> bytes:
     return data
 
 
-def _edited(place: Place, file: OldFile, old: bytes, new: bytes, *, every: bool) -> tuple[bytes, int]:
-    if not old:
-        raise ToolError("old_string must not be empty. Use write to make a new file.")
+def _content(place: Place, file: OldFile) -> bytes:
     if not file.exists:
         raise ToolError(f"There is no file or directory {place.asked!r}.")
     if file.data is None:
         raise ToolError(f"{place.asked!r} is larger than {MAX_FILE_BYTES >> 20} MiB; change it with bash.")
+    return file.data
+
+
+def _edited(place: Place, file: OldFile, old: bytes, new: bytes, *, every: bool) -> tuple[bytes, int]:
+    if not old:
+        raise ToolError("old_string must not be empty. Use write to make a new file.")
+    data = _content(place, file)
     if old == new:
         raise ToolError("old_string and new_string are the same; there is nothing to change.")
-    count = file.data.count(old)
+    count = data.count(old)
     if count == 0:
-        hint = " The file's lines end with CR LF." if b"\n" in old and b"\r\n" in file.data else ""
+        hint = " The file's lines end with CR LF." if b"\n" in old and b"\r\n" in data else ""
         raise ToolError(f"old_string was not found in {place.asked!r}.{hint} Read the file and copy the text exactly.")
     if count > 1 and not every:
         raise ToolError(
             f"old_string occurs {count} times in {place.asked!r}. Give more of its surroundings, or set replace_all."
         )
-    if len(file.data) + count * (len(new) - len(old)) > MAX_FILE_BYTES:
+    if len(data) + count * (len(new) - len(old)) > MAX_FILE_BYTES:
         raise ToolError(f"The file would be larger than {MAX_FILE_BYTES >> 20} MiB.")
-    return file.data.replace(old, new), count
+    return data.replace(old, new), count
 
 
 def _written(place: Place, data: bytes, facts: dict[str, Any]) -> ToolOutcome:
@@ -167,3 +225,8 @@ def _written(place: Place, data: bytes, facts: dict[str, Any]) -> ToolOutcome:
 def _replaced(place: Place, facts: dict[str, Any]) -> ToolOutcome:
     count = facts["replacements"]
     return succeeded(f"Replaced {count} occurrence{'' if count == 1 else 's'} in {place.relative}.", **facts)
+
+
+def _patched(place: Place, facts: dict[str, Any]) -> ToolOutcome:
+    count = facts["hunks"]
+    return succeeded(f"Applied {count} hunk{'' if count == 1 else 's'} to {place.relative}.", **facts)

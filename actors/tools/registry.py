@@ -9,7 +9,7 @@ from actors.errors import InvalidConfig
 from actors.session.own_tools import OWN_TOOLS
 from actors.tools.base import Tool
 from actors.tools.bash import BashTool
-from actors.tools.change import EditTool, WriteTool
+from actors.tools.change import EditTool, PatchTool, WriteTool
 from actors.tools.files import LsTool, ReadTool
 from actors.tools.search import GlobTool, GrepTool
 
@@ -27,7 +27,7 @@ class ToolRegistry:
 
     @classmethod
     def with_builtins(cls, environment: Mapping[str, str] | None = None) -> ToolRegistry:
-        """A registry of read, write, edit, ls, glob, grep and bash.
+        """A registry of read, write, edit, patch, ls, glob, grep and bash.
 
         Args:
             environment: Variables for commands beside the few that come from the host.
@@ -35,7 +35,8 @@ class ToolRegistry:
         Raises:
             InvalidConfig: A variable that must not reach commands.
         """
-        return cls([ReadTool(), WriteTool(), EditTool(), LsTool(), GlobTool(), GrepTool(), BashTool(environment)])
+        files = [ReadTool(), WriteTool(), EditTool(), PatchTool(), LsTool(), GlobTool(), GrepTool()]
+        return cls([*files, BashTool(environment)])
 
     def register(self, tool: Tool) -> None:
         """Add a tool; it can be called at once.

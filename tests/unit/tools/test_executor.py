@@ -76,7 +76,7 @@ async def test_an_unknown_tool_is_told_with_the_names_of_the_known(workspace: Pa
 
     assert (outcome.outcome, outcome.exit_code) == (Outcome.error, 1)
     assert "Unknown tool: Bash" in outcome.content
-    assert "bash, edit, glob, grep, ls, read, write" in outcome.content
+    assert "bash, edit, glob, grep, ls, patch, read, write" in outcome.content
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_a_name_belongs_to_one_tool() -> None:
 def test_definitions_are_sorted_and_say_what_repeating_means() -> None:
     effects = {one.name: one.effect for one in ToolRegistry.with_builtins().definitions()}
 
-    assert list(effects) == ["bash", "edit", "glob", "grep", "ls", "read", "write"]
+    assert list(effects) == ["bash", "edit", "glob", "grep", "ls", "patch", "read", "write"]
     assert {name for name, effect in effects.items() if effect is EffectClass.pure} == {"glob", "grep", "ls", "read"}
     assert effects["bash"] is EffectClass.unsafe
 
@@ -382,4 +382,4 @@ def test_tools_of_a_prefix_go_together() -> None:
 
     assert registry.unregister_prefix("g") == 2
     assert "glob" not in registry
-    assert [one.definition.name for one in registry] == ["bash", "edit", "ls", "read", "write"]
+    assert [one.definition.name for one in registry] == ["bash", "edit", "ls", "patch", "read", "write"]
