@@ -371,6 +371,7 @@ def test_every_builtin_forbids_unknown_parameters_and_names_the_required() -> No
         "glob": ["pattern"],
         "grep": ["pattern"],
         "ls": [],
+        "patch": ["file_path", "diff"],
         "read": ["file_path"],
         "write": ["file_path", "content"],
     }
