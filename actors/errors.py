@@ -26,6 +26,7 @@
     |-- ModelError
     |   |-- NoModel
     |   |-- ModelAuthFailed
+    |   |   +-- CredentialMissing the key that was given is not in memory any more
     |   |-- ModelUnavailable      stayed overloaded or silent; may be tried again
     |   |   +-- ModelUnreachable  no connection at all
     |   |-- ModelRejected         the provider refused the request
@@ -527,6 +528,26 @@ class ModelAuthFailed(ModelError):
     @property
     def message(self) -> str:
         return f"Provider {self.provider!r} refused the credentials: {self.detail}. Check the API key in settings."
+
+
+class CredentialMissing(ModelAuthFailed):
+    """The key that was given for a model is not in memory any more, so nothing was sent. ``model``: provider/model."""
+
+    status = 409
+
+    def __init__(self, model: str, credential_id: str) -> None:
+        Exception.__init__(self, model, credential_id)
+        self.provider = model.partition("/")[0]
+        self.detail = "the key that was given is not in memory any more"
+        self.model = model
+        self.credential_id = credential_id
+
+    @property
+    def message(self) -> str:
+        return (
+            f"The key that was given for model {self.model!r} is not in memory any more: no restart leaves one there. "
+            "Give it again with configure, or with set_default_llm where it is the model of sessions that name none."
+        )
 
 
 class ModelUnavailable(ModelError):

@@ -48,7 +48,8 @@ class SessionActions(SessionCommands):
         Args:
             action_id: The action's id, or the model's tool call id within this session's open turn.
             resolution: ``approve`` or ``reject`` an approval, or going on without a lost workspace; ``retry``, ``skip``
-                or ``answer`` a call in doubt.
+                or ``answer`` a call in doubt; ``retry`` or ``reject`` a model call that lacks its key, which giving the
+                key decides by itself.
             args: Approve with other arguments.
             value: The result to give the model (answer).
             args_digest: What was seen; refused when the call's arguments are others.

@@ -17,18 +17,17 @@ from actors.domain.session import ContextUsage, SessionConfig, SnapshotInfo
 from actors.domain.turns import AgentResult, Receipt
 from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
-from actors.manager_actions import ActionOperations
 from actors.manager_archives import ArchiveOperations
 from actors.manager_children import ChildOperations
 from actors.manager_compaction import CompactionOperations
 from actors.manager_forks import ForkOperations
 from actors.manager_lanes import LaneOperations
+from actors.manager_models import ModelOperations
 from actors.manager_permissions import PermissionOperations
 from actors.manager_removal import RemovalOperations
 from actors.manager_tasks import TaskOperations
 from actors.manager_titles import TitleOperations
 from actors.manager_usage import UsageOperations
-from actors.model_choice import as_model, known_model
 from actors.reading.effects import Effect
 from actors.reading.turns import TurnInfo
 
@@ -49,12 +48,12 @@ class ToolExecutorInfo(Frozen):
 
 
 class SessionOperations(
-    ActionOperations,
     ArchiveOperations,
     ChildOperations,
     CompactionOperations,
     ForkOperations,
     LaneOperations,
+    ModelOperations,
     PermissionOperations,
     RemovalOperations,
     TaskOperations,
@@ -226,15 +225,6 @@ class SessionOperations(
     async def get_config(self, session_id: str) -> SessionConfig:
         """The configuration in force."""
         return await (await self._session(session_id)).config()
-
-    async def set_default_llm(self, llm: LlmConfig | str | None) -> None:
-        """Change the model of sessions that name none; later model calls use it."""
-        model = as_model(llm)
-        await self._runtime.set_default_model(await known_model(self._runtime, model) if model else None)
-
-    async def get_llm_for_session(self, session_id: str) -> LlmConfig | None:
-        """The session's model, else the default one, else None."""
-        return (await self.get_config(session_id)).model or await self._runtime.default_model()
 
     async def set_confirmation_policy(self, session_id: str, policy: ConfirmationPolicy) -> ConfirmationPolicy:
         """See ``SessionHandle.set_confirmation_policy``."""

@@ -150,6 +150,8 @@ class RegistryActor:
 
     async def credential(self, name: str) -> SecretStr | None:
         """A key by provider name or credential id."""
+        # A registry that has just restarted gets the keys from the model hosts first.
+        await self.open()
         return self._keys.get(name)
 
     async def put_credential(self, key: SecretStr, name: str | None = None) -> str:

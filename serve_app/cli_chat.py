@@ -93,10 +93,11 @@ class Chat:
         return "Thinking"
 
     def _decide(self, data: dict[str, Any]) -> None:
-        choices = {"y": "approve", "n": "reject"} if data["kind"] == "approval" else {"y": "retry", "n": "skip"}
+        choices = dict(zip("yn", _CHOICES[data["kind"]], strict=True))
         question = f"Run {data['tool']} {json.dumps(data['args'], ensure_ascii=False)}? [y/n] "
         if data["kind"] != "approval":
-            question = f"{data['tool']}: {data['detail'] or data['kind']}. Try again? [y/n] "
+            about = f"{data['tool']}: " if data["tool"] else ""
+            question = f"{about}{(data['detail'] or data['kind']).rstrip('.')}. Go on? [y/n] "
         answer = ""
         while answer not in choices:
             try:
@@ -108,6 +109,16 @@ class Chat:
             self._client.call("POST", session_path(self._id, f"/actions/{data['action_id']}"), body=body)
         except ServiceError as error:
             say_error(error.message)
+
+
+_CHOICES = {
+    "approval": ("approve", "reject"),
+    "in_doubt": ("retry", "skip"),
+    "workspace_lost": ("approve", "reject"),
+    "budget": ("approve", "reject"),
+    "credential": ("retry", "reject"),
+}
+"""What yes and no mean, by the kind of the question."""
 
 
 class _TurnView:

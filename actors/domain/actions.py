@@ -1,4 +1,4 @@
-"""What a session waits for from outside: decisions about calls and lost workspaces, or work that others do."""
+"""What a session waits for from outside: decisions about calls, lost workspaces and keys, or work that others do."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class ActionKind(StrEnum):
     external_task = "external_task"
     workspace_lost = "workspace_lost"
     budget = "budget"
+    credential = "credential"
 
 
 class Resolution(StrEnum):
@@ -50,8 +51,13 @@ CHOICES: dict[ActionKind, frozenset[Resolution]] = {
     ActionKind.external_task: frozenset(),
     ActionKind.workspace_lost: frozenset({Resolution.approve, Resolution.reject}),
     ActionKind.budget: frozenset({Resolution.approve, Resolution.reject}),
+    ActionKind.credential: frozenset({Resolution.retry, Resolution.reject}),
 }
 """Which resolutions a person may choose, by kind. A task has a result instead."""
+
+
+NO_CALL = -1
+"""The place of the call in an action that is about none."""
 
 
 class TaskLease(Frozen):
@@ -86,6 +92,8 @@ class Action(Frozen):
 
     Attributes:
         action_id: Opaque and unique over all sessions.
+        call_index: The place of the tool call in the model's answer. Where the turn lacks a key, or its budget is
+            used up, there is no call: the index is -1, the tool and its id are empty.
         tool_use_id: The model's own id of the call that is asked about.
         args: The arguments the call would run with.
         args_digest: Hex digest of the arguments; a resolution may carry it to say what it saw.

@@ -734,7 +734,7 @@ class ActionRequested(RecordBase):
     """The turn waits for a decision."""
 
     class Data(Frozen):
-        """``timeout_ms``: None waits for ever."""
+        """``timeout_ms``: None waits for ever; ``index``: -1, and no tool, when it is about no call."""
 
         action_id: str
         kind: ActionKind

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
-from actors.errors import ModelAuthFailed
+from actors.errors import CredentialMissing
 
 CREDENTIAL = "cred_"
 """How the ids begin that the runtime gives to keys; other names are those of providers."""
@@ -20,7 +20,8 @@ Keys = Callable[[str], Awaitable[SecretStr | None]]
 def credentials(keys: Keys) -> Callable[[LlmConfig], Awaitable[SecretStr | None]]:
     """How a host finds the key for a model.
 
-    What it gives raises ModelAuthFailed for a key that was given and is not there any more: without it nothing is sent.
+    What it gives raises CredentialMissing for a key that was given and is not there any more: without it nothing is
+    sent.
     """
 
     async def key_of(config: LlmConfig) -> SecretStr | None:
@@ -28,15 +29,12 @@ def credentials(keys: Keys) -> Callable[[LlmConfig], Awaitable[SecretStr | None]
             # The name of a provider is no credential: a session could name one together with its own address.
             found = await keys(config.credential_id) if is_credential(config.credential_id) else None
             if found is None:
-                raise ModelAuthFailed(config.provider, _GONE)
+                raise CredentialMissing(config.name, config.credential_id)
             return found
         # The runtime's own key is for the provider's own server, never for an address that a session names.
         return await keys(config.provider) if config.base_url is None else None
 
     return key_of
-
-
-_GONE = "the key that was given for the session's model is not in memory any more; give it again with configure"
 
 
 def new_credential_id() -> str:

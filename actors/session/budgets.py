@@ -12,7 +12,7 @@ from decimal import Decimal
 from pydantic import ValidationError
 
 from actors.domain import records as r
-from actors.domain.actions import Action, ActionKind, Resolution
+from actors.domain.actions import NO_CALL, Action, ActionKind, Resolution
 from actors.domain.budgets import NOTHING, Amounts, Budget, BudgetStanding, Resource
 from actors.domain.command import digest_of_json
 from actors.domain.ids import derived_id, letter_id
@@ -106,7 +106,7 @@ def held(state: State, turn: Turn, wanted: Collection[Resource]) -> Iterator[Dra
     data = r.ActionRequested.Data(
         action_id=derived_id("act_", state.journal_id, turn.turn_id, "budget", state.seq),
         kind=ActionKind.budget,
-        index=-1,
+        index=NO_CALL,
         tool_use_id="",
         tool="",
         args=raising,

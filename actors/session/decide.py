@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.actions import Action, ActionKind, Remember, Resolution
@@ -31,7 +29,7 @@ from actors.errors import (
     SessionPaused,
 )
 from actors.policy.remembering import remembered
-from actors.session import budgets, compaction, external, steering, titles
+from actors.session import budgets, compaction, configuration, external, steering, titles
 from actors.session.children import endowed, started
 from actors.session.fold_waits import may_resolve
 from actors.session.projection import small
@@ -148,38 +146,6 @@ def _complete(state: State, command: c.Complete) -> list[Draft]:
     return [Draft(r.SessionCompleted, r.Empty()), *drafts]
 
 
-def _configure(state: State, command: c.Configure) -> list[Draft]:
-    if state.lifecycle.ended:
-        raise SessionEnded(state.session_id, state.lifecycle.value)
-    values = {name: getattr(command, name) for name in command.set_fields}
-    try:
-        changed = state.config.changed(**values)
-    except ValidationError as exc:
-        why = exc.errors()[0]["msg"].removeprefix("Value error, ")
-        raise InvalidRequest(f"Configuration refused: {why}.") from None
-    if changed == state.config:
-        return []
-    return [Draft(r.SessionConfigured, r.SessionConfigured.Data(change=command.model_copy(update={"fresh": False})))]
-
-
-MAX_POLICY_BYTES = 64 * 1024
-"""Largest policy that rules can be added to: it is written down whole with each change."""
-
-
-def _add_rule(state: State, command: c.AddPermissionRule) -> list[Draft]:
-    policy = state.config.permissions.with_rule(command.decision, command.rule.text)
-    if len(policy.model_dump_json()) > MAX_POLICY_BYTES:
-        raise InvalidRequest("The permission policy is full. Replace it by one with fewer, wider rules.")
-    fields = ("permission_policy",)
-    return _configure(state, c.Configure(command_id=command.command_id, permission_policy=policy, set_fields=fields))
-
-
-def _set_lane_handler(state: State, command: c.SetLaneHandler) -> list[Draft]:
-    queue = state.config.queue.with_handler(command.lane, command.handler)
-    change = c.Configure(command_id=command.command_id, queue_config=queue, set_fields=("queue_config",))
-    return _configure(state, change)
-
-
 def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
     steering.short(command.reason)
     action = state.action(command.action_id)
@@ -224,7 +190,7 @@ def _remembered(state: State, action: Action, command: c.ResolveAction) -> list[
     allowed = command.resolution is Resolution.approve
     kind = PermissionDecision.allow if allowed else PermissionDecision.deny
     given = c.AddPermissionRule(command_id=command.command_id, decision=kind, rule=PermissionRule(text))
-    return _add_rule(state, given)
+    return configuration.add_rule(state, given)
 
 
 def _set_tasks(state: State, command: c.SetTasks) -> list[Draft]:
@@ -286,9 +252,9 @@ _DECIDERS: dict[type[c.Command], Callable[[State, Any], list[Draft]]] = {
     c.GenerateTitle: _title,
     c.Rewind: _rewind,
     c.Complete: _complete,
-    c.Configure: _configure,
-    c.AddPermissionRule: _add_rule,
-    c.SetLaneHandler: _set_lane_handler,
+    c.Configure: configuration.configure,
+    c.AddPermissionRule: configuration.add_rule,
+    c.SetLaneHandler: configuration.set_lane_handler,
     c.LeaseTask: external.lease,
     c.CompleteTask: external.complete,
     c.ResolveAction: _resolve,

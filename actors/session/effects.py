@@ -23,7 +23,7 @@ from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
 from actors.policy.lanes import full_after_s, lane_of
 from actors.policy.prompts import system_prompt
 from actors.policy.structured import repair_prompt
-from actors.session import budgets, compaction, titles, tool_steps, unanswered, workspace
+from actors.session import budgets, compaction, credentials, titles, tool_steps, unanswered, workspace
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
 from actors.session.turn import CallPhase, Failure, Stage, ToolCallState, Turn
@@ -95,7 +95,9 @@ def _end(turn: Turn, then: str, code: str, reason: str) -> Draft:
 
 
 def _step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
-    if turn.stage is Stage.model:
+    if turn.lacks_key:
+        yield from credentials.steps(state, turn, around)
+    elif turn.stage is Stage.model:
         yield from _model_step(state, turn, around)
     elif turn.stage is Stage.tools:
         yield from tool_steps.steps(state, turn, around)

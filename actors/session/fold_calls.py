@@ -164,7 +164,7 @@ def model_failed(state: State, record: r.ModelCallFailed) -> State:
         state,
         stage=Stage.model,
         model_call=None,
-        failures=turn.failures + (0 if data.host_lost else 1),
+        failures=turn.failures + (0 if data.host_lost or failure.unsent else 1),
         hosts_lost=turn.hosts_lost + (1 if data.host_lost else 0),
         failure=failure,
     )

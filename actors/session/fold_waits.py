@@ -17,7 +17,7 @@ from actors.session.turn import CallPhase
 
 
 def action_requested(state: State, record: r.ActionRequested) -> State:
-    """The call waits for a decision."""
+    """The turn waits for a decision, mostly about one of its calls."""
     data = record.data
     expires = record.at + timedelta(milliseconds=data.timeout_ms) if data.timeout_ms is not None else None
     action = Action(
@@ -35,7 +35,7 @@ def action_requested(state: State, record: r.ActionRequested) -> State:
         detail=data.detail,
     )
     state = change(state, actions=(*state.actions, action))
-    if data.kind in {ActionKind.workspace_lost, ActionKind.budget}:
+    if data.kind in {ActionKind.workspace_lost, ActionKind.budget, ActionKind.credential}:
         return state
     call = call_at(state, data.index)
     phase = CallPhase.asked if call.phase is CallPhase.proposed else call.phase
@@ -43,7 +43,7 @@ def action_requested(state: State, record: r.ActionRequested) -> State:
 
 
 def action_resolved(state: State, record: r.ActionResolved) -> State:
-    """The call has its decision."""
+    """The decision is there."""
     data = record.data
     action = next((one for one in state.actions if one.action_id == data.action_id), None)
     if action is None:
@@ -57,6 +57,8 @@ def action_resolved(state: State, record: r.ActionResolved) -> State:
         return _workspace_decided(state, action, data)
     if action.kind is ActionKind.budget:
         return budgets.decided(state, action, data)
+    if action.kind is ActionKind.credential:
+        return _key_decided(state, data.resolution)
     call = call_at(state, action.call_index)
     return change_call(
         state,
@@ -67,6 +69,14 @@ def action_resolved(state: State, record: r.ActionResolved) -> State:
         value=data.value,
         args=data.args if data.args is not None else call.args,
     )
+
+
+def _key_decided(state: State, resolution: Resolution) -> State:
+    """The model is asked once more, in the next attempt of the same call; or it is not waited for any more."""
+    failure = open_turn(state).failure
+    if resolution is Resolution.retry and failure is not None:
+        return change_turn(state, failure=failure.model_copy(update={"retryable": True}))
+    return change_turn(state, keyless=True) if resolution is Resolution.reject else state
 
 
 def _workspace_decided(state: State, action: Action, data: r.ActionResolved.Data) -> State:

@@ -229,7 +229,7 @@ class State(Frozen):
         if turn is None or turn.ending is not None:
             return None
         if turn.stage is Stage.model:
-            return SessionLane.generate
+            return SessionLane.generate if not turn.lacks_key else None
         # What must not run beside others stands in line for them, and not for its lane.
         if any(call.limited and call.effect is not EffectClass.pure for call in turn.calls):
             return None
@@ -254,10 +254,10 @@ class State(Frozen):
 
     def action(self, wanted: str) -> Action | None:
         """A pending action by its id, or by the tool call id within the open turn."""
-        for action in self.actions:
-            if wanted in {action.action_id, action.tool_use_id}:
-                return action
-        return None
+        if not wanted:
+            # The tool call id of an action that is about none.
+            return None
+        return next((one for one in self.actions if wanted in {one.action_id, one.tool_use_id}), None)
 
 
 def turn_deadline(config: SessionConfig, started_at: datetime) -> datetime:

@@ -17,6 +17,7 @@ from actors.domain.messages import PARSE_ERROR, StopReason, TextPart, TokenUsage
 from actors.domain.outputs import OutputFormat
 from actors.domain.records import Offer, Wait
 from actors.domain.tools import EffectClass
+from actors.errors import CredentialMissing
 
 
 class CallPhase(StrEnum):
@@ -195,6 +196,11 @@ class Failure(Frozen):
     retryable: bool
     host_lost: bool
 
+    @property
+    def unsent(self) -> bool:
+        """Whether nothing was sent, for want of a key; the attempt counts for nothing."""
+        return self.code == CredentialMissing.__name__
+
 
 NO_SUMMARY = Failure(code="no_summary", message="The model wrote no summary.", retryable=False, host_lost=False)
 """Of what is to be cut; an empty one would lose it."""
@@ -229,6 +235,7 @@ class Turn(Frozen):
         summary: What the model wrote for it, until the context is compacted.
         compacted: Why the context was compacted since the last answer, if it was.
         summary_failed: A compaction did not come about; the turn does not try again by itself.
+        keyless: Somebody decided that a model whose key is missing is not waited for.
         title: It is there for a title; what it sums up, and the summary, are about that.
     """
 
@@ -264,8 +271,15 @@ class Turn(Frozen):
     summary: tuple[TextPart, ...] | None = None
     compacted: CompactionReason | None = None
     summary_failed: bool = False
+    keyless: bool = False
     title: bool = False
     ending: Ending | None = None
+
+    @property
+    def lacks_key(self) -> bool:
+        """Whether the last attempt had no key to ask with, and the turn waits until there is one."""
+        failure = self.failure
+        return failure is not None and failure.unsent and not failure.retryable and not self.keyless
 
     @property
     def asks_again(self) -> bool:

@@ -39,7 +39,8 @@ export class FamilyQuestions {
     const who = el("a", "who", action.session_id);
     who.href = `#${encodeURIComponent(action.session_id)}`;
     const until = action.expires_at ? new Date(action.expires_at) : null;
-    return el("li", "item tool asking", who, el("code", "", action.tool),
-      details("Arguments", el("pre", "", pretty(action.args)), true), questionBox(action, until, this.onDecide));
+    const about = action.tool
+      ? [el("code", "", action.tool), details("Arguments", el("pre", "", pretty(action.args)), true)] : [];
+    return el("li", "item tool asking", who, ...about, questionBox(action, until, this.onDecide));
   }
 }

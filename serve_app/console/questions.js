@@ -6,18 +6,22 @@ const CHOICES = {
   approval: [["approve", "Approve", "primary"], ["reject", "Reject", "danger"]],
   in_doubt: [["retry", "Run it again", ""], ["skip", "Leave it", ""]],
   workspace_lost: [["approve", "Go on elsewhere", ""], ["reject", "Let it fail", "danger"]],
+  budget: [["approve", "Grant more", ""], ["reject", "Let it fail", "danger"]],
+  credential: [["retry", "Try again", ""], ["reject", "Let it fail", "danger"]],
 };
 
 const QUESTIONS = {
   approval: (tool) => `May ${tool} run?`,
   in_doubt: (tool) => `${tool} may or may not have run. What now?`,
   workspace_lost: (tool) => `The node with the files that ${tool} needs is gone. Go on without them?`,
+  budget: () => "The budget is used up. Grant as much again?",
+  credential: () => "The turn waits for the key of its model, and goes on by itself once that is given.",
 };
 
 /** Whether a person can answer it here. */
 export const answerable = (kind) => kind in CHOICES;
 
-/** The question about a call with its buttons. onDecide(action_id, resolution, digest) -> Promise; until: a Date or null. */
+/** The question with its buttons. onDecide(action_id, resolution, digest) -> Promise; until: a Date or null. */
 export function questionBox(action, until, onDecide) {
   const error = el("p", "error-text");
   error.setAttribute("role", "alert");

@@ -212,26 +212,39 @@ export class Transcript {
     tool.result.open = text.length < 600;
   }
 
-  /** The question stands in the card of the call that it is about. */
+  /** The question stands in the card of the call that it is about; one about no call has a card of its own. */
   actionRequested(event) {
     const { data } = event;
-    const tool = this.tools.get(`${event.turn_id}:${data.index}`) ?? this.tool(event.turn_id, data.index, data.tool, data.args);
     const until = data.timeout_ms ? new Date(Date.parse(event.at) + data.timeout_ms) : null;
     const box = questionBox(data, until, this.onDecide);
+    if (data.index < 0) {
+      const node = el("li", "item tool asking", box);
+      this.add(node);
+      this.actions.set(data.action_id, { node, box });
+    } else {
+      this.askAbout(event, box);
+    }
+    this.onActivity();
+  }
+
+  askAbout(event, box) {
+    const { data } = event;
+    const tool = this.tools.get(`${event.turn_id}:${data.index}`) ?? this.tool(event.turn_id, data.index, data.tool, data.args);
     tool.node.append(box);
     tool.node.classList.add("asking");
     tool.args.open = true;
     this.setStatus(tool, "needs you", "requires_action");
-    this.actions.set(data.action_id, { tool, box });
-    this.onActivity();
+    this.actions.set(data.action_id, { tool, node: tool.node, box });
   }
 
   actionResolved(data) {
     const action = this.actions.get(data.action_id);
     if (action) {
-      action.tool.node.classList.remove("asking");
-      action.tool.args.open = false;
-      this.setStatus(action.tool, "decided", "");
+      action.node.classList.remove("asking");
+      if (action.tool) {
+        action.tool.args.open = false;
+        this.setStatus(action.tool, "decided", "");
+      }
       action.box.replaceChildren(el("span", "quiet", `${DECIDED[data.resolution] ?? data.resolution} by ${data.by}`));
     }
     this.onActivity();

@@ -88,5 +88,5 @@ async def test_the_runtimes_own_key_cannot_be_sent_to_an_address_that_a_session_
     assert await key_of(elsewhere.model_copy(update={"credential_id": own})) == SecretStr(KEY)
     # A key that was given and is gone is an error: nothing is sent without it. Names of providers are no credentials.
     for lost in ("openai", new_credential_id()):
-        with pytest.raises(ModelAuthFailed, match="give it again"):
+        with pytest.raises(ModelAuthFailed, match="Give it again"):
             await key_of(elsewhere.model_copy(update={"credential_id": lost}))

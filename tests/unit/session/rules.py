@@ -98,7 +98,8 @@ def check_unsafe(records: list[r.Record]) -> None:
         elif isinstance(record, r.ActionRequested) and record.data.kind == "in_doubt":
             asked[record.data.action_id] = record.data.index
         elif isinstance(record, r.ActionResolved) and record.data.resolution == "retry":
-            retries[asked[record.data.action_id]] = 1
+            if record.data.action_id in asked:
+                retries[asked[record.data.action_id]] = 1
         elif isinstance(record, r.ToolCallStarted) and record.data.effect is EffectClass.unsafe:
             if record.data.call_id in started:
                 assert retries.pop(record.data.index, 0), f"{record.data.call_id} runs twice"
@@ -242,6 +243,28 @@ def check_signals(world: World) -> None:
                 given_up.add(child)
 
 
+def _unsent(record: r.ModelCallFailed) -> bool:
+    return record.data.code == "CredentialMissing"
+
+
+def check_credentials(records: list[r.Record]) -> None:
+    """A call whose model has no key is made again only after somebody was asked, once for each time it was tried."""
+    lacking: str | None = None
+    asked: dict[str, str] = {}
+    for record in records:
+        if isinstance(record, r.ModelCallFailed):
+            lacking = record.data.call_id if _unsent(record) else None
+        elif isinstance(record, r.ActionRequested) and record.data.kind is ActionKind.credential:
+            assert lacking is not None
+            assert record.data.action_id not in asked
+            asked[record.data.action_id] = lacking
+        elif isinstance(record, r.ActionResolved) and record.data.action_id in asked:
+            lacking = None
+        elif isinstance(record, r.ModelCallStarted):
+            assert lacking is None or record.data.attempt == 1
+            lacking = None
+
+
 def check_limits(world: World) -> None:
     """No turn takes more model calls than it may, and no call more attempts."""
     failures: dict[str, int] = {}
@@ -249,7 +272,7 @@ def check_limits(world: World) -> None:
         if isinstance(record, r.ModelCallStarted):
             assert record.data.round <= world.config.max_rounds
             assert failures.get(record.data.call_id, 0) < world.config.circuit_breaker_threshold
-        elif isinstance(record, r.ModelCallFailed) and not record.data.host_lost:
+        elif isinstance(record, r.ModelCallFailed) and not record.data.host_lost and not _unsent(record):
             failures[record.data.call_id] = failures.get(record.data.call_id, 0) + 1
         elif isinstance(record, r.ToolCallStarted) and record.data.effect is not EffectClass.unsafe:
             assert record.data.attempt <= MAX_TOOL_ATTEMPTS or world.config.on_in_doubt is OnInDoubt.ask

@@ -37,6 +37,7 @@ from tests.unit.session.world import (
     World,
     answered,
     model_fails,
+    model_has_no_key,
     model_is_full,
     model_says,
     reported,
@@ -198,6 +199,8 @@ def _model_outcome(call: ModelCall, rng: Random) -> ModelOutcome:
         return model_is_full(rng.choice([None, 300]))
     if dice < 0.15:
         return model_fails(retryable=rng.random() < 0.8)
+    if call.llm.credential_id is not None and dice < 0.5:
+        return model_has_no_key(call)
     if dice < 0.2:
         return ModelOutcome(outcome=rng.choice([Outcome.cancelled, Outcome.unknown, Outcome.timeout]))
     if call.summary_of is not None:
@@ -290,6 +293,7 @@ _CHANGES: tuple[dict[str, Any], ...] = (
     {"confirmation_policy": ConfirmationPolicy(timeout_action=TimeoutAction.auto_approve)},
     {"confirmation_policy": None},
     {"model": LlmConfig.of("scripted/echo")},
+    {"model": LlmConfig(provider="scripted", model="echo", credential_id="cred_one")},
     {"model": None},
     {"thinking_enabled": True, "thinking_budget": 2048},
     {"name": "other", "system_prompt": "be brief"},
@@ -403,6 +407,7 @@ _SURROUNDINGS: tuple[dict[str, Any], ...] = (
     {"model_host": None},
     {"model_host": None, "model_error": ("ModelUnavailable", "no host")},
     {"default_model": None},
+    {"default_model": LlmConfig(provider="scripted", model="echo", credential_id="cred_other")},
     {"default_model": MODEL, "model_host": MODELS, "model_error": None},
     {"default_model": MODEL, "model_host": MODELS, "model_error": None, "tools": WITH_OWN},
     {"global_policy": PermissionPolicy(deny=["put"])},

@@ -24,6 +24,7 @@ from tests.unit.session.rules import (
     at_rest,
     check_children,
     check_compactions,
+    check_credentials,
     check_journal,
     check_lanes,
     check_limits,
@@ -181,6 +182,14 @@ def test_an_unsafe_call_runs_twice_only_when_somebody_said_so(world: World) -> N
 def test_limits_of_rounds_and_attempts_hold(world: World) -> None:
     check_limits(world)
     check_turns(world.records)
+
+
+@many
+@given(worlds())
+def test_a_call_that_lacks_a_key_is_made_again_only_after_somebody_was_asked(world: World) -> None:
+    check_credentials(world.records)
+    world.settle()
+    check_credentials(world.records)
 
 
 @many

@@ -29,7 +29,7 @@ from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message, StopReason, TokenUsage
 from actors.domain.session import SessionConfig
 from actors.domain.tools import EffectClass, ToolDefinition
-from actors.errors import GreenroomError
+from actors.errors import CredentialMissing, GreenroomError
 from actors.session.effects import Effects
 from actors.session.fold import fold
 from actors.session.own_tools import with_own
@@ -256,6 +256,14 @@ def model_fails(*, retryable: bool = True) -> ModelOutcome:
         error="the answer was cut off",
         error_args=("scripted", "cut off"),
         retryable=retryable,
+    )
+
+
+def model_has_no_key(call: ModelCall) -> ModelOutcome:
+    """The key that the model was given is gone."""
+    missing = CredentialMissing(call.llm.name, call.llm.credential_id or "")
+    return ModelOutcome(
+        outcome=Outcome.error, error_code=missing.code, error=missing.message, error_args=tuple(missing.args)
     )
 
 
