@@ -91,7 +91,7 @@ class Committer:
             raise Fenced(state.journal_id, self._epoch, row.epoch)
 
     async def _until_answered(self, made: Plan) -> Appended:
-        part = _part(made, self._epoch, self._useless)
+        part = part_of(made, self._epoch, self._useless)
         delay = RETRY_FIRST_S
         began = asyncio.get_running_loop().time()
         while True:
@@ -133,7 +133,8 @@ class Committer:
             log.info("no snapshot of %s: %s", state.session_id, exc)
 
 
-def _part(made: Plan, epoch: int, useless: tuple[tuple[str, int], ...]) -> AppendPart:
+def part_of(made: Plan, epoch: int, useless: tuple[tuple[str, int], ...] = ()) -> AppendPart:
+    """What a plan has the store append. ``useless``: attempts of which nothing needs to be kept any longer."""
     return AppendPart(
         tenant=made.state.tenant,
         journal_id=made.state.journal_id,

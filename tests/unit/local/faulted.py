@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from actors.domain import records as r
 from actors.domain.actions import ActionKind
+from actors.domain.budgets import Budget
 from actors.domain.children import ChildSpec
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.session import Activity
@@ -31,6 +32,12 @@ ACTED: Final = ("first", "second")
 
 EDITS: Final = ("edit-1", "edit-2")
 """The inputs whose turns change a file, in a way that shows when it was done twice."""
+
+CALLS: Final = 1000
+"""Tool calls that the session and its children may make; the children make none."""
+
+CHILDREN: Final = ("c1", "c2")
+"""Sessions that are started with a task, one after the other, each with a part of what is left of the calls."""
 
 FORKS: Final = ("fork-1", "fork-2")
 """Sessions that are forked off the one, and destroyed."""
@@ -93,7 +100,8 @@ async def opened(folder: Path) -> AsyncGenerator[SessionManager]:
 async def live(manager: SessionManager) -> SessionHandle:
     """Live the whole life, or what is left of it. The second call that runs is the first of the unsafe tool."""
     policy = PermissionPolicy(allow=["hold", "edit"])
-    session = (await _sure(lambda: manager.create_sessions(["s"], asking(permission_policy=policy), command_id="c")))[0]
+    config = asking(permission_policy=policy, budget=Budget(tool_calls=CALLS))
+    session = (await _sure(lambda: manager.create_sessions(["s"], config, command_id="c")))[0]
     for what in ACTED:
         prompt = f'/tool act {{"what": "{what}"}}\n/say Done.'
         await _sure(lambda what=what, prompt=prompt: session.send(prompt, command_id=what))
@@ -105,17 +113,28 @@ async def live(manager: SessionManager) -> SessionHandle:
         prompt = '/tool edit {"file_path": "notes", "old_string": "!", "new_string": "!+"}\n/say Done.'
         await _sure(lambda name=name, prompt=prompt: session.send(prompt, command_id=name))
         await _through(session)
-    for child in ("c1", "c2"):
+    for child in CHILDREN:
         # One after the other: answers that come together are delivered together.
         spec = ChildSpec(prompt="/say Done.", session_id=child)
         await _sure(lambda spec=spec: session.spawn_many([spec], command_id=str(spec.session_id)))
         await session.wait_children()
+    await _all_given_back(session)
     for name in HELD:
         await _sure(lambda name=name: session.send("/tool hold {}\n/say Held.", command_id=name))
         await _cancelled(session)
     for name in FORKS:
         await _forked_and_destroyed(manager, name)
     return session
+
+
+async def _all_given_back(session: SessionHandle) -> None:
+    """What the children had comes back, once each."""
+    back = 0
+    async with aclosing(session.events(follow=True, deltas=False)) as events:  # pyright: ignore[reportArgumentType] - it is an async generator
+        async for event in events:
+            back += isinstance(event, r.LeaseReturned)
+            if back == len(CHILDREN):
+                return
 
 
 async def _forked_and_destroyed(manager: SessionManager, name: str) -> None:

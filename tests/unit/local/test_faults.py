@@ -18,7 +18,18 @@ from actors.domain import records as r
 from actors.faults import REPLIES, WIRE, Fault, Point, What
 from actors.handle import SessionHandle
 from actors.session.committer import Committer
-from tests.unit.local.faulted import ACTED, EDITS, HELD, acted, edited, live, opened, with_lost_requests
+from tests.unit.local.faulted import (
+    ACTED,
+    CALLS,
+    CHILDREN,
+    EDITS,
+    HELD,
+    acted,
+    edited,
+    live,
+    opened,
+    with_lost_requests,
+)
 from tests.unit.local.runtimes import LIMIT_S
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,6 +63,12 @@ async def _whole(session: SessionHandle) -> None:
     assert [one.seq for one in records] == list(range(1, len(records) + 1))
     inputs = Counter(one.cause for one in records if isinstance(one, r.UserMessage))
     assert inputs == Counter((*ACTED, *EDITS, *HELD))
+    calls = {one.data.call_id for one in records if isinstance(one, r.ToolCallStarted)}
+    budget = (await session.info()).budget
+    assert budget is not None
+    assert (budget.used.tool_calls, budget.leased.tool_calls) == (len(calls), 0)
+    assert budget.remaining.tool_calls == CALLS - len(calls)
+    assert sum(isinstance(one, r.LeaseReturned) for one in records) == len(CHILDREN)
     ends = (r.TurnCompleted, r.TurnFailed, r.TurnCancelled)
     assert sum(isinstance(one, ends) for one in records) == sum(isinstance(one, r.TurnStarted) for one in records)
 
