@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -98,6 +99,16 @@ def checked_config(config: SessionConfig) -> SessionConfig:
     if len(config.model_dump_json().encode()) > MAX_CONFIG_BYTES:
         raise InvalidConfig(f"The configuration is larger than {MAX_CONFIG_BYTES // 1024} KiB. Shorten it.")
     return config
+
+
+async def checked_directory(path: str) -> None:
+    """A directory of this machine.
+
+    Raises:
+        InvalidConfig: there is none of this path.
+    """
+    if not await asyncio.to_thread(Path(path).is_dir):
+        raise InvalidConfig(f"Workspace {path[:200]!r} is not a directory. Make it first, or name another one.")
 
 
 def checked_timeout(timeout: float | None) -> float | None:

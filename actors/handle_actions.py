@@ -94,7 +94,7 @@ class SessionActions(SessionCommands):
 
     async def _why_not_pending(self, action_id: str) -> GreenroomError:
         for action in await self.actions(pending=False):
-            of_call = action.tool_use_id if action.session_id == self.session_id else None
+            of_call = (action.tool_use_id or None) if action.session_id == self.session_id else None
             if action_id in {action.action_id, of_call} and action.resolution is not None:
                 return ActionSettled(action.action_id, action.resolution)
         return ActionNotFound(action_id)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from actors.checks import checked_directory
 from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.command import Command
 from actors.domain.ids import new_ulid
@@ -215,6 +216,10 @@ class LocalRuntime:
     async def check_model(self, model: LlmConfig) -> None:
         """See ``Runtime.check_model``."""
         check_provider(model)
+
+    async def check_workspace(self, path: str) -> None:
+        """See ``Runtime.check_workspace``."""
+        await checked_directory(path)
 
     async def global_policy(self) -> PermissionPolicy | None:
         """See ``Runtime.global_policy``."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from actors.checks import checked_config
 from actors.domain.archive import SessionArchive
 from actors.domain.command import digest_of_json
 from actors.domain.ids import check_command_id, check_session_id, new_ulid, utc_now
@@ -13,7 +14,7 @@ from actors.domain.journal import NewSession
 from actors.domain.session import SessionConfig
 from actors.handle import SessionHandle
 from actors.manager_lookup import SessionLookup
-from actors.model_choice import known_config
+from actors.model_choice import with_known_model
 from actors.reading.archive import archive_of
 from actors.session.arriving import arrival
 from actors.session.documents import read_document
@@ -61,7 +62,8 @@ class ArchiveOperations(SessionLookup):
         cause = check_command_id(command_id) if command_id else new_ulid()
         # A large one takes a second to read and fold, which others need not wait for.
         name, digest, new, config = await asyncio.to_thread(self._arrival, document, session_id, cause)
-        await known_config(self._runtime, config)
+        # Its workspace may be on another machine: what is not here is asked about when a tool needs it.
+        await with_known_model(self._runtime, checked_config(config))
         if await self._runtime.store.create(self.tenant, cause, digest, [new]):
             return SessionHandle(self._runtime, new.row)
         return await self._session(name)

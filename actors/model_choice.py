@@ -14,12 +14,23 @@ def as_model(llm: LlmConfig | str | None) -> LlmConfig | None:
 
 
 async def known_config(runtime: Runtime, config: SessionConfig) -> SessionConfig:
-    """A configuration that can be journaled: it can be written down, and its model is known.
+    """A configuration that a session can be made with: it can be written down, its model and workspace are known.
 
     Raises:
         InvalidConfig, UnknownProvider.
     """
     checked_config(config)
+    if config.workspace:
+        await runtime.check_workspace(config.workspace)
+    return await with_known_model(runtime, config)
+
+
+async def with_known_model(runtime: Runtime, config: SessionConfig) -> SessionConfig:
+    """A configuration whose model is known, and which has no key in it.
+
+    Raises:
+        UnknownProvider.
+    """
     if config.model is None:
         return config
     return config.model_copy(update={"model": await known_model(runtime, config.model)})

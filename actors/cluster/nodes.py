@@ -42,6 +42,11 @@ def own_name() -> str:
     return next(name_of(node) for node in cast("list[dict[str, Any]]", ray.nodes()) if node["NodeID"] == own)
 
 
+def is_only_node() -> bool:
+    """Whether this process is on the only node that lives. Blocks for a millisecond."""
+    return [node["NodeID"] for node in living()] == [ray.get_runtime_context().get_node_id()]
+
+
 def rooms(actor_bytes: int) -> list[NodeRoom]:
     """How many actors that reserve so much memory each living node has room for. Blocks for a millisecond."""
     return [NodeRoom(node["NodeID"], int(node["Resources"].get("memory", 0) // actor_bytes)) for node in living()]

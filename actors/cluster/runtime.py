@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from actors.caller import PatientCaller
+from actors.checks import checked_directory
+from actors.cluster import nodes
 from actors.cluster.hosts import ClusterHosts
 from actors.cluster.links import Links, actor_named
 from actors.cluster.registry_link import RegistryLink
@@ -186,6 +188,11 @@ class ClusterRuntime:
     async def check_model(self, model: LlmConfig) -> None:
         """See ``Runtime.check_model``."""
         check_provider(model)
+
+    async def check_workspace(self, path: str) -> None:
+        """See ``Runtime.check_workspace``."""
+        if await asyncio.to_thread(nodes.is_only_node):
+            await checked_directory(path)
 
     async def global_policy(self) -> PermissionPolicy | None:
         """See ``Runtime.global_policy``."""

@@ -99,6 +99,14 @@ class Runtime(Protocol):
         """
         ...
 
+    async def check_workspace(self, path: str) -> None:
+        """Refuse a directory that is not there, where this process sees what the tools will see.
+
+        Raises:
+            InvalidConfig: the only node there is has no such directory.
+        """
+        ...
+
     async def global_policy(self) -> PermissionPolicy | None:
         """The runtime's own policy: its denials bind every session, the rest of it those without a policy."""
         ...

@@ -253,11 +253,10 @@ class State(Frozen):
         )
 
     def action(self, wanted: str) -> Action | None:
-        """A pending action by its id, or by the tool call id within the open turn."""
-        if not wanted:
-            # The tool call id of an action that is about none.
-            return None
-        return next((one for one in self.actions if wanted in {one.action_id, one.tool_use_id}), None)
+        """A pending action by its id, or by the tool call id within the open turn if it is that of one only."""
+        of_call = [action for action in self.actions if wanted and action.tool_use_id == wanted]
+        found = [action for action in self.actions if action.action_id == wanted] or of_call
+        return found[0] if len(found) == 1 else None
 
 
 def turn_deadline(config: SessionConfig, started_at: datetime) -> datetime:

@@ -106,7 +106,8 @@ async def test_a_configuration_that_cannot_work_is_refused_before_anything_is_wr
     session_id = new_id()
     with pytest.raises(errors.UnknownProvider, match="nosuch"):
         await manager.create_session(session_id, SessionConfig(model=LlmConfig.of("nosuch/model")))
-    for config in (SessionConfig(workspace="relative/path"), SessionConfig(parent_id="parent")):
+    nowhere = SessionConfig(workspace="/no/such/directory")
+    for config in (SessionConfig(workspace="relative/path"), nowhere, SessionConfig(parent_id="parent")):
         with pytest.raises(errors.InvalidConfig):
             await manager.create_session(session_id, config)
     with pytest.raises(errors.SessionNotFound):

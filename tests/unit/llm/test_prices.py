@@ -28,6 +28,12 @@ def test_known_models_have_a_price(provider: str, model: str, dollars: str) -> N
     assert Decimal(cost_usd(provider, model, _MILLION) or "-1") == Decimal(dollars)
 
 
+def test_a_call_costs_its_tokens_at_the_price_of_a_million() -> None:
+    usage = TokenUsage(prompt_tokens=1000, completion_tokens=500, total_tokens=1500)
+    assert Decimal(cost_usd("anthropic", "claude-sonnet-4-20250514", usage) or "-1") == Decimal("0.0105")
+    assert Decimal(cost_usd("anthropic", "claude-sonnet-4-20250514", TokenUsage()) or "-1") == 0
+
+
 def test_cache_reads_are_cheaper_and_cache_writes_dearer_than_plain_input() -> None:
     def price(**cached: int) -> Decimal:
         usage = TokenUsage(prompt_tokens=1000, total_tokens=1000, **cached)

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from actors.domain import records as r
-from actors.domain.actions import ActionKind
+from actors.domain.actions import Action, ActionKind
+from actors.domain.ids import utc_now
+from actors.domain.messages import ToolUseBlock
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, SessionLane, TimeoutAction
 from actors.errors import ActionNotFound, ActionSettled, InvalidRequest, TurnPending
 from actors.handle import SessionHandle
+from actors.session.state import State
 from actors.tools.base import Tool
 from actors.tools.function import tool
 from tests.unit.local.runtimes import (
@@ -229,6 +232,35 @@ async def test_a_turn_waits_for_its_approval_through_hibernation(asked: SessionH
     await asked.resolve_action("call_0_0", "approve")
     assert (await waiting).text == "Well."
     assert ran == ["a"]
+
+
+async def test_of_calls_with_the_same_id_only_the_actions_own_id_says_which_is_meant(act: Tool, ran: Ran) -> None:
+    uses = [ToolUseBlock(id="same", name="act", input={"what": what}) for what in ("a", "b")]
+    actions = tuple(_action(f"act_{place}", use) for place, use in enumerate(uses))
+    state = State(actions=actions)
+    assert (state.action("same"), state.action(""), state.action("act_1")) == (None, None, actions[1])
+    assert State(actions=actions[1:]).action("same") == actions[1]
+    async with session(asking(*_STEPS), act) as one:
+        await one.send("go")
+        await record_of(one, r.ActionRequested)
+        assert not await one.confirm_tool("", True)
+        assert not await one.confirm_tool("nothing", True)
+        assert ran == []
+
+
+def _action(action_id: str, use: ToolUseBlock) -> Action:
+    return Action(
+        action_id=action_id,
+        kind=ActionKind.approval,
+        session_id="s",
+        turn_id="turn-1",
+        call_index=0,
+        tool_use_id=use.id,
+        tool=use.name,
+        args=use.input,
+        args_digest="",
+        requested_at=utc_now(),
+    )
 
 
 async def test_actions_of_all_sessions_are_listed_together(act: Tool) -> None:
