@@ -97,7 +97,7 @@ class LocalRuntime:
         """
         if model is not None:
             check_provider(model)
-        registry = ToolRegistry.with_builtins()
+        registry = ToolRegistry.with_builtins(web_search=settings.web_search)
         for one in tools:
             registry.register(as_tool(one))
         store = StoreService(await asyncio.to_thread(open_backend, store_url))

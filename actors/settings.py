@@ -47,6 +47,7 @@ class Settings(BaseSettings):
         recycle_growth_mb: A session actor is replaced when the sessions before left so many MB behind; 0: never.
         activation_wait_s: Longest wait of a session for a place when all session actors are busy.
         silence_s: An actor that has not answered for so long is taken for frozen, killed and replaced.
+        web_search: Who searches the web for the tool: the URL of a SearXNG instance, or ``package.module:name``.
         tool_running: Tool calls that one tool host runs at the same time.
         data_plane: False carries everything over Ray calls, which is slower.
         tcp: Whether actors listen on a TCP port of their node, for those on other nodes; None: when there are any.
@@ -80,6 +81,7 @@ class Settings(BaseSettings):
     recycle_growth_mb: int = Field(default=64, ge=0)
     activation_wait_s: float = Field(default=20.0, gt=0, le=600, allow_inf_nan=False)
     silence_s: float = Field(default=10.0, ge=1, le=600, allow_inf_nan=False)
+    web_search: str | None = Field(default=None, repr=False)  # A URL may have credentials in it.
     tool_running: int = Field(default=64, ge=1, le=1024)
     data_plane: bool = True
     tcp: bool | None = None

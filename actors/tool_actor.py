@@ -26,12 +26,13 @@ class ToolActor(HostActor):
     _definitions: tuple[ToolDefinition, ...] = ()
     _node = ""
 
-    async def open(self, info: RuntimeInfo, tools: tuple[Any, ...], running: int) -> Toolbox:
+    async def open(self, info: RuntimeInfo, tools: tuple[Any, ...], running: int, web_search: str | None) -> Toolbox:
         """Take part in a runtime.
 
         Args:
             tools: Functions made by ``@tool``, or their import strings.
             running: Calls that run at the same time.
+            web_search: Who searches the web.
 
         Raises:
             InvalidConfig: a tool cannot be loaded, or two have one name.
@@ -39,7 +40,7 @@ class ToolActor(HostActor):
         if self._doors is None:
             self._life = claim_life(self._name)
             self._node = await asyncio.to_thread(own_name)
-            registry = ToolRegistry.with_builtins({HOST_MARK: self._name})
+            registry = ToolRegistry.with_builtins({HOST_MARK: self._name}, web_search=web_search)
             for one in tools:
                 registry.register(as_tool(one))
             self._definitions = registry.definitions()

@@ -118,8 +118,9 @@ class HostActors:
         await self._confirm()
         name = self._launch.name("tools")
         handle = remote_class(ToolActor, name, scheduling_strategy=on_node(node_id, only=True)).remote(name)
-        running = self._launch.settings.tool_running
-        toolbox = await answered(handle.open.remote(self._info(), self._launch.tools, running), name, handle)
+        settings = self._launch.settings
+        opening = handle.open.remote(self._info(), self._launch.tools, settings.tool_running, settings.web_search)
+        toolbox = await answered(opening, name, handle)
         return self._know_tools(name, handle, toolbox)
 
     def _know_tools(self, name: str, handle: Any, toolbox: Toolbox) -> Toolbox:

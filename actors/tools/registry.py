@@ -12,6 +12,7 @@ from actors.tools.bash import BashTool
 from actors.tools.change import EditTool, PatchTool, WriteTool
 from actors.tools.files import LsTool, ReadTool
 from actors.tools.search import GlobTool, GrepTool
+from actors.tools.worktree import GitWorktreeTool
 
 MAX_TOOLS = 512
 """Tools of one host; providers take 128 in a request, and a session may choose among them."""
@@ -26,17 +27,25 @@ class ToolRegistry:
             self.register(tool)
 
     @classmethod
-    def with_builtins(cls, environment: Mapping[str, str] | None = None) -> ToolRegistry:
-        """A registry of read, write, edit, patch, ls, glob, grep and bash.
+    def with_builtins(
+        cls, environment: Mapping[str, str] | None = None, *, web_search: str | None = None
+    ) -> ToolRegistry:
+        """A registry of the built-in tools: files, search, bash, git working trees and the web.
 
         Args:
             environment: Variables for commands beside the few that come from the host.
+            web_search: Who searches the web: the URL of a SearXNG instance, or ``package.module:name``.
 
         Raises:
-            InvalidConfig: A variable that must not reach commands.
+            InvalidConfig: A variable that must not reach commands, or no such search provider.
         """
+        # An HTTP client is nothing for processes that only name the class.
+        from actors.tools.web.fetch import WebFetchTool  # noqa: PLC0415
+        from actors.tools.web.search import WebSearchTool, search_provider  # noqa: PLC0415
+
         files = [ReadTool(), WriteTool(), EditTool(), PatchTool(), LsTool(), GlobTool(), GrepTool()]
-        return cls([*files, BashTool(environment)])
+        web = [WebFetchTool(), WebSearchTool(search_provider(web_search))]
+        return cls([*files, *web, BashTool(environment), GitWorktreeTool(environment)])
 
     def register(self, tool: Tool) -> None:
         """Add a tool; it can be called at once.

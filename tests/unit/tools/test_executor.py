@@ -76,7 +76,7 @@ async def test_an_unknown_tool_is_told_with_the_names_of_the_known(workspace: Pa
 
     assert (outcome.outcome, outcome.exit_code) == (Outcome.error, 1)
     assert "Unknown tool: Bash" in outcome.content
-    assert "bash, edit, glob, grep, ls, patch, read, write" in outcome.content
+    assert "bash, edit, git_worktree, glob, grep, ls, patch, read, web_fetch, web_search, write" in outcome.content
 
 
 @pytest.mark.parametrize(
@@ -355,8 +355,27 @@ def test_a_name_belongs_to_one_tool() -> None:
 def test_definitions_are_sorted_and_say_what_repeating_means() -> None:
     effects = {one.name: one.effect for one in ToolRegistry.with_builtins().definitions()}
 
-    assert list(effects) == ["bash", "edit", "glob", "grep", "ls", "patch", "read", "write"]
-    assert {name for name, effect in effects.items() if effect is EffectClass.pure} == {"glob", "grep", "ls", "read"}
+    assert list(effects) == [
+        "bash",
+        "edit",
+        "git_worktree",
+        "glob",
+        "grep",
+        "ls",
+        "patch",
+        "read",
+        "web_fetch",
+        "web_search",
+        "write",
+    ]
+    assert {name for name, effect in effects.items() if effect is EffectClass.pure} == {
+        "glob",
+        "grep",
+        "ls",
+        "read",
+        "web_fetch",
+        "web_search",
+    }
     assert effects["bash"] is EffectClass.unsafe
 
 
@@ -368,11 +387,14 @@ def test_every_builtin_forbids_unknown_parameters_and_names_the_required() -> No
     assert required == {
         "bash": ["command"],
         "edit": ["file_path", "old_string", "new_string"],
+        "git_worktree": ["command"],
         "glob": ["pattern"],
         "grep": ["pattern"],
         "ls": [],
         "patch": ["file_path", "diff"],
         "read": ["file_path"],
+        "web_fetch": ["url"],
+        "web_search": ["query"],
         "write": ["file_path", "content"],
     }
     assert not any(one.parameters["additionalProperties"] for one in ToolRegistry.with_builtins().definitions())
@@ -381,6 +403,15 @@ def test_every_builtin_forbids_unknown_parameters_and_names_the_required() -> No
 def test_tools_of_a_prefix_go_together() -> None:
     registry = ToolRegistry.with_builtins()
 
-    assert registry.unregister_prefix("g") == 2
+    assert registry.unregister_prefix("g") == 3
     assert "glob" not in registry
-    assert [one.definition.name for one in registry] == ["bash", "edit", "ls", "patch", "read", "write"]
+    assert [one.definition.name for one in registry] == [
+        "bash",
+        "edit",
+        "ls",
+        "patch",
+        "read",
+        "web_fetch",
+        "web_search",
+        "write",
+    ]
