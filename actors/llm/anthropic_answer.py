@@ -107,6 +107,11 @@ class AnthropicReader:
         """Whether ``message_stop`` has come."""
         return self._done
 
+    @property
+    def usage(self) -> TokenUsage:
+        """The tokens as far as the stream has told them: what was read comes first."""
+        return self._counts.usage()
+
     def feed(self, event: ServerSentEvent) -> None:
         """Take the next event of a stream; pings and events of newer versions are passed over."""
         if self._done:

@@ -15,6 +15,7 @@ from actors.domain.calls import Emit, ModelCall, ModelOutcome
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.errors import Overloaded, UnknownProvider
+from actors.llm.metering import Tell, untold
 from actors.llm.provider import ModelProvider
 
 known_providers: tuple[str, ...] = ("openai", "anthropic", "local", "scripted")
@@ -64,10 +65,12 @@ class _Client:
         self.calls = 0
         self._provider = provider
 
-    async def run(self, call: ModelCall, messages: tuple[Message, ...], emit: Emit) -> ModelOutcome:
+    async def run(
+        self, call: ModelCall, messages: tuple[Message, ...], emit: Emit, tell: Tell = untold
+    ) -> ModelOutcome:
         self.calls += 1
         try:
-            return await self._provider.run(call, messages, emit)
+            return await self._provider.run(call, messages, emit, tell)
         finally:
             self.calls -= 1
 

@@ -7,10 +7,12 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from actors.domain.blobs import blobs_in, inflate
 from actors.domain.calls import (
     UNCLEAR,
+    CallKey,
     Delta,
     Emit,
     ModelCall,
@@ -20,10 +22,12 @@ from actors.domain.calls import (
     ToolCall,
     ToolOutcome,
 )
-from actors.domain.messages import Message
+from actors.domain.messages import Message, TokenUsage
 from actors.errors import GreenroomError, StoreCorrupt
 from actors.llm import outputs
 from actors.llm.decoded import DecodedContexts
+from actors.llm.metering import Meter
+from actors.llm.prices import cost_usd, price_call
 from actors.llm.provider import ModelProvider, outcome_of_error
 from actors.policy.summaries import summary_request, title_request
 
@@ -57,31 +61,31 @@ class ModelExecutor:
         self._fetch_blobs = fetch_blobs
         self._sleep = sleep
         self._contexts = DecodedContexts()
+        self._meters: dict[CallKey, Meter] = {}
 
     async def execute(self, call: ModelCall | ToolCall, emit: Emit) -> ModelOutcome | ToolOutcome:
         """Ask the model. Every failure is an outcome; only cancellation is raised."""
         if call.kind != "model":
             return ToolOutcome(outcome=Outcome.error, content="This host runs models, not tools.", exit_code=1)
-        started = time.monotonic()
-        try:
-            if call.delay_s > 0:
-                await self._sleep(call.delay_s)
-            async with asyncio.timeout(call.llm.timeout_s + BACKSTOP_S):
-                return outputs.checked(call, await self._ask(call, emit))
-        except TimeoutError:
-            outcome = _timed_out(call)
-        except Exception as error:
-            outcome = _failed(call, error)
-        return outcome.model_copy(update={"duration_ms": round((time.monotonic() - started) * 1000)})
+        meter = self._meters[call.key] = Meter(call, emit)
+        outcome = await self._outcome(call, meter)
+        # What a cancelled call took is asked for afterwards.
+        del self._meters[call.key]
+        return outcome
 
     def cancelled(self, call: ModelCall | ToolCall, deltas: Sequence[Delta]) -> ModelOutcome | ToolOutcome:
-        """The text that had arrived, as a message when there is any."""
+        """The text that had arrived, as a message when there is any, and what it took."""
         if call.kind != "model":
             return ToolOutcome(outcome=Outcome.cancelled, content="cancelled", exit_code=1)
         text = "".join(delta.text for delta in deltas if delta.channel == "text")
+        meter = self._meters.pop(call.key, None)
+        usage = meter.usage if meter is not None else TokenUsage()
         return ModelOutcome(
             outcome=Outcome.cancelled,
             message=Message.assistant(text) if text else None,
+            # The table of prices is loaded here when the very first call of a process is cancelled, and only then.
+            cost_usd=cost_usd(call.llm.provider, call.llm.model, usage) if usage.total_tokens else None,
+            usage=usage,
             provider=call.llm.provider,
             model=call.llm.model,
         )
@@ -91,7 +95,24 @@ class ModelExecutor:
         del call, recorded
         return UNCLEAR
 
-    async def _ask(self, call: ModelCall, emit: Emit) -> ModelOutcome:
+    async def _outcome(self, call: ModelCall, meter: Meter) -> ModelOutcome:
+        started = time.monotonic()
+        try:
+            if call.delay_s > 0:
+                await self._sleep(call.delay_s)
+            async with asyncio.timeout(call.llm.timeout_s + BACKSTOP_S):
+                return outputs.checked(call, await self._ask(call, meter))
+        except TimeoutError:
+            outcome = _timed_out(call)
+        except Exception as error:
+            outcome = _failed(call, error)
+        changes: dict[str, Any] = {"duration_ms": round((time.monotonic() - started) * 1000)}
+        if meter.usage.total_tokens:
+            price = await price_call(call.llm.provider, call.llm.model, meter.usage)
+            changes |= {"usage": meter.usage, "cost_usd": price}
+        return outcome.model_copy(update=changes)
+
+    async def _ask(self, call: ModelCall, meter: Meter) -> ModelOutcome:
         provider = await self._providers(call)
         context = self._contexts.of(call)
         messages, references = context.messages, context.references
@@ -106,7 +127,8 @@ class ModelExecutor:
             messages = tuple(inflate(message, blobs) for message in messages)
         if wanted is not None:
             messages = (title_request(messages) if wanted.title else summary_request(messages, wanted.prompt_tokens),)
-        return await provider.run(call, messages, emit)
+        meter.messages = messages
+        return await provider.run(call, messages, meter.emit, meter.tell)
 
 
 def _failed(call: ModelCall, error: Exception) -> ModelOutcome:

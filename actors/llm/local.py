@@ -23,6 +23,7 @@ from actors.errors import ContextExceeded, ModelProtocolError, ModelRejected, Mo
 from actors.llm.answer import count_of, items, obj, text_of
 from actors.llm.local_context import ToolMode, fit, grammar, read_choice, with_tools
 from actors.llm.local_engine import MODEL_NAME, SLOT_TOKENS, SLOTS, Engine
+from actors.llm.metering import Tell, untold
 
 PROVIDER = "local"
 
@@ -87,8 +88,12 @@ class LocalProvider:
         self._engine = await asyncio.get_running_loop().run_in_executor(self._workers, Engine, self._threads)
         tell(f"Embedded model {MODEL_NAME} loaded in {time.monotonic() - started:.1f} s.")
 
-    async def run(self, call: ModelCall, messages: tuple[Message, ...], emit: Emit) -> ModelOutcome:
+    async def run(
+        self, call: ModelCall, messages: tuple[Message, ...], emit: Emit, tell: Tell = untold
+    ) -> ModelOutcome:
         """See ``ModelProvider.run``. A cancelled call stops computing within about a second.
+
+        It tells no tokens before the end.
 
         Raises:
             ModelRejected: there is no such embedded model, or its options are not usable.
@@ -98,6 +103,7 @@ class LocalProvider:
         """
         if call.llm.model != MODEL_NAME:
             raise ModelRejected(PROVIDER, 404, f"there is no embedded model {call.llm.model!r}, only {MODEL_NAME!r}")
+        del tell
         mode = _tool_mode(call)
         started = time.monotonic()
         try:

@@ -62,6 +62,11 @@ class OpenAiReader:
         """Whether ``[DONE]`` has come."""
         return self._done
 
+    @property
+    def usage(self) -> TokenUsage:
+        """The tokens as far as the stream has told them, mostly at its end."""
+        return self._usage
+
     def feed(self, event: ServerSentEvent) -> None:
         """Take the next event of a stream."""
         if self._done:

@@ -17,10 +17,11 @@ from pydantic import SecretStr
 
 from actors.domain.calls import Emit, ModelCall, ModelOutcome, Outcome
 from actors.domain.llm import RetryConfig
-from actors.domain.messages import Message
+from actors.domain.messages import Message, TokenUsage
 from actors.errors import GreenroomError, InternalError, ModelAuthFailed, ModelProtocolError, ModelUnavailable
 from actors.llm.answer import Answer, Fault, load_object
 from actors.llm.http import ApiClient, ApiResponse, Limits, Request
+from actors.llm.metering import Tell, untold
 from actors.llm.names import ToolNames
 from actors.llm.prices import price_call
 from actors.llm.retry import Pacing, with_retries
@@ -33,7 +34,9 @@ _RESERVED_OPTIONS = frozenset({"stream", "messages", "model"})
 class ModelProvider(Protocol):
     """Answers model calls."""
 
-    async def run(self, call: ModelCall, messages: tuple[Message, ...], emit: Emit) -> ModelOutcome:
+    async def run(
+        self, call: ModelCall, messages: tuple[Message, ...], emit: Emit, tell: Tell = untold
+    ) -> ModelOutcome:
         """Ask the model and wait for the whole answer.
 
         Cancelling the task closes the connection at once; the text so far is what was emitted.
@@ -42,6 +45,7 @@ class ModelProvider(Protocol):
             call: The model, its settings, system text and tools; ``call.messages`` and ``call.delay_s`` are the host's.
             messages: The context, decoded and with its blobs put back.
             emit: Takes the pieces of the answer: ``text``, ``thinking``, and ``tool_input`` for the JSON of arguments.
+            tell: Takes what is known of the tokens while the answer comes.
 
         Raises:
             ModelAuthFailed: no key, or one that the provider refuses.
@@ -63,6 +67,11 @@ class StreamReader(Protocol):
     @property
     def done(self) -> bool:
         """Whether the stream said that it is complete."""
+        ...
+
+    @property
+    def usage(self) -> TokenUsage:
+        """The tokens as far as the stream has told them."""
         ...
 
     def feed(self, event: ServerSentEvent) -> None:
@@ -123,7 +132,9 @@ class HttpProvider(ABC):
         self._api = ApiClient(name, base_url or self.official_url, key, self._retry, limits, self._pacing.now)
         self._official = urlsplit(self._api.base_url).hostname == urlsplit(self.official_url).hostname
 
-    async def run(self, call: ModelCall, messages: tuple[Message, ...], emit: Emit) -> ModelOutcome:
+    async def run(
+        self, call: ModelCall, messages: tuple[Message, ...], emit: Emit, tell: Tell = untold
+    ) -> ModelOutcome:
         """See ``ModelProvider.run``."""
         started = self._pacing.clock()
         headers = {"Content-Type": "application/json", **self._key_headers()}
@@ -136,7 +147,7 @@ class HttpProvider(ABC):
         try:
             async with asyncio.timeout(call.llm.timeout_s):
                 answer = await with_retries(
-                    lambda: self._attempt(request, names, emit), self._retry, deadline, self._pacing
+                    lambda: self._attempt(request, names, emit, tell), self._retry, deadline, self._pacing
                 )
         except TimeoutError:
             raise ModelUnavailable(self.name, f"no whole answer within {call.llm.timeout_s:g} s") from None
@@ -192,19 +203,21 @@ class HttpProvider(ABC):
             raise ModelAuthFailed(self.name, "the API key has characters that no key has")
         return self.auth(key or None)
 
-    async def _attempt(self, request: Request, names: ToolNames, emit: Emit) -> Answer:
+    async def _attempt(self, request: Request, names: ToolNames, emit: Emit, tell: Tell) -> Answer:
         async with self._api.post(request) as response:
             if response.is_event_stream:
-                return await self._listen(response, self.reader(names, emit, self._api.fault))
+                return await self._listen(response, self.reader(names, emit, self._api.fault), tell)
             payload = load_object(await response.read(), self._api.fault)
             return self.read(payload, names, emit, self._api.fault)
 
-    async def _listen(self, response: ApiResponse, reader: StreamReader) -> Answer:
+    async def _listen(self, response: ApiResponse, reader: StreamReader, tell: Tell) -> Answer:
         decoder = SseDecoder(self.name)
+        tell(reader.usage)
         while not reader.done:
             chunk = await response.next_chunk()
             for event in decoder.feed(chunk) if chunk else decoder.flush():
                 reader.feed(event)
+            tell(reader.usage)
             if not chunk:
                 break
         else:

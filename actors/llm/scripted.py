@@ -41,6 +41,7 @@ from actors.errors import (
     ModelUnavailable,
 )
 from actors.llm.answer import parse_arguments
+from actors.llm.metering import Tell, untold
 from actors.llm.scripted_steps import Step, StepCall, plan
 
 PROVIDER = "scripted"
@@ -57,14 +58,17 @@ _BREATH = 64
 class ScriptedModel:
     """A provider whose answer is a function of the history, but for failures that count attempts and for clocks."""
 
-    async def run(self, call: ModelCall, messages: tuple[Message, ...], emit: Emit) -> ModelOutcome:
-        """Perform the step that the history has come to.
+    async def run(
+        self, call: ModelCall, messages: tuple[Message, ...], emit: Emit, tell: Tell = untold
+    ) -> ModelOutcome:
+        """Perform the step that the history has come to. Like most providers it tells no tokens before the end.
 
         Raises:
             ModelRejected: unknown model or a script that is not valid, both named; or a scripted failure.
             ContextExceeded: the prompt is longer than ``options["window_tokens"]``.
             ModelUnavailable, ModelProtocolError, ModelAuthFailed: scripted failures, and no end within ``timeout_s``.
         """
+        del tell
         started = time.monotonic()
         step = plan(call.llm, messages, summary_of=call.summary_of)
         _check_window(call, messages)

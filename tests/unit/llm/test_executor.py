@@ -22,11 +22,12 @@ from actors.domain.calls import (
     ToolOutcome,
 )
 from actors.domain.llm import LlmConfig
-from actors.domain.messages import Message
+from actors.domain.messages import Message, TokenUsage
 from actors.effect_host import EffectHost
 from actors.errors import ModelUnavailable, Overloaded, UnknownProvider
 from actors.llm.catalogue import ProviderPool, known_providers, make_provider
 from actors.llm.executor import ModelExecutor
+from actors.llm.metering import Tell, untold
 from actors.llm.provider import ModelProvider
 from actors.llm.scripted import ScriptedModel
 
@@ -34,13 +35,18 @@ Answer = Callable[[ModelCall, tuple[Message, ...], Emit], Awaitable[ModelOutcome
 
 
 class _Provider:
-    """Answers by a function, and tells when it was closed."""
+    """Answers by a function, and tells when it was closed; ``says``: how many tokens it has taken so far."""
 
-    def __init__(self, answer: Answer | None = None) -> None:
+    def __init__(self, answer: Answer | None = None, says: TokenUsage | None = None) -> None:
         self._answer = answer
+        self.says = says
         self.closed = False
 
-    async def run(self, call: ModelCall, messages: tuple[Message, ...], emit: Emit) -> ModelOutcome:
+    async def run(
+        self, call: ModelCall, messages: tuple[Message, ...], emit: Emit, tell: Tell = untold
+    ) -> ModelOutcome:
+        if self.says is not None:
+            tell(self.says)
         if self._answer is None:
             return ModelOutcome(outcome=Outcome.ok, message=messages[-1])
         return await self._answer(call, messages, emit)
@@ -192,6 +198,22 @@ async def test_in_a_host_a_cancelled_answer_keeps_its_beginning() -> None:
     assert answer.outcome.message == Message.assistant("one ")
     assert await caller == answer
     await host.close()
+
+
+@pytest.mark.parametrize("prompt", [0, 77])
+async def test_a_call_that_is_cut_off_counts_what_was_said_of_it_else_an_estimate(prompt: int) -> None:
+    async def answer(call: ModelCall, messages: tuple[Message, ...], emit: Emit) -> ModelOutcome:
+        emit("text", "x" * 400)
+        raise ModelUnavailable("scripted", "cut off")
+
+    says = TokenUsage(prompt_tokens=prompt, completion_tokens=1, cache_read_tokens=5)
+    call = _call(messages=(Message.user("y" * 800),))
+    outcome = await _execute(_executor(_Provider(answer, says)), call)
+
+    usage = outcome.usage
+    assert usage.prompt_tokens == prompt or (prompt == 0 and usage.prompt_tokens >= 200)
+    assert (usage.completion_tokens, usage.cache_read_tokens) == (100, 5)
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
 
 
 # --- the catalogue ---------------------------------------------------------------------------------------------------
