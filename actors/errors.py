@@ -755,7 +755,7 @@ class StoreCorrupt(StoreError):
 
 
 class StoreNotWritable(StoreError):
-    """The store's directory cannot be created or written."""
+    """The store's directory or database cannot be made or written."""
 
     def __init__(self, location: str, detail: str) -> None:
         Exception.__init__(self, location, detail)
@@ -764,7 +764,7 @@ class StoreNotWritable(StoreError):
 
     @property
     def message(self) -> str:
-        return f"Cannot write the store at {self.location}: {self.detail}. Choose another directory or fix its rights."
+        return f"Cannot write the store at {self.location}: {self.detail}. Choose another place or fix its rights."
 
 
 class SnapshotTooNew(StoreError):

@@ -1,13 +1,16 @@
-"""The one place where a database's exceptions become ours; no text of the database's own gets through."""
+"""The one place where a database's exceptions become ours; no text of the database's own gets through.
+
+What PostgreSQL raises is in ``postgres_failures``, so that its driver is loaded only where it is used.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from actors.errors import GreenroomError, InternalError, StoreCorrupt, StoreLost, StoreUnavailable
@@ -37,6 +40,20 @@ _STALE: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite
 _MOVED: Final = sqlite3.SQLITE_READONLY_DBMOVED
 
 
+class Failures(NamedTuple):
+    """How one driver says what went wrong.
+
+    Attributes:
+        raised: The base of its exceptions.
+        meaning: What one of them means for the store at a location.
+        is_stale: Whether the store's connections have to be replaced to heal.
+    """
+
+    raised: type[Exception]
+    meaning: Callable[[BaseException, str], GreenroomError]
+    is_stale: Callable[[BaseException], bool]
+
+
 def sqlite_failure(error: BaseException, location: str) -> GreenroomError:
     """What an exception of the sqlite3 module means."""
     code: int = getattr(error, "sqlite_errorcode", 0)
@@ -50,29 +67,27 @@ def sqlite_failure(error: BaseException, location: str) -> GreenroomError:
     return InternalError(type(error).__name__)
 
 
-def is_stale(error: BaseException) -> bool:
-    """Whether the connections of a store in which this was raised have to be replaced to heal."""
-    raised = error.orig if isinstance(error, DBAPIError) else error
-    return getattr(raised, "sqlite_errorcode", 0) & 0xFF in _STALE
+def _is_stale(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _STALE
 
 
-def _meaning(error: DBAPIError, location: str) -> GreenroomError:
-    if isinstance(error.orig, sqlite3.Error):
-        return sqlite_failure(error.orig, location)
-    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
-        return StoreUnavailable("the database server cannot be reached")
-    return InternalError(type(error).__name__)
+SQLITE: Final = Failures(sqlite3.Error, sqlite_failure, _is_stale)
+
+
+def raised_by_driver(error: BaseException) -> BaseException:
+    """The driver's own exception, also when SQLAlchemy has wrapped it."""
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
 
 @contextmanager
-def translated(location: str) -> Generator[None]:
+def translated(location: str, driver: Failures) -> Generator[None]:
     """Raise what goes wrong inside as an error of ours."""
     try:
         yield
-    except DBAPIError as error:
-        raise _meaning(error, location) from error
-    except sqlite3.Error as error:
-        # Of a prepared statement, which the driver carries out by itself.
-        raise sqlite_failure(error, location) from error
+    except (DBAPIError, driver.raised) as error:
+        # Of a prepared statement, which the driver carries out by itself, it is not wrapped.
+        own = raised_by_driver(error)
+        meant = driver.meaning(own, location) if isinstance(own, driver.raised) else InternalError(type(own).__name__)
+        raise meant from error
     except PoolTimeout as error:
         raise StoreUnavailable("all of its connections are in use") from error

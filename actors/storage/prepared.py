@@ -8,7 +8,8 @@ Transactions, connections and the meaning of errors stay with ``sql`` and ``fail
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any
+from contextlib import closing
+from typing import Any, cast
 
 from sqlalchemy import ClauseElement, Connection, Dialect
 
@@ -50,6 +51,18 @@ class Prepared:
             return list(cursor.fetchall())
         finally:
             cursor.close()
+
+    def answers(self, connection: Connection, asked: Sequence[Values]) -> list[list[tuple[Any, ...]]]:
+        """What a query finds for each of the parameters, asked all at once where there is a server to ask."""
+        if connection.dialect.name != "postgresql" or not asked:
+            return [self.rows(connection, values) for values in asked]
+        text, literals = self._text(connection.dialect)
+        with closing(cast("Any", connection.connection.cursor())) as cursor:
+            cursor.executemany(text, [{**literals, **values} for values in asked], returning=True)
+            found = [list(cursor.fetchall())]
+            while cursor.nextset():
+                found.append(list(cursor.fetchall()))
+        return found
 
     def each(self, connection: Connection, values: Values) -> Generator[tuple[Any, ...]]:
         """What a query finds, row by row: whoever has enough can stop."""

@@ -22,12 +22,16 @@ from sqlalchemy import (
     Text,
     literal_column,
 )
+from sqlalchemy.dialects import postgresql
 
 METADATA: Final = MetaData()
 
+_TEXT: Final = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+"""Ids sort by their characters' numbers in every database, whatever language its server speaks."""
+
 
 def _text(name: str, *, null: bool = False, key: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=null, primary_key=key)
+    return Column(name, _TEXT, nullable=null, primary_key=key)
 
 
 def _big(name: str, *, null: bool = False, key: bool = False) -> Column[int]:

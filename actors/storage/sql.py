@@ -1,7 +1,7 @@
 """The boundary between the backend protocol and SQLAlchemy Core: transactions, commands, maintenance.
 
 Above stands ``actors.storage.service``, which writes from one thread and reads from a few; below are the appends
-(``sql_append``), the reads (``sql_reads``), and a SQLite database with its files (``sqlite``).
+(``sql_append``), the reads (``sql_reads``), and the database itself (``database``).
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, make_url, select, text, update
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from actors.domain.ids import utc_now
 from actors.domain.journal import (
@@ -28,8 +27,9 @@ from actors.domain.journal import (
     StoreIdentity,
 )
 from actors.domain.retention import Retention
-from actors.errors import CommandConflict, InvalidConfig, StoreUnavailable
+from actors.errors import CommandConflict, StoreUnavailable
 from actors.storage import sql_append, sql_journal, sql_results, sql_retention
+from actors.storage.database import WRITE, Database
 from actors.storage.migrations import establish
 from actors.storage.moments import micros
 from actors.storage.rules import SCHEMA_VERSION, occupied, unborn, unfit
@@ -40,24 +40,21 @@ from actors.storage.schema import (
     SNAPSHOTS,
 )
 from actors.storage.sql_reads import SqlReads, of_journal, session_row
-from actors.storage.sqlite import WRITE, SqliteFiles
 
 _S: Final = SESSIONS.c
 
 
 class SqlBackend(SqlReads):
-    """A durable store: one SQLite database, owned by one process at a time.
+    """A durable store: the tables of one database, owned by one process at a time.
 
     Args:
-        url: ``sqlite:///path/greenroom.db``; a fourth slash begins an absolute path. Only ``open`` touches files.
-
-    Raises:
-        InvalidConfig: The URL is not one of a supported database.
+        database: Where they are; it is opened and closed with the backend.
     """
 
-    def __init__(self, url: str) -> None:
-        self._files = SqliteFiles(_sqlite_path(url))
-        super().__init__(self._files.location)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.location, database.failures)
+        self._database = database
+        self._writing: Engine | None = None
         self._identity: StoreIdentity | None = None
         self._closing = threading.Lock()
 
@@ -74,31 +71,27 @@ class SqlBackend(SqlReads):
         """See ``Backend.open``; does nothing when it is open."""
         if self._engine is not None:
             return self.identity
-        self._files.lock()
         try:
-            self._files.inspect()
-            self._files.prepare()
-            self._engine = self._files.engine()
+            self._engine, self._writing = self._database.open()
             with self._write() as connection:
+                self._database.unhurried(connection)
                 store_id = establish(connection)
-            self._files.remember(store_id)
+            self._database.remember(store_id)
         except BaseException:
             self.close()
             raise
-        self._identity = StoreIdentity(store_id, SCHEMA_VERSION, self._files.location)
+        self._identity = StoreIdentity(store_id, SCHEMA_VERSION, self._location)
         return self._identity
 
     def close(self) -> None:
         """Release the database and its lock; idempotent."""
         with self._closing:
-            engine, self._engine = self._engine, None
-            if engine is not None:
-                engine.dispose()
-            self._files.unlock()
+            self._engine = self._writing = None
+            self._database.close()
 
     @contextmanager
     def _write(self) -> Generator[Connection]:
-        with self._read() as connection, connection.execution_options(**{WRITE: True}).begin():
+        with self._connected(self._writing) as connection, connection.execution_options(**{WRITE: True}).begin():
             yield connection
 
     # --- commands --------------------------------------------------------------------------------------------------
@@ -205,14 +198,13 @@ class SqlBackend(SqlReads):
             return sql_retention.erase_more(connection, (tenant, journal_id), limit)
 
     def scrub(self) -> None:
-        """See ``Backend.scrub``: what is removed is overwritten, and so is the log once nobody reads it."""
+        """See ``Backend.scrub``."""
         with self._read() as connection:
-            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+            self._database.scrub(connection)
 
     def health(self) -> None:
         """See ``Backend.health``; writes one row's own value back."""
-        self._files.check_present()
-        self._files.check_room()
+        self._database.check()
         with self._write() as connection:
             connection.execute(update(META).values(term=META.c.term))
 
@@ -220,20 +212,14 @@ class SqlBackend(SqlReads):
         """See ``Backend.stats``: the store's id and place, sessions, records, bytes."""
         with self._read() as connection:
             sessions, records = connection.execute(select(func.count(), func.sum(_S.head_seq))).one()
-            size = connection.execute(text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))
-            figures = {"sessions": sessions, "records": records or 0, "bytes": size.scalar_one()}
-        return {"kind": "sqlite", "store_id": self.identity.store_id, "location": self._files.location, **figures}
-
-
-def _sqlite_path(url: str) -> str:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise InvalidConfig("The store's URL is malformed; write sqlite:///path/greenroom.db.") from None
-    if parsed.drivername not in {"sqlite", "sqlite+pysqlite"}:
-        name = parsed.get_backend_name()
-        raise InvalidConfig(f"This release has no store on {name!r}: use sqlite:///path/greenroom.db or memory:.")
-    return parsed.database or ""
+            # A sum of many integers is no integer to every database.
+            figures = {"sessions": sessions, "records": int(records or 0), "bytes": self._database.size(connection)}
+        return {
+            "kind": self._database.kind,
+            "store_id": self.identity.store_id,
+            "location": self._location,
+            **figures,
+        }
 
 
 def _first_answer(connection: Connection, tenant: str, command_id: str, digest: str) -> bool | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from sqlalchemy import ClauseElement, Connection, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ClauseElement, Connection, Table, bindparam, delete, insert, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from actors.domain.journal import Acquired, Appended, AppendPart, NewSession, OutboxRow, Refused
@@ -69,11 +69,10 @@ _IS_CLAIMED: Final = Prepared.always(
         CLAIMED,
     )
 )
+_NAMES: Final = select(_S.session_id, _S.journal_id).where(_S.tenant == bindparam("of_tenant"))
 _TAKEN: Final = Prepared.always(
-    select(_S.session_id, _S.journal_id).where(
-        _S.tenant == bindparam("of_tenant"),
-        or_(_S.session_key == bindparam("key"), _S.journal_id == bindparam("of_journal")),
-    )
+    # Two looks, each at an index of its own.
+    union_all(_NAMES.where(_S.session_key == bindparam("key")), _NAMES.where(_S.journal_id == bindparam("of_journal")))
 )
 _PROJECT: Final = Prepared.always(
     update(SESSIONS)
@@ -108,10 +107,13 @@ _KEEP_REF: Final = _upsert(BLOB_REFS, replace=False)
 
 def taken_names(connection: Connection, tenant: str, sessions: Iterable[NewSession]) -> set[str]:
     """The names in use among those that new sessions want."""
+    wanted = [
+        {"of_tenant": tenant, "key": session_key(new.row.session_id), "of_journal": new.row.journal_id}
+        for new in sessions
+    ]
     taken: set[str] = set()
-    for new in sessions:
-        wanted = {"of_tenant": tenant, "key": session_key(new.row.session_id), "of_journal": new.row.journal_id}
-        for session_id, journal_id in _TAKEN.rows(connection, wanted):
+    for found in _TAKEN.answers(connection, wanted):
+        for session_id, journal_id in found:
             taken |= names(session_id, journal_id)
     return taken
 
@@ -164,8 +166,10 @@ class _Seen:
         self._heads: dict[Key, Head] = {}
         self._used: defaultdict[Key, set[str]] = defaultdict(set)
         self._taken: defaultdict[str, set[str]] = defaultdict(set)
+        self._look_at_heads(connection, parts)
+        self._look_at_claims(connection, parts)
         for part in parts:
-            self._look(connection, part)
+            self._taken[part.tenant] |= taken_names(connection, part.tenant, part.creations)
 
     def judge(self, part: AppendPart) -> Appended | Refused | None:
         key = (part.tenant, part.journal_id)
@@ -180,15 +184,19 @@ class _Seen:
             self._taken[part.tenant] |= names(new.row.session_id, new.row.journal_id)
         return self._heads[key].seq
 
-    def _look(self, connection: Connection, part: AppendPart) -> None:
-        key = (part.tenant, part.journal_id)
-        mine = {"of_tenant": part.tenant, "of_journal": part.journal_id}
-        if key not in self._heads:
-            for row in _HEAD.rows(connection, mine):
+    def _look_at_heads(self, connection: Connection, parts: Sequence[AppendPart]) -> None:
+        keys = list(dict.fromkeys((part.tenant, part.journal_id) for part in parts))
+        asked = [{"of_tenant": tenant, "of_journal": journal_id} for tenant, journal_id in keys]
+        for key, found in zip(keys, _HEAD.answers(connection, asked), strict=True):
+            for row in found:
                 self._heads[key] = Head(*row)
-        claimed = (claim for claim in claims(part) if _IS_CLAIMED.rows(connection, mine | {"of_cause": claim}))
-        self._used[key].update(claimed)
-        self._taken[part.tenant] |= taken_names(connection, part.tenant, part.creations)
+
+    def _look_at_claims(self, connection: Connection, parts: Sequence[AppendPart]) -> None:
+        claimed = [(part.tenant, part.journal_id, claim) for part in parts for claim in claims(part)]
+        asked = [{"of_tenant": one[0], "of_journal": one[1], "of_cause": one[2]} for one in claimed]
+        for (tenant, journal_id, claim), found in zip(claimed, _IS_CLAIMED.answers(connection, asked), strict=True):
+            if found:
+                self._used[tenant, journal_id].add(claim)
 
 
 def _first_head(new: NewSession) -> Head:

@@ -19,7 +19,8 @@ from actors.domain.session import SessionInfo, SessionState
 from actors.domain.usage import SpentOn
 from actors.errors import SessionNotFound, StoreCorrupt, StoreUnavailable
 from actors.storage import sql_journal, sql_results
-from actors.storage.failures import is_stale, translated
+from actors.storage.database import STREAM
+from actors.storage.failures import Failures, raised_by_driver, translated
 from actors.storage.moments import maybe_moment, micros, moment
 from actors.storage.rows import info_of
 from actors.storage.rules import cursor, read_cursor, session_key, within
@@ -86,32 +87,45 @@ class SqlReads:
 
     Args:
         location: What errors call the store.
+        failures: How its driver says what went wrong.
     """
 
     blocks = True
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, failures: Failures) -> None:
         self._location = location
+        self._failures = failures
         self._engine: Engine | None = None
 
     @contextmanager
     def _read(self) -> Generator[Connection]:
-        if self._engine is None:
+        with self._connected(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def _stream(self) -> Generator[Connection]:
+        """For an answer that is read piece by piece."""
+        with self._read() as connection, connection.execution_options(**{STREAM: True}).begin():
+            yield connection
+
+    @contextmanager
+    def _connected(self, engine: Engine | None) -> Generator[Connection]:
+        if engine is None:
             raise StoreUnavailable("it is not open")
         try:
-            with translated(self._location), self._connected(self._engine) as connection:
+            with translated(self._location, self._failures), self._fresh(engine) as connection:
                 yield connection
         except (ValidationError, OverflowError):
             # Without its cause, whose text quotes the row.
             raise StoreCorrupt(self._location, "a row does not have the form that was written") from None
 
     @contextmanager
-    def _connected(self, engine: Engine) -> Generator[Connection]:
+    def _fresh(self, engine: Engine) -> Generator[Connection]:
         with engine.connect() as connection:
             try:
                 yield connection
             except Exception as error:
-                if is_stale(error):
+                if self._failures.is_stale(raised_by_driver(error)):
                     connection.invalidate()
                     engine.dispose()
                 raise
@@ -226,7 +240,7 @@ class SqlReads:
         if until is not None:
             query = query.where(_R.at < micros(until))
         spending = Spending()
-        with self._read() as connection, connection.execute(query) as found:
+        with self._stream() as connection, connection.execute(query) as found:
             for kind, at, body in found.yield_per(_FETCH):
                 spending.add(kind, moment(at), bytes(body))
         return spending.rows
@@ -245,7 +259,7 @@ class SqlReads:
         of = OUTBOX.c
         mine = (of.tenant == tenant) & (of.target_journal_id == target_journal_id)
         query = select(of.tenant, of.journal_id, of.seq, of.body).where(mine).order_by(of.journal_id, of.seq)
-        with self._read() as connection, connection.execute(query.limit(limit)) as found:
+        with self._stream() as connection, connection.execute(query.limit(limit)) as found:
             letters = (Letter(owner, sender, seq, bytes(body)) for owner, sender, seq, body in found.yield_per(_FETCH))
             return tuple(within(letters, lambda letter: len(letter.body)))
 

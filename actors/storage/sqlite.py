@@ -1,5 +1,6 @@
-"""The boundary between the SQL backend and a SQLite database on disk: its lock, its identity, its settings.
+"""The boundary between a SQLite store and the files that it is on disk: its lock and its identity.
 
+Above is ``sqlite_database``, which opens connections.
 Beside ``greenroom.db`` lie ``greenroom.lock``, whose lock the kernel releases when the owner dies, and
 ``greenroom.store_id``, which remembers that a database was here: where it has vanished, no empty one takes its place.
 """
@@ -11,10 +12,8 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
-
-from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from actors.errors import (
     InvalidConfig,
@@ -31,33 +30,11 @@ from actors.storage.rules import SCHEMA_VERSION
 
 FILE_NAME: Final = "greenroom.db"
 
-WRITE: Final = "greenroom_write"
-"""Execution option of connections whose transactions are to write."""
-
 _MAGIC: Final = b"SQLite format 3\x00"
 """First bytes of every database. Source: sqlite.org/fileformat.html, section 1.3."""
 
-_POOL_SIZE: Final = 8
-"""Connections: the writer and the service's few readers, with room for tools; waiting for one means a defect."""
-
 _LEAST_ROOM: Final = 1024 * 1024
 """Bytes: a few of the largest records. With less, some append or other is refused."""
-
-_PRAGMAS: Final = (
-    "PRAGMA journal_mode=WAL",
-    # An acknowledged append survives the loss of power.
-    "PRAGMA synchronous=FULL",
-    # 2 s: longer than another program's read of the schema, shorter than a session's patience.
-    "PRAGMA busy_timeout=2000",
-    # 16 MB of log between two checkpoints, four times the default: a checkpoint is the slow append among many.
-    "PRAGMA wal_autocheckpoint=4000",
-    "PRAGMA journal_size_limit=67108864",
-    "PRAGMA cache_size=-8192",
-    # What is deleted is overwritten with zeros. A destroy of 100 records takes 0.8 ms with it, and 0.5 ms without.
-    "PRAGMA secure_delete=ON",
-    "PRAGMA temp_store=MEMORY",
-    "PRAGMA trusted_schema=OFF",
-)
 
 
 def sqlite_url(directory: str | os.PathLike[str]) -> str:
@@ -171,21 +148,6 @@ class SqliteFiles:
         if status.f_bavail * status.f_frsize < _LEAST_ROOM:
             raise StoreUnavailable("the disk is full")
 
-    def engine(self) -> Engine:
-        """An engine whose transactions write only when they say so, and then hold the write lock from the start."""
-        engine = create_engine(
-            URL.create("sqlite", database=str(self.path)),
-            # Prepared statements hand their parameters to the driver by name.
-            paramstyle="named",
-            pool_size=_POOL_SIZE,
-            max_overflow=0,
-            # Parameters are people's messages; they have no place in a traceback.
-            hide_parameters=True,
-        )
-        event.listen(engine, "connect", _configure)
-        event.listen(engine, "begin", _begin)
-        return engine
-
     def seen_id(self) -> str | None:
         """The id of the store that was here last, as far as anybody wrote it down."""
         try:
@@ -261,18 +223,3 @@ def _make_directory(directory: Path, location: str) -> bool:
 
 def _not_writable(location: str, error: OSError) -> StoreNotWritable:
     return StoreNotWritable(location, (error.strerror or type(error).__name__).lower())
-
-
-def _configure(connection: Any, _record: object) -> None:
-    # The driver would begin transactions by guessing from the statement's first word.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get(WRITE):
-        # By the driver itself: this is part of every append.
-        connection.connection.cursor().execute("BEGIN IMMEDIATE")

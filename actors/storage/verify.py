@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, exists, 
 from sqlalchemy.pool import StaticPool
 
 from actors.storage.copies import back_up, database_of, identity_of, read_only, reading
-from actors.storage.failures import translated
+from actors.storage.failures import SQLITE, translated
 from actors.storage.open import open_backend
 from actors.storage.rules import SCHEMA_VERSION
 from actors.storage.schema import BELONGINGS, BLOBS, ERASED, LINEAGE, METADATA, SESSIONS
@@ -89,7 +89,7 @@ class Verification:
             return
         engine = _engine(path)
         try:
-            with translated(str(path)):
+            with translated(str(path), SQLITE):
                 yield from self._sessions(engine)
                 yield from self._blobs(engine)
                 for table in BELONGINGS:
@@ -140,7 +140,7 @@ class SnapshotReads(SqlReads):
     """
 
     def __init__(self, location: str, connection: Connection) -> None:
-        super().__init__(location)
+        super().__init__(location, SQLITE)
         self._connection = connection
 
     @contextmanager

@@ -8,10 +8,12 @@ of a family has all that it had.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -24,9 +26,10 @@ from actors.errors import (
     SessionExists,
     SessionNotFound,
 )
-from actors.storage import sql_retention, sqlite
+from actors.storage import sql_retention, sqlite_database
 from actors.storage.backend import Backend
 from actors.storage.open import open_backend
+from tests.postgres import PostgresServer
 from tests.unit.storage.samples import START, TENANT, info, journal, part, record
 
 SLOTS = "abc"
@@ -261,18 +264,20 @@ def with_error(kind: type[Exception], work: Any) -> None:
     raise AssertionError(f"no {kind.__name__}")
 
 
-class SqliteProtocol(Protocol):
+class DatabaseProtocol(Protocol):
     """The same on a database, which is also closed and opened again, and removes one record at a time."""
 
+    patches: Sequence[Any] = ()
+
     def opened(self) -> Backend:
-        if not hasattr(self, "directory"):
-            self.directory = tempfile.TemporaryDirectory()
-            # What is tested is not what the disk does.
-            pragmas = tuple(one.replace("synchronous=FULL", "synchronous=OFF") for one in sqlite._PRAGMAS)  # pyright: ignore[reportPrivateUsage]
-            self.patches = [patch.object(sql_retention, "AT_ONCE", 1), patch.object(sqlite, "_PRAGMAS", pragmas)]
+        if not self.patches:
+            self.patches = self.patched()
             for one in self.patches:
                 one.start()
-        return open_backend(self.directory.name)
+        return open_backend(self.url)
+
+    def patched(self) -> Sequence[Any]:
+        return (patch.object(sql_retention, "AT_ONCE", 1),)
 
     @rule()
     def restart(self) -> None:
@@ -281,10 +286,36 @@ class SqliteProtocol(Protocol):
 
     def teardown(self) -> None:
         super().teardown()
+        for one in self.patches:
+            one.stop()
+
+
+class SqliteProtocol(DatabaseProtocol):
+    @initialize()
+    def begin(self) -> None:
+        self.directory = tempfile.TemporaryDirectory()
+        self.url = self.directory.name
+        super().begin()
+
+    def patched(self) -> Sequence[Any]:
+        # What is tested is not what the disk does.
+        pragmas = sqlite_database._PRAGMAS  # pyright: ignore[reportPrivateUsage]
+        relaxed = tuple(one.replace("synchronous=FULL", "synchronous=OFF") for one in pragmas)
+        return (*super().patched(), patch.object(sqlite_database, "_PRAGMAS", relaxed))
+
+    def teardown(self) -> None:
+        super().teardown()
         if hasattr(self, "directory"):
-            for one in self.patches:
-                one.stop()
             self.directory.cleanup()
+
+
+class PostgresProtocol(DatabaseProtocol):
+    server: PostgresServer
+
+    @initialize()
+    def begin(self) -> None:
+        self.url = self.server.url(self.server.fresh())
+        super().begin()
 
 
 TestMemoryProtocol = Protocol.TestCase
@@ -292,3 +323,11 @@ TestMemoryProtocol.settings = settings(stateful_step_count=40)
 
 TestSqliteProtocol = SqliteProtocol.TestCase
 TestSqliteProtocol.settings = settings(stateful_step_count=40, max_examples=max(settings().max_examples // 3, 1))
+
+
+class TestPostgresProtocol(PostgresProtocol.TestCase):
+    settings = settings(stateful_step_count=40, max_examples=max(settings().max_examples // 10, 1))
+
+    @pytest.fixture(autouse=True)
+    def _on_a_server(self, postgres: PostgresServer) -> None:
+        PostgresProtocol.server = postgres

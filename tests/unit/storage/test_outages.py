@@ -16,10 +16,9 @@ from sqlalchemy import Engine
 
 from actors.domain.journal import Appended, AppendPart
 from actors.errors import StoreUnavailable
-from actors.storage.open import open_backend
+from actors.storage.open import database_at, open_backend
 from actors.storage.service import StoreService
 from actors.storage.sql import SqlBackend
-from actors.storage.sqlite import sqlite_url
 from tests.disks import small_disk
 from tests.unit.storage.samples import TENANT, born, journal, new, part, record
 from tests.unit.storage.slow import HeldBackend
@@ -102,7 +101,7 @@ def _head(got: object) -> int:
 
 
 def test_connections_that_were_opened_while_the_file_was_read_only_are_replaced(tmp_path: Path) -> None:
-    backend = SqlBackend(sqlite_url(tmp_path))
+    backend = SqlBackend(database_at(str(tmp_path)))
     backend.open()
     with closing(backend):
         born(backend, "s")
@@ -150,7 +149,7 @@ def locked_by_another_process(path: Path) -> Generator[None]:
 def test_a_lock_of_another_process_passes_with_it_even_when_it_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.storage.sqlite._PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA busy_timeout=1"))
+    monkeypatch.setattr("actors.storage.sqlite_database._PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA busy_timeout=1"))
     with closing(open_backend(str(tmp_path))) as backend:
         born(backend, "s")
         with locked_by_another_process(tmp_path / "greenroom.db"):
@@ -165,7 +164,7 @@ def test_a_lock_of_another_process_passes_with_it_even_when_it_is_killed(
 async def test_what_waits_behind_a_write_that_met_a_lock_is_refused_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.storage.sqlite._PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA busy_timeout=1"))
+    monkeypatch.setattr("actors.storage.sqlite_database._PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA busy_timeout=1"))
     async with StoreService(open_backend(str(tmp_path))) as service:
         await service.create(TENANT, "c", "d", [new("s")])
         with closing(sqlite3.connect(tmp_path / "greenroom.db", isolation_level=None)) as other:

@@ -19,10 +19,9 @@ from actors.domain.retention import Retention
 from actors.errors import SessionNotFound
 from actors.storage.backend import Backend
 from actors.storage.memory import MemoryBackend
-from actors.storage.open import open_backend
+from actors.storage.open import database_at, open_backend
 from actors.storage.service import StoreService
 from actors.storage.sql import SqlBackend
-from actors.storage.sqlite import sqlite_url
 from actors.storage.verify import Verification
 from tests.unit.storage.samples import TENANT, action, at, born, journal, new, outbox, part
 
@@ -253,7 +252,7 @@ def test_outcomes_that_nobody_asks_for_are_forgotten_a_month_after_the_last_use(
 
 
 def test_no_question_about_what_is_over_looks_at_every_session_or_blob(tmp_path: Path) -> None:
-    backend = SqlBackend(sqlite_url(tmp_path))
+    backend = SqlBackend(database_at(str(tmp_path)))
     backend.open()
     with closing(backend):
         born(backend, "s")

@@ -32,6 +32,7 @@ from actors.storage.open import open_backend
 from actors.storage.remote import RemoteStore
 from actors.storage.service import StoreService
 from actors.storage.watch import Hint
+from tests.unit.storage.conftest import url_of
 from tests.unit.storage.loopback import Loopback
 from tests.unit.storage.samples import TENANT, action, at, full_info, journal, letter, new, outbox, part
 from tests.unit.storage.slow import HeldBackend
@@ -71,10 +72,10 @@ class Rig:
     fold: SumFold
 
 
-@pytest.fixture(params=["memory", "sqlite", "memory-remote", "sqlite-remote"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "memory-remote", "sqlite-remote"])
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
     kind, _, remote = str(request.param).partition("-")
-    backend = open_backend("memory:" if kind == "memory" else str(tmp_path / "store"))
+    backend = open_backend(url_of(kind, request, tmp_path))
     fold = SumFold()
     async with StoreService(backend, fold=fold) as service:
         store = RemoteStore(Loopback(store_handlers(service))) if remote else service

@@ -15,10 +15,10 @@ from actors.domain.journal import Appended, StoredRecord
 from actors.domain.usage import Spent
 from actors.storage.backend import Backend
 from actors.storage.handlers import store_handlers
+from actors.storage.open import database_at
 from actors.storage.remote import RemoteStore
 from actors.storage.service import StoreService
 from actors.storage.sql import SqlBackend
-from actors.storage.sqlite import sqlite_url
 from tests.unit.storage.loopback import Loopback
 from tests.unit.storage.samples import START, TENANT, at, born, journal, part
 
@@ -84,7 +84,7 @@ async def test_it_comes_over_the_wire_as_it_is(backend: Backend) -> None:
 
 
 def test_a_span_of_days_is_found_without_looking_at_other_records(tmp_path: Path) -> None:
-    backend = SqlBackend(sqlite_url(tmp_path))
+    backend = SqlBackend(database_at(str(tmp_path)))
     backend.open()
     with closing(backend):
         born(backend, "s")

@@ -26,7 +26,7 @@ from actors.errors import (
 )
 from actors.storage.backend import Backend
 from actors.storage.memory import MemoryBackend
-from actors.storage.open import open_backend
+from actors.storage.open import database_at, open_backend
 from actors.storage.sql import SqlBackend
 from actors.storage.sqlite import sqlite_url
 from tests.disks import files_no_larger_than
@@ -104,7 +104,7 @@ def test_a_store_has_one_owner_until_it_is_closed(tmp_path: Path) -> None:
 
 
 def test_a_closed_store_answers_nothing(tmp_path: Path) -> None:
-    backend = SqlBackend(sqlite_url(tmp_path))
+    backend = SqlBackend(database_at(str(tmp_path)))
     with pytest.raises(StoreUnavailable):
         backend.row(TENANT, "J")
     backend.open()
@@ -137,7 +137,16 @@ def test_a_memory_store_is_lost_with_its_owner() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "postgresql://localhost/x", "mysql://x", "redis://x", "sqlite://", "sqlite:///:memory:", "://", "a b://c"],
+    [
+        "",
+        "postgresql://:port/x",
+        "mysql://x",
+        "redis://x",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "://",
+        "a b://c",
+    ],
 )
 def test_a_url_of_another_kind_is_refused_with_what_is_supported(url: str) -> None:
     with pytest.raises(InvalidConfig) as caught:
@@ -313,7 +322,7 @@ def test_a_full_disk_refuses_appends_and_heals_by_itself(tmp_path: Path) -> None
 
 
 def test_a_lock_of_another_program_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.storage.sqlite._PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA busy_timeout=1"))
+    monkeypatch.setattr("actors.storage.sqlite_database._PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA busy_timeout=1"))
     with opened(tmp_path) as backend, closing(sqlite3.connect(tmp_path / "greenroom.db")) as other:
         born(backend, "s")
         other.isolation_level = None

@@ -1,36 +1,36 @@
 CREATE TABLE actions (
-	tenant TEXT NOT NULL, 
-	journal_id TEXT NOT NULL, 
-	action_id TEXT NOT NULL, 
+	tenant TEXT COLLATE "C" NOT NULL, 
+	journal_id TEXT COLLATE "C" NOT NULL, 
+	action_id TEXT COLLATE "C" NOT NULL, 
 	pending SMALLINT NOT NULL, 
 	requested_at BIGINT NOT NULL, 
 	body BYTEA NOT NULL, 
-	kind TEXT, 
+	kind TEXT COLLATE "C", 
 	PRIMARY KEY (tenant, journal_id, action_id)
 );
 
 CREATE INDEX actions_pending ON actions (tenant, requested_at, action_id) WHERE pending = 1;
 
 CREATE TABLE blob_refs (
-	tenant TEXT NOT NULL, 
-	digest TEXT NOT NULL, 
-	journal_id TEXT NOT NULL, 
+	tenant TEXT COLLATE "C" NOT NULL, 
+	digest TEXT COLLATE "C" NOT NULL, 
+	journal_id TEXT COLLATE "C" NOT NULL, 
 	PRIMARY KEY (tenant, digest, journal_id)
 );
 
 CREATE INDEX blob_refs_journal ON blob_refs (tenant, journal_id, digest);
 
 CREATE TABLE blobs (
-	tenant TEXT NOT NULL, 
-	digest TEXT NOT NULL, 
+	tenant TEXT COLLATE "C" NOT NULL, 
+	digest TEXT COLLATE "C" NOT NULL, 
 	body BYTEA NOT NULL, 
 	PRIMARY KEY (tenant, digest)
 );
 
 CREATE TABLE commands (
-	tenant TEXT NOT NULL, 
-	command_id TEXT NOT NULL, 
-	digest TEXT NOT NULL, 
+	tenant TEXT COLLATE "C" NOT NULL, 
+	command_id TEXT COLLATE "C" NOT NULL, 
+	digest TEXT COLLATE "C" NOT NULL, 
 	outcome SMALLINT NOT NULL, 
 	at BIGINT NOT NULL, 
 	PRIMARY KEY (tenant, command_id)
@@ -39,9 +39,9 @@ CREATE TABLE commands (
 CREATE INDEX commands_at ON commands (at);
 
 CREATE TABLE effect_results (
-	tenant TEXT NOT NULL, 
-	journal_id TEXT NOT NULL, 
-	call_id TEXT NOT NULL, 
+	tenant TEXT COLLATE "C" NOT NULL, 
+	journal_id TEXT COLLATE "C" NOT NULL, 
+	call_id TEXT COLLATE "C" NOT NULL, 
 	attempt BIGINT NOT NULL, 
 	outcome BYTEA, 
 	facts BYTEA, 
@@ -49,16 +49,16 @@ CREATE TABLE effect_results (
 );
 
 CREATE TABLE erased (
-	tenant TEXT NOT NULL, 
-	journal_id TEXT NOT NULL, 
+	tenant TEXT COLLATE "C" NOT NULL, 
+	journal_id TEXT COLLATE "C" NOT NULL, 
 	PRIMARY KEY (tenant, journal_id)
 );
 
 CREATE TABLE lineage (
-	tenant TEXT NOT NULL, 
-	journal_id TEXT NOT NULL, 
+	tenant TEXT COLLATE "C" NOT NULL, 
+	journal_id TEXT COLLATE "C" NOT NULL, 
 	upto_seq BIGINT NOT NULL, 
-	source_journal_id TEXT NOT NULL, 
+	source_journal_id TEXT COLLATE "C" NOT NULL, 
 	PRIMARY KEY (tenant, journal_id, upto_seq)
 );
 
@@ -66,7 +66,7 @@ CREATE INDEX lineage_source ON lineage (tenant, source_journal_id, upto_seq);
 
 CREATE TABLE meta (
 	id INTEGER NOT NULL, 
-	store_id TEXT NOT NULL, 
+	store_id TEXT COLLATE "C" NOT NULL, 
 	schema_version INTEGER NOT NULL, 
 	term BIGINT NOT NULL, 
 	created_at BIGINT NOT NULL, 
@@ -74,10 +74,10 @@ CREATE TABLE meta (
 );
 
 CREATE TABLE outbox (
-	tenant TEXT NOT NULL, 
-	journal_id TEXT NOT NULL, 
+	tenant TEXT COLLATE "C" NOT NULL, 
+	journal_id TEXT COLLATE "C" NOT NULL, 
 	seq BIGINT NOT NULL, 
-	target_journal_id TEXT NOT NULL, 
+	target_journal_id TEXT COLLATE "C" NOT NULL, 
 	body BYTEA NOT NULL, 
 	PRIMARY KEY (tenant, journal_id, seq)
 );
@@ -85,14 +85,14 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_receiver ON outbox (tenant, target_journal_id, journal_id, seq);
 
 CREATE TABLE records (
-	tenant TEXT NOT NULL, 
-	journal_id TEXT NOT NULL, 
+	tenant TEXT COLLATE "C" NOT NULL, 
+	journal_id TEXT COLLATE "C" NOT NULL, 
 	seq BIGINT NOT NULL, 
-	type TEXT NOT NULL, 
+	type TEXT COLLATE "C" NOT NULL, 
 	at BIGINT NOT NULL, 
 	epoch BIGINT NOT NULL, 
-	cause TEXT, 
-	digest TEXT, 
+	cause TEXT COLLATE "C", 
+	digest TEXT COLLATE "C", 
 	body BYTEA NOT NULL, 
 	PRIMARY KEY (tenant, journal_id, seq)
 );
@@ -102,25 +102,25 @@ CREATE UNIQUE INDEX records_cause ON records (tenant, journal_id, cause) WHERE d
 CREATE INDEX records_spending ON records (tenant, at) WHERE type IN ('model.call.completed', 'model.call.failed');
 
 CREATE TABLE sessions (
-	tenant TEXT NOT NULL, 
-	journal_id TEXT NOT NULL, 
-	session_id TEXT NOT NULL, 
-	session_key TEXT NOT NULL, 
-	name TEXT NOT NULL, 
-	name_key TEXT NOT NULL, 
-	state TEXT NOT NULL, 
-	activity TEXT NOT NULL, 
-	model TEXT, 
-	parent_id TEXT, 
-	parent_journal_id TEXT, 
-	root_journal_id TEXT, 
+	tenant TEXT COLLATE "C" NOT NULL, 
+	journal_id TEXT COLLATE "C" NOT NULL, 
+	session_id TEXT COLLATE "C" NOT NULL, 
+	session_key TEXT COLLATE "C" NOT NULL, 
+	name TEXT COLLATE "C" NOT NULL, 
+	name_key TEXT COLLATE "C" NOT NULL, 
+	state TEXT COLLATE "C" NOT NULL, 
+	activity TEXT COLLATE "C" NOT NULL, 
+	model TEXT COLLATE "C", 
+	parent_id TEXT COLLATE "C", 
+	parent_journal_id TEXT COLLATE "C", 
+	root_journal_id TEXT COLLATE "C", 
 	head_seq BIGINT NOT NULL, 
 	epoch BIGINT NOT NULL, 
 	term BIGINT NOT NULL, 
 	assignment_no BIGINT NOT NULL, 
-	batch_id TEXT, 
+	batch_id TEXT COLLATE "C", 
 	batch_from BIGINT NOT NULL, 
-	open_turn TEXT, 
+	open_turn TEXT COLLATE "C", 
 	queued BIGINT NOT NULL, 
 	messages BIGINT NOT NULL, 
 	turns BIGINT NOT NULL, 
@@ -129,15 +129,15 @@ CREATE TABLE sessions (
 	total_tokens BIGINT NOT NULL, 
 	cache_read_tokens BIGINT, 
 	cache_write_tokens BIGINT, 
-	cost_usd TEXT NOT NULL, 
+	cost_usd TEXT COLLATE "C" NOT NULL, 
 	inherited_prompt_tokens BIGINT NOT NULL, 
 	inherited_completion_tokens BIGINT NOT NULL, 
 	inherited_total_tokens BIGINT NOT NULL, 
 	inherited_cache_read_tokens BIGINT, 
 	inherited_cache_write_tokens BIGINT, 
-	inherited_cost_usd TEXT NOT NULL, 
-	budget TEXT, 
-	task TEXT, 
+	inherited_cost_usd TEXT COLLATE "C" NOT NULL, 
+	budget TEXT COLLATE "C", 
+	task TEXT COLLATE "C", 
 	needs_actor SMALLINT NOT NULL, 
 	wake_at BIGINT, 
 	expires_at BIGINT, 
@@ -159,8 +159,8 @@ CREATE INDEX sessions_updated ON sessions (tenant, updated_at, journal_id);
 CREATE INDEX sessions_wake ON sessions (wake_at) WHERE wake_at IS NOT NULL;
 
 CREATE TABLE snapshots (
-	tenant TEXT NOT NULL, 
-	journal_id TEXT NOT NULL, 
+	tenant TEXT COLLATE "C" NOT NULL, 
+	journal_id TEXT COLLATE "C" NOT NULL, 
 	seq BIGINT NOT NULL, 
 	version BIGINT NOT NULL, 
 	epoch BIGINT NOT NULL, 
