@@ -14,10 +14,11 @@ from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.records import TURN_ENDS, Record, TurnStarted, TurnSteered, decode_record
 from actors.domain.session import ContextUsage, SessionConfig, SessionInfo, SnapshotInfo
 from actors.domain.turns import AgentResult, Receipt
-from actors.errors import SessionNotFound
+from actors.errors import InvalidRequest, SessionNotFound
 from actors.output_types import checked_output
 from actors.reading.effects import Effect, effects_of
 from actors.reading.events import EventReader, read_records
+from actors.reading.tree_events import After, TreeReader, checked_after
 from actors.reading.turns import TurnInfo, turns_of, wait_turn, whole
 from actors.session.runtime import Runtime
 from actors.session.state import State, from_snapshot
@@ -70,8 +71,30 @@ class SessionReads:
             raise SessionNotFound(self.session_id)
         return row
 
-    async def events(self, *, after: int = 0, follow: bool = False, deltas: bool = True) -> AsyncGenerator[Event]:
-        """Records after a seq; with ``follow`` also those to come, and the deltas of running calls between them."""
+    async def events(
+        self, *, after: After = 0, follow: bool = False, deltas: bool = True, tree: bool = False
+    ) -> AsyncGenerator[Event]:
+        """Records after a seq; with ``follow`` also those to come, and the deltas of running calls between them.
+
+        Args:
+            after: The seq to read after. With ``tree`` also that of each session by its id; one that is not named is
+                read from its beginning.
+            follow: Go on with what happens, without an end.
+            deltas: Also what is not journaled: the pieces of running calls.
+            tree: Follow all below it as well, 64 sessions at most: ``tree.joined`` says when one joins, and after which
+                seq. With a plain ``after``, children that were started later are read from their beginning, others from
+                now on.
+
+        Raises:
+            InvalidRequest: ``tree`` without ``follow``, too many sessions, or no seq.
+        """
+        if tree:
+            async with aclosing(self._tree_events(checked_after(after), follow=follow, deltas=deltas)) as events:
+                async for event in events:
+                    yield event
+            return
+        if not isinstance(after, int):
+            raise InvalidRequest("after is the seq of a record; places of several sessions go with tree.")
         checked_seq(after)
         head = (await self.info()).head_seq
         if not follow:
@@ -86,6 +109,14 @@ class SessionReads:
         ids = (self._tenant, self.session_id, self.journal_id)
         reader = EventReader(self._runtime, *ids, deltas=deltas, head=head)
         return reader.events(after)
+
+    async def _tree_events(self, after: After, *, follow: bool, deltas: bool) -> AsyncGenerator[Event]:
+        if not follow:
+            raise InvalidRequest("The events of a tree can be followed; page through the records of each session.")
+        reader = TreeReader(self._runtime, deltas=deltas)
+        async with aclosing(reader.events(await self.info(), after)) as events:
+            async for event in events:
+                yield event
 
     def turn_events(self, receipt: Receipt) -> AsyncGenerator[Event]:
         """Everything from an input on, without an end, as if each call had been watched from its beginning."""

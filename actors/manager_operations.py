@@ -29,6 +29,7 @@ from actors.manager_tasks import TaskOperations
 from actors.manager_titles import TitleOperations
 from actors.manager_usage import UsageOperations
 from actors.reading.effects import Effect
+from actors.reading.tree_events import After
 from actors.reading.turns import TurnInfo
 
 
@@ -132,11 +133,11 @@ class SessionOperations(
         await (await self._session(session_id)).withdraw_input(input_id)
 
     async def events(
-        self, session_id: str, *, after: int = 0, follow: bool = False, deltas: bool = True
+        self, session_id: str, *, after: After = 0, follow: bool = False, deltas: bool = True, tree: bool = False
     ) -> AsyncGenerator[Event]:
         """See ``SessionHandle.events``."""
         session = await self._session(session_id)
-        async with aclosing(session.events(after=after, follow=follow, deltas=deltas)) as events:
+        async with aclosing(session.events(after=after, follow=follow, deltas=deltas, tree=tree)) as events:
             async for event in events:
                 yield event
 

@@ -7,11 +7,11 @@ id it saw goes on right after it. An id is left out where it would move the read
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from actors.domain.events import Event, MessageDelta, PersistenceFailed, ToolOutputDelta
+from actors.domain.events import Event, MessageDelta, PersistenceFailed, ToolOutputDelta, TreeJoined
 from actors.errors import InvalidRequest
 from serve_app.problems import problem_of
 
@@ -64,7 +64,7 @@ def _is_number(text: str) -> bool:
 def position(event: Event) -> Cursor | None:
     """Where an event stands; None for one that is no part of the order."""
     match event:
-        case PersistenceFailed():
+        case PersistenceFailed() | TreeJoined():
             return None
         case MessageDelta() | ToolOutputDelta():
             return Cursor(event.seq, event.index)
@@ -95,16 +95,32 @@ async def stream(
 
     A failure of the iterator becomes one last event ``problem``. Closing this closes the iterator.
     """
-    yield f"retry: {RETRY_MS}\n\n".encode()
     last = after
+
+    def framed(event: Event) -> bytes:
+        nonlocal last
+        if _seen(event, after):
+            return b""
+        made = frame(event, last)
+        last = max(last, position(event) or last)
+        return made
+
+    async with aclosing(frames(events, framed, instance=instance, heartbeat_s=heartbeat_s)) as made:
+        async for one in made:
+            yield one
+
+
+async def frames(
+    events: AsyncIterator[Event], framed: Callable[[Event], bytes], *, instance: str, heartbeat_s: float = HEARTBEAT_S
+) -> AsyncGenerator[bytes]:
+    """The same, with frames made by somebody else; an empty one is left out."""
+    yield f"retry: {RETRY_MS}\n\n".encode()
     try:
         async with aclosing(_with_heartbeats(events, heartbeat_s)) as merged:
             async for event in merged:
-                if event is None:
-                    yield HEARTBEAT
-                elif not _seen(event, after):
-                    yield frame(event, last)
-                    last = max(last, position(event) or last)
+                made = HEARTBEAT if event is None else framed(event)
+                if made:
+                    yield made
     except Exception as error:
         yield f"event: problem\ndata: {problem_of(error, instance).model_dump_json(exclude_none=True)}\n\n".encode()
 

@@ -54,4 +54,13 @@ class PersistenceFailed(Frozen):
     error: str
 
 
-Event = Record | MessageDelta | ToolOutputDelta | PersistenceFailed
+class TreeJoined(Frozen):
+    """In the stream of a session and all below it: from here on this session is read as well, after record ``seq``."""
+
+    type: Literal["tree.joined"] = "tree.joined"
+    session_id: str
+    parent_id: str | None
+    seq: int
+
+
+Event = Record | MessageDelta | ToolOutputDelta | PersistenceFailed | TreeJoined

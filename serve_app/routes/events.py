@@ -12,7 +12,7 @@ from actors.domain.events import Event
 from actors.domain.records import Record
 from actors.domain.turns import AgentResult, Receipt
 from actors.errors import TurnPending
-from serve_app import sse
+from serve_app import sse, sse_tree
 from serve_app.dependencies import CommandId, Limit, Manager, SessionId, act, answer
 from serve_app.schemas.base import Page
 from serve_app.schemas.inputs import Accepted, AnyInput, PromptInput
@@ -71,7 +71,7 @@ async def _wait(manager: Manager, receipt: Receipt, wait_s: float, schema: dict[
         )
         return answer(result)
     except TurnPending as pending:
-        actions = await manager.actions(receipt.session_id) if pending.why == "requires_action" else None
+        actions = await manager.actions(receipt.session_id, tree=False) if pending.why == "requires_action" else None
         return answer(
             _accepted(receipt, pending.why).model_copy(update={"actions": actions.items if actions else ()}), 202
         )
@@ -99,12 +99,23 @@ async def stream_events(
     session_id: SessionId,
     manager: Manager,
     after: Annotated[str, Query(description="The event id to go on after, such as 12 or 12.3.")] = "0",
+    scope: Annotated[Literal["self", "tree"], Query(description="With all below it: tree.")] = "self",
     last_event_id: Annotated[str | None, Header(description="The same, as browsers send it; wins.")] = None,
     deltas: Annotated[bool, Query(description="Also what is not journaled: the pieces of running calls.")] = True,
 ) -> Response:
-    """Follow the session: what there is after the given id, then what happens, until the client hangs up."""
-    cursor = sse.Cursor.parse(last_event_id if last_event_id is not None else after)
+    """Follow the session: what there is after the given id, then what happens, until the client hangs up.
+
+    With ``scope=tree`` an id names the place of each session of the stream; after a plain number, children that were
+    started later are read from their beginning, and others from now on.
+    """
+    wanted = last_event_id if last_event_id is not None else after
     await manager.get_info(session_id)
+    if scope == "tree":
+        places = sse_tree.parse(wanted)
+        events = manager.events(session_id, after=places, follow=True, deltas=deltas, tree=True)
+        body = sse_tree.stream(events, instance=f"/v1/sessions/{session_id}/events/stream")
+        return StreamingResponse(body, media_type=sse.MEDIA_TYPE, headers=sse.HEADERS)
+    cursor = sse.Cursor.parse(wanted)
     events = manager.events(session_id, after=cursor.read_after, follow=True, deltas=deltas)
     return _streaming(events, cursor, session_id)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from actors.llm.sse import ServerSentEvent
 from tests.http.serving import Running
 
 PATH = "/v1/sessions/s/children"
@@ -131,3 +133,30 @@ def test_the_tree_of_a_session_and_its_end_with_everything_below_it(service: Run
     assert service.http.delete("/v1/sessions/s", params={"cascade": True}).json() == {"changed": True}
     assert service.http.get("/v1/sessions/c").status_code == 404
     assert service.http.get("/v1/sessions/s/tree").status_code == 404
+
+
+def test_the_stream_of_a_tree_tells_that_a_child_waits_and_goes_on_where_it_was(service: Running) -> None:
+    service.create()
+    spawn(service, {"prompt": "/tool ls {}\n/say done", "session_id": "kid", "config": {"model": "scripted/prompt"}})
+    path, tree = "/v1/sessions/s/events/stream", {"scope": "tree"}
+    with service.stream("GET", path, params=tree) as events:
+        seen = [next(events)]
+        while seen[-1].event != "action.requested":
+            seen.append(next(events))
+    assert [one.event for one in seen].count("tree.joined") == 2
+    assert json.loads(seen[-1].data)["session_id"] == "kid"
+
+    middle = next(one for one in seen if one.event == "turn.started")
+    with service.stream("GET", path, params=tree, headers={"Last-Event-ID": middle.id or ""}) as events:
+        rest = [next(events)]
+        while rest[-1].event != "action.requested":
+            rest.append(next(events))
+    told = [(one["session_id"], one["seq"]) for one in _records(seen[: seen.index(middle) + 1] + rest)]
+    assert sorted(told) == sorted({(one["session_id"], one["seq"]) for one in _records(seen)})
+    for wrong in ("s=x", "s=1;../=2", "s=1;;", "x"):
+        assert service.http.get(path, params=tree | {"after": wrong}).status_code == 422, wrong
+
+
+def _records(events: list[ServerSentEvent]) -> list[dict[str, Any]]:
+    kept = [one for one in events if one.event not in {"tree.joined", "message.delta", "tool.output.delta"}]
+    return [json.loads(one.data) for one in kept]
