@@ -52,7 +52,7 @@ _CALLING = _block(
     {"type": "input_json_delta", "partial_json": '{"pa'},
 )
 _END = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}}
-_TOOL = {"tool_calls": [{"index": 0, "id": "t", "function": {"name": "ls", "arguments": '{"pa'}}]}
+_TOOL: dict[str, Any] = {"tool_calls": [{"index": 0, "id": "t", "function": {"name": "ls", "arguments": '{"pa'}}]}
 
 WIRES = (
     _Wire(
