@@ -71,7 +71,7 @@ async def test_a_disk_that_is_full_for_a_while_costs_nothing_but_time(
     fresh_runtime: MakeRuntime, permissive: SessionConfig, tmp_path: Path
 ) -> None:
     with small_disk(tmp_path / "disk", 16) as disk:
-        manager = await fresh_runtime(directory=disk.path / "store", min_warm=2)
+        manager = await fresh_runtime(directory=disk.path / "store", min_warm=2, activation_wait_s=BOUND_S)
         try:
             gate = Gate(tmp_path)
             held = await manager.create_session("held", permissive)
