@@ -16,7 +16,7 @@ from actors.domain.session import ContextUsage, SessionConfig, SessionInfo, Snap
 from actors.domain.turns import AgentResult, Receipt
 from actors.errors import InvalidRequest, SessionNotFound
 from actors.output_types import checked_output
-from actors.reading.effects import Effect, effects_of
+from actors.reading.effects import Effect, effects_of, with_late
 from actors.reading.events import EventReader, read_records
 from actors.reading.tree_events import After, TreeReader, checked_after
 from actors.reading.turns import TurnInfo, turns_of, wait_turn, whole
@@ -131,15 +131,19 @@ class SessionReads:
     async def effects(self, *, after: int = 0, limit: int = 100) -> tuple[Effect, ...]:
         """What tool calls did, or may have done: a page of attempts, oldest first.
 
+        What became of a call that was closed as unknown is shown as soon as it is known, also while the session is
+        dormant and has no record of it yet.
+
         Args:
             after: The ``seq`` of the attempt to read after, which is that of its ``tool.call.started``.
             limit: 1 to 1,000.
         """
         checked_seq(after)
         checked_limit(limit)
+        results = await self._runtime.store.results(self._tenant, self.journal_id)
         head = (await self.info()).head_seq
         records = read_records(self._runtime, self._tenant, self.journal_id, after=after, upto=head)
-        return await effects_of(records, limit=limit)
+        return with_late(await effects_of(records, limit=limit), results)
 
     async def turns(self) -> list[TurnInfo]:
         """All turns, oldest first."""

@@ -75,6 +75,9 @@ class Entry:
         call: What to do; None once settled, and for a call that was cancelled before it was seen.
         done: Gets the answer when the call settles, or the error when it was withdrawn before it began.
         acknowledged: Acknowledged while it runs: nobody will come for what it gives.
+        given_up: Whoever wanted its end was told that it did not come in time, and may be gone.
+        waiting: How many wait for its end now.
+        unclaimed: It settled after it was given up, and nobody was there who would write down what became of it.
         size: Bytes of the outcome while it is in memory.
         since: Clock when it settled, or was dropped.
     """
@@ -92,6 +95,9 @@ class Entry:
     executing: bool = False
     cancelling: bool = False
     acknowledged: bool = False
+    given_up: bool = False
+    waiting: int = 0
+    unclaimed: bool = False
     size: int = 0
     since: float = 0.0
 
@@ -111,10 +117,23 @@ class Entry:
 
     async def settled(self) -> Attached:
         """Wait for the answer; a waiter that is cancelled changes nothing."""
-        answer = await asyncio.shield(self.done)
+        self.waiting += 1
+        try:
+            answer = await asyncio.shield(self.done)
+        finally:
+            self.waiting -= 1
         if isinstance(answer, GreenroomError):
             raise answer
         return answer
+
+    async def ended(self, within_s: float) -> bool:
+        """Wait for the answer for some time; whether it is there."""
+        self.waiting += 1
+        try:
+            await asyncio.wait([self.done], timeout=within_s)
+        finally:
+            self.waiting -= 1
+        return self.done.done()
 
     def stop(self) -> None:
         """Cancel once: a second time would interrupt the executor's clean-up."""

@@ -114,8 +114,8 @@ class EffectHost:
             return self._never_begin(key, journal_id, epoch) if past.status is CallStatus.never_seen else past
         entry.epoch = max(entry.epoch, epoch)
         entry.stop()
-        await asyncio.wait([entry.done], timeout=self._limits.cancel_s)
-        if not entry.done.done() and entry.call is not None:
+        if not await entry.ended(self._limits.cancel_s) and entry.call is not None:
+            entry.given_up = True
             return Attached(key=key, status=CallStatus.running, outcome=undone(entry.call))
         return await entry.settled()
 
@@ -222,6 +222,7 @@ class EffectHost:
         cancelled = outcome.outcome is Outcome.cancelled
         entry.status = CallStatus.cancelled if cancelled else CallStatus.settled
         entry.outcome = outcome
+        entry.unclaimed = entry.given_up and entry.waiting == 0
         entry.done.set_result(entry.attached())
         self._readers.wake(entry.id)
         if entry.acknowledged:

@@ -62,6 +62,10 @@ class Retention:
         entry.size = len(OUTCOME.dump_json(entry.outcome))
         self.bytes += entry.size
         self._kept[entry.id] = entry
+        if entry.unclaimed:
+            # Its session may be dormant for long: until it is in the store, nobody could see it.
+            self._kept.move_to_end(entry.id, last=False)
+            self.pressure.set()
         if self.bytes > self._limits.keep_bytes:
             self.pressure.set()
 
@@ -131,7 +135,7 @@ class Retention:
         entry = next(iter(self._kept.values()), None)
         if entry is None:
             return None
-        idle = self._clock() - entry.since >= self._limits.idle_s
+        idle = entry.unclaimed or self._clock() - entry.since >= self._limits.idle_s
         return entry if everything or idle or self.bytes > self._limits.keep_bytes else None
 
     async def _save(self, sink: ResultSink, entry: Entry) -> bool:

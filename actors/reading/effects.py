@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from enum import StrEnum
 
 from actors.domain import records as r
 from actors.domain.base import Frozen
-from actors.domain.calls import CallKey, HostRef, Outcome
+from actors.domain.calls import OUTCOME, CallKey, HostRef, Outcome
+from actors.domain.journal import StoredResult
 from actors.domain.tools import EffectClass
 from actors.session.external import OUTSIDE
 
@@ -71,6 +72,25 @@ async def effects_of(records: AsyncIterator[r.Record], *, limit: int) -> tuple[E
         if len(found) == limit and not open_ones:
             break
     return tuple(found.values())
+
+
+def with_late(effects: Iterable[Effect], results: Iterable[StoredResult]) -> tuple[Effect, ...]:
+    """Effects with outcomes that their host has written down and their session, which is dormant, has not yet.
+
+    Args:
+        results: Read before the records: an activation takes them away as it writes ``tool.call.late``.
+    """
+    written = {CallKey(call_id=one.call_id, attempt=one.attempt): one.outcome for one in results if one.outcome}
+    return tuple(_made_late(one, written.get(CallKey(call_id=one.call_id, attempt=one.attempt))) for one in effects)
+
+
+def _made_late(effect: Effect, written: bytes | None) -> Effect:
+    if written is None or effect.status is EffectStatus.started or not _may_come(effect):
+        return effect
+    outcome = OUTCOME.validate_json(written).outcome
+    if outcome is Outcome.unknown:
+        return effect
+    return effect.model_copy(update={"status": EffectStatus.late, "outcome": outcome})
 
 
 def _may_come(effect: Effect) -> bool:

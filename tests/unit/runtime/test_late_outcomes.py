@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from actors.domain import records as r
 from actors.domain.calls import OUTCOME, CallKey, HostRef, Outcome, ToolOutcome
-from actors.domain.commands import Cancel, Send
+from actors.domain.commands import AddMessage, Cancel, Send
 from actors.domain.ids import new_ulid
 from actors.domain.journal import StoredResult
 from actors.domain.llm import LlmConfig
@@ -22,9 +23,11 @@ from actors.domain.records import decode_record
 from actors.domain.session import SessionConfig
 from actors.effect_host import EffectHost, HostLimits
 from actors.effect_host.sink import StoreSink
+from actors.handle_reads import SessionReads
 from actors.llm.catalogue import ProviderPool
 from actors.llm.executor import ModelExecutor
 from actors.local_hosts import LocalHosts
+from actors.reading.effects import EffectStatus
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
 from actors.tools.executor import ToolExecutor
@@ -57,10 +60,23 @@ def send() -> Send:
     return Send(command_id=new_ulid(), message=Message.user("go"), fresh=True)
 
 
+class Watched(GatedStore):
+    """Says when a host has written an outcome down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = asyncio.Event()
+
+    async def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
+        await super().put_result(tenant, journal_id, result)
+        if result.outcome is not None:
+            self.written.set()
+
+
 class Site:
     """Hosts and a store that outlive the processes of a session, whose tool does not end when it is told to."""
 
-    def __init__(self, store: GatedStore) -> None:
+    def __init__(self, store: GatedStore, idle_s: float = 0.0) -> None:
         self.store = store
         self.begun = asyncio.Event()
         self.end = asyncio.Event()
@@ -77,12 +93,18 @@ class Site:
 
         registry = ToolRegistry([act])
         sink = StoreSink(store)
-        limits = HostLimits(cancel_s=0.01, idle_s=0.0)
+        limits = HostLimits(cancel_s=0.01, idle_s=idle_s)
         models = ModelExecutor(ProviderPool(_no_key).of, _no_blobs)
         self.tools = EffectHost("tools", ToolExecutor(Path.cwd(), registry, sink), sink, limits)
         self.hosts = Hosts(EffectHost("models", models, sink), self.tools, registry)
         self._process: SessionHost | None = None
         self._number = 0
+
+    async def reads(self) -> SessionReads:
+        """Who reads of the session without waking it."""
+        row = await self.store.row(TENANT, "s")
+        assert row is not None
+        return SessionReads(cast("Any", SimpleNamespace(store=self.store)), row)
 
     async def died(self) -> None:
         """The session's process ends in the middle of whatever it does."""
@@ -152,8 +174,8 @@ async def site() -> AsyncGenerator[Site]:
 
 
 @asynccontextmanager
-async def _created(store: GatedStore) -> AsyncGenerator[Site]:
-    site = Site(store)
+async def _created(store: GatedStore, idle_s: float = 0.0) -> AsyncGenerator[Site]:
+    site = Site(store, idle_s)
     model = script(calls(("act", {})), says("Done."))
     await create(store, "s", config=SessionConfig(model=model, permission_policy=PermissionPolicy.permissive()))
     try:
@@ -177,6 +199,35 @@ async def test_an_outcome_that_comes_while_the_session_is_dead_is_late_at_its_ne
     late = await site.record(r.ToolCallLate)
     assert (late.data.call_id, late.data.outcome) == (key.call_id, Outcome.ok)
     await site.kept()
+
+
+async def test_what_a_dormant_sessions_call_came_to_is_in_the_store_and_seen_at_once() -> None:
+    async with asyncio.timeout(LIMIT_S), Watched() as store, _created(store, idle_s=3600.0) as site:
+        key = await site.closed_as_unknown()
+        await site.died()
+        reads = await site.reads()
+        assert [one.outcome for one in await reads.effects()] == [Outcome.unknown]
+        head = (await reads.info()).head_seq
+        site.end.set()
+
+        await store.written.wait()
+
+        (seen,) = await reads.effects()
+        assert (seen.call_id, seen.status, seen.outcome) == (key.call_id, EffectStatus.late, Outcome.ok)
+        assert (await reads.info()).head_seq == head, "nothing was woken"
+        # Its next activation writes it down and takes the outcome away; what is seen stays the same.
+        await site.activated()
+        await site.record(r.ToolCallLate)
+        assert await reads.effects() == (seen,)
+        await site.kept()
+
+
+async def test_an_outcome_that_its_session_waits_for_does_not_go_the_long_way() -> None:
+    async with asyncio.timeout(LIMIT_S), Watched() as store, _created(store, idle_s=3600.0) as site:
+        site.end.set()
+        await site.activated()
+        await site.turn()
+        assert not store.written.is_set()
 
 
 async def test_a_session_that_died_while_it_waited_waits_again(site: Site) -> None:
@@ -207,7 +258,6 @@ async def test_what_hosts_wrote_down_for_nobody_goes_with_the_next_append(site: 
     unknown = OUTCOME.dump_json(ToolOutcome(outcome=Outcome.unknown))
     await site.store.put_result(TENANT, "s", StoredResult("s:1:1", 1, body))
     await site.store.put_result(TENANT, "s", StoredResult(key.call_id, key.attempt, unknown))
-    await site.activated()
-    site.end.set()
-    await site.turn()
+    host = await site.activated()
+    await host.submit("s", 2, AddMessage(command_id=new_ulid(), message=Message.user("more"), fresh=True))
     await site.kept()
