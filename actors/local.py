@@ -75,6 +75,9 @@ class _NoMoreSeats:
     async def end(self, seat: Seat) -> None:
         raise AssertionError("the one seat lasts as long as the process")
 
+    async def kill(self, seat: Seat) -> None:
+        raise AssertionError("the one seat is this process")
+
 
 class LocalRuntime:
     """``actors.session.runtime.Runtime`` in this process. Made by ``start``."""

@@ -165,6 +165,10 @@ class SessionActor:
         """The process, for tests that kill it."""
         return os.getpid()
 
+    async def pulse(self) -> tuple[int, dict[str, int]]:
+        """A sign of life: the private memory of this process in bytes, and what each session here holds."""
+        return private_bytes(), self._sessions().weights()
+
     async def ping(self) -> str:
         """Prove that the event loop turns; doubles as the no-op of the benchmarks."""
         return self._name

@@ -208,6 +208,10 @@ class SessionHost:
         for runner in self._runners.values():
             runner.surround(self._around)
 
+    def weights(self) -> dict[str, int]:
+        """What each session here holds, by journal id: the tokens of its context, to compare them with each other."""
+        return {runner.state.journal_id: runner.state.context_used for runner in self._runners.values()}
+
     def residents(self) -> tuple[Resident, ...]:
         """Who is here."""
         now = asyncio.get_running_loop().time()

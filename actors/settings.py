@@ -45,6 +45,10 @@ class Settings(BaseSettings):
         shrink_after_s: After so long without an activation, session actors beyond ``min_warm`` that host nobody end.
         recycle_after: A session actor is replaced after so many activations; 0: never.
         recycle_growth_mb: A session actor is replaced when the sessions before left so many MB behind; 0: never.
+        actor_memory_mb: A session actor with more MB to itself is replaced: idle sessions leave it at once, others when
+            they come to rest; 0: never. A blank one has 60, a resident session adds 12, and 10,000 messages some 50.
+        actor_memory_max_mb: One with more is killed, as if it had died; 0: never. Raise both with
+            ``sessions_per_actor``.
         activation_wait_s: Longest wait of a session for a place when all session actors are busy.
         silence_s: An actor that has not answered for so long is taken for frozen, killed and replaced.
         web_search: Who searches the web for the tool: the URL of a SearXNG instance, or ``package.module:name``.
@@ -79,6 +83,8 @@ class Settings(BaseSettings):
     shrink_after_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     recycle_after: int = Field(default=1000, ge=0)
     recycle_growth_mb: int = Field(default=64, ge=0)
+    actor_memory_mb: int = Field(default=256, ge=0)
+    actor_memory_max_mb: int = Field(default=1024, ge=0)
     activation_wait_s: float = Field(default=20.0, gt=0, le=600, allow_inf_nan=False)
     silence_s: float = Field(default=10.0, ge=1, le=600, allow_inf_nan=False)
     web_search: str | None = Field(default=None, repr=False)  # A URL may have credentials in it.

@@ -36,11 +36,15 @@ class Alive:
         self._bury = bury
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def keep(self, name: str, handle: Any) -> None:
-        """Begin to watch an actor."""
+    def keep(self, name: str, handle: Any, pulse: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Begin to watch an actor.
+
+        Args:
+            pulse: Asks it for a sign of life; its ``ping`` when None.
+        """
         self.handles[name] = handle
         self._spawn(self._watch(name, handle))
-        self._spawn(self._beat(name, handle))
+        self._spawn(self._beat(name, handle, pulse or (lambda: awaited(handle.ping.remote(), name))))
 
     def forget(self, name: str) -> Any:
         """Stop watching an actor that is ended; returns its handle."""
@@ -62,14 +66,21 @@ class Alive:
                 log.info("%s is gone: %s", name, type(exc).__name__)
                 await self._gone(name)
 
-    async def _beat(self, name: str, handle: Any) -> None:
+    async def kill(self, name: str) -> None:
+        """Kill an actor; it counts as dead at once."""
+        handle = self.handles.get(name)
+        if handle is not None:
+            ray.kill(handle)
+            await self._gone(name)
+
+    async def _beat(self, name: str, handle: Any, pulse: Callable[[], Awaitable[None]]) -> None:
         """Kill an actor that does not answer: frozen or cut off, it counts as dead."""
         missed = 0
         while name in self.handles:
             await asyncio.sleep(self._beat_s)
             try:
                 async with asyncio.timeout(self._beat_s):
-                    await awaited(handle.ping.remote(), name)
+                    await pulse()
                 missed = 0
             except (TimeoutError, GreenroomError):
                 # Of one that is dead the watch tells, which ends this loop. Questions are counted, not seconds: when
@@ -77,8 +88,7 @@ class Alive:
                 missed += 1
                 if missed >= BEATS // 2 and name in self.handles:
                     log.warning("%s has not answered for %s s and is killed", name, self._silence_s)
-                    ray.kill(handle)
-                    await self._gone(name)
+                    await self.kill(name)
 
     async def _gone(self, name: str) -> None:
         if self.handles.pop(name, None) is not None:

@@ -14,6 +14,7 @@ from actors.domain.base import Frozen
 from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
 from actors.errors import GreenroomError, Overloaded
+from actors.policy.memory import MB, MemoryLimits
 from actors.policy.warmth import STARTS_AT_ONCE, SeatLimits
 from actors.residency.placement import ResidencyLimits
 from actors.settings import Settings
@@ -65,7 +66,8 @@ class Launch(Frozen):
             wait_s=chosen.activation_wait_s,
             quiet_s=chosen.shrink_after_s,
             activations=chosen.recycle_after,
-            growth_bytes=chosen.recycle_growth_mb * 1024 * 1024,
+            growth_bytes=chosen.recycle_growth_mb * MB,
+            memory=MemoryLimits(chosen.actor_memory_mb * MB, chosen.actor_memory_max_mb * MB),
             retention=chosen.retention,
         )
 

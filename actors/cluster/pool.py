@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import ray
@@ -61,7 +61,7 @@ class ActorPool:
         self._superseded = superseded
         self._alive = Alive(launch.settings.silence_s, self._bury)
         meet, confirm = self.meet_neighbours, self._confirm
-        self.sessions = SessionActors(launch, self.links, self._alive, lambda: self.info, meet, confirm)
+        self.sessions = SessionActors(launch, self.links, self._alive, lambda: self.info, meet, confirm, self._weigh)
         self.hosts = HostActors(launch, self._alive, keys, lambda: self.info, confirm)
         self._meeting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -155,6 +155,9 @@ class ActorPool:
                 await self._quietly(self.meet_neighbours())
                 return
             await asyncio.sleep(LOOK_S)
+
+    def _weigh(self, name: str, private_bytes: int, weights: Mapping[str, int]) -> None:
+        self._residency.scales.weigh(name, private_bytes, weights)
 
     # --- life and death ----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 import ray
@@ -34,6 +34,7 @@ class SessionActors:
         info: Tells what session actors are opened with, as of now.
         meet: Called before a session actor is started in a cluster of several nodes.
         confirm: Called before one is started, ended or told something; raises when that is another registry's to do.
+        weigh: Called with the name of one, its private memory in bytes, and what each of its sessions holds.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class SessionActors:
         info: Callable[[], RuntimeInfo],
         meet: Callable[[], Awaitable[None]],
         confirm: Callable[[], Awaitable[None]],
+        weigh: Callable[[str, int, Mapping[str, int]], None],
     ) -> None:
         self._launch = launch
         self._links = links
@@ -51,6 +53,7 @@ class SessionActors:
         self._info = info
         self._meet = meet
         self._confirm = confirm
+        self._weigh = weigh
         self._seats: dict[str, ActorSeat] = {}
         self._starting: Counter[str] = Counter()
         self._closing = False
@@ -88,7 +91,11 @@ class SessionActors:
 
     def _know(self, handle: Any, peer: Peer) -> ActorSeat:
         seat = self._seats[peer.name] = ActorSeat(handle, peer, self._links.to(peer))
-        self._alive.keep(peer.name, handle)
+
+        async def pulse() -> None:
+            self._weigh(peer.name, *await awaited(handle.pulse.remote(), peer.name))
+
+        self._alive.keep(peer.name, handle, pulse)
         return seat
 
     async def adopt(self, name: str, handle: Any) -> tuple[ActorSeat, RuntimeInfo, list[tuple[str, str, int]]] | None:
@@ -140,6 +147,11 @@ class SessionActors:
                 await self._quietly(awaited(handle.close.remote(), seat.seat_id))
         finally:
             ray.kill(handle)
+
+    async def kill(self, seat: Seat) -> None:
+        """See ``Pool.kill``."""
+        await self._confirm()
+        await self._alive.kill(seat.seat_id)
 
     def bury(self, name: str) -> ActorSeat | None:
         """An actor is dead; returns its seat when it was a session actor."""

@@ -43,6 +43,7 @@ class Crowd:
         free: Places for sessions in seats that take some.
         starting: Seats on their way.
         waiting: Sessions that wait for a place.
+        alone: Those among them that are to have a seat to themselves.
         rising: Sessions were activated a short while ago.
     """
 
@@ -52,16 +53,23 @@ class Crowd:
     free: int = 0
     starting: int = 0
     waiting: int = 0
+    alone: int = 0
     rising: bool = False
 
 
 def to_start(crowd: Crowd, limits: SeatLimits) -> int:
-    """How many more seats to start now."""
+    """How many more seats to start now.
+
+    A seat that one session has to itself takes nobody else, so one of them at a time comes on top of ``most``: what
+    fills all seats must not keep a suspect away from where it does no harm.
+    """
     ahead = limits.spare if crowd.rising else 0
     missing = crowd.waiting + ahead - crowd.free - crowd.starting * limits.per_seat
     usable = crowd.seats - crowd.retiring + crowd.starting
-    wanted = max(-(-missing // limits.per_seat), limits.least - usable)
-    return max(min(wanted, limits.most - usable, limits.starts - crowd.starting), 0)
+    own = crowd.alone - crowd.blank - crowd.starting
+    wanted = max(-(-missing // limits.per_seat), limits.least - usable, own)
+    room = max(limits.most - usable, 1 - crowd.starting - crowd.retiring if own > 0 else 0)
+    return max(min(wanted, room, limits.starts - crowd.starting), 0)
 
 
 def to_end(crowd: Crowd, limits: SeatLimits) -> int:

@@ -36,22 +36,35 @@ class Line:
         self._most = most
         self._clock = clock
         self._turns: dict[int, Turn] = {}
+        self._alone: dict[int, Turn] = {}
         self._last = 0
         self._given: deque[float] = deque(maxlen=_REMEMBERED)
 
     def __len__(self) -> int:
-        return len(self._turns)
+        return len(self._turns) + len(self._alone)
 
-    def join(self) -> int:
+    @property
+    def alone(self) -> int:
+        """Those who wait for a seat to themselves."""
+        return len(self._alone)
+
+    def has(self, *, alone: bool) -> bool:
+        """Whether somebody waits for a place, or for a seat alone."""
+        return bool(self._alone if alone else self._turns)
+
+    def join(self, *, alone: bool = False) -> int:
         """Take the last place in the line; returns the number to wait with.
+
+        Args:
+            alone: Only a seat with nobody in it will do.
 
         Raises:
             Overloaded: the line is too long.
         """
-        if len(self._turns) >= self._most:
+        if len(self) >= self._most:
             raise Overloaded("too many sessions wait for a session actor", self.estimate())
         self._last += 1
-        self._turns[self._last] = asyncio.get_running_loop().create_future()
+        (self._alone if alone else self._turns)[self._last] = asyncio.get_running_loop().create_future()
         return self._last
 
     async def wait(self, number: int, wait_s: float, give_back: Callable[[Seat], None]) -> Seat:
@@ -65,7 +78,7 @@ class Line:
         Raises:
             Overloaded: it did not come in time; says when it may be worth trying again.
         """
-        turn = self._turns[number]
+        turn = self._turns.get(number) or self._alone[number]
         try:
             await asyncio.wait([turn], timeout=wait_s)
         except asyncio.CancelledError:
@@ -74,17 +87,16 @@ class Line:
             raise
         finally:
             self._turns.pop(number, None)
+            self._alone.pop(number, None)
         if not turn.done():
             raise Overloaded("all session actors are busy", self.estimate())
         return turn.result()
 
-    def serve(self, seat: Seat) -> bool:
-        """Give a place in a seat to whoever has waited longest; False when nobody waits."""
-        if not self._turns:
-            return False
-        self._turns.pop(next(iter(self._turns))).set_result(seat)
+    def serve(self, seat: Seat, *, alone: bool = False) -> None:
+        """Give a place in a seat to whoever has waited longest for one, or for a seat alone: there is somebody."""
+        turns = self._alone if alone else self._turns
+        turns.pop(next(iter(turns))).set_result(seat)
         self.count()
-        return True
 
     def count(self) -> None:
         """A place was given."""
@@ -95,7 +107,7 @@ class Line:
         if len(self._given) < 2:
             return _UNKNOWN_S
         pace = (self._now() - self._given[0]) / len(self._given)
-        return round(min(max(pace * (len(self._turns) + 1), _SOONEST_S), _LATEST_S), 1)
+        return round(min(max(pace * (len(self) + 1), _SOONEST_S), _LATEST_S), 1)
 
     def _now(self) -> float:
         return self._clock() if self._clock else asyncio.get_running_loop().time()

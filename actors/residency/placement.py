@@ -12,6 +12,7 @@ from typing import Protocol
 
 from actors.domain.retention import Retention
 from actors.errors import GreenroomError
+from actors.policy.memory import MemoryLimits
 from actors.policy.warmth import SeatLimits
 
 
@@ -58,6 +59,10 @@ class Pool(Protocol):
         """End a seat that hosts nobody."""
         ...
 
+    async def kill(self, seat: Seat) -> None:
+        """Kill a seat whoever is in it; its sessions learn of it as of any death."""
+        ...
+
 
 @dataclass(slots=True)
 class Placement:
@@ -92,6 +97,7 @@ class ResidencyLimits:
         quiet_s: After so long without an activation, blank seats beyond the least are ended.
         activations: A seat is replaced after so many; 0: never.
         growth_bytes: A seat is replaced when the sessions before left so much memory behind; 0: never.
+        memory: How much a seat may take, whoever is in it.
     """
 
     seats: SeatLimits = field(default_factory=SeatLimits)
@@ -101,3 +107,4 @@ class ResidencyLimits:
     quiet_s: float = 60.0
     activations: int = 0
     growth_bytes: int = 0
+    memory: MemoryLimits = MemoryLimits()

@@ -17,7 +17,9 @@ from actors.errors import GreenroomError, InternalError, NotHere, SessionNotFoun
 from actors.residency.bell import Bell
 from actors.residency.eviction import BREATH_S, Eviction
 from actors.residency.placement import Placement, Pool, ResidencyLimits, Seat
+from actors.residency.scales import Scales
 from actors.residency.seats import Seats
+from actors.residency.suspects import Suspects
 from actors.residency.warming import Warming
 from actors.session import patience
 from actors.session.patience import answer_of
@@ -42,6 +44,8 @@ class Residency:
     Attributes:
         placed: The residents, by journal id.
         freed: Rings when sessions became dormant; the supervisor listens.
+        scales: Takes what seats tell of their memory.
+        suspects: Who may be what kills processes, and who is not to be blamed.
     """
 
     def __init__(
@@ -58,12 +62,14 @@ class Residency:
         self.placed: dict[str, Placement] = {}
         self.freed = Bell()
         self.seats = Seats(self.limits, self._seats_changed)
+        self.suspects = Suspects()
         # No number of an earlier term is given again.
         self._next_no = term * NUMBERS_PER_TERM
         self._store = store
         self._tasks: set[asyncio.Task[Any]] = set()
         self._warming = Warming(self.seats, pool, self.limits, self._vacate, self._spawn)
         self._eviction = Eviction(self.seats.line, self.placed, self._warming.covered, self.hibernate)
+        self.scales = Scales(self.seats, pool, self.limits.memory, self.placed, self.suspects, self._spawn)
         self._evicting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -72,11 +78,12 @@ class Residency:
 
     # --- asking ----------------------------------------------------------------------------------------------------
 
-    async def resolve(self, tenant: str, journal_id: str, *, stale: int = 0) -> Placement:
+    async def resolve(self, tenant: str, journal_id: str, *, stale: int = 0, busy: bool = False) -> Placement:
         """Where a session is resident, after activating it when it is dormant.
 
         Args:
             stale: An assignment that turned out not to work.
+            busy: It is known to have work to do.
 
         Raises:
             SessionNotFound: there is no such session.
@@ -87,7 +94,7 @@ class Residency:
         while True:
             placement = self.placed.get(journal_id)
             if placement is None:
-                await self._place(tenant, journal_id)
+                await self._place(tenant, journal_id, busy)
                 continue
             if placement.releasing is not None:
                 await asyncio.wait([placement.releasing])
@@ -144,6 +151,7 @@ class Residency:
             placement.used = asyncio.get_running_loop().time()
             placement.busy = busy
             if not busy:
+                self.suspects.clear(journal_id)
                 self._eviction.stir()
 
     # --- seats -----------------------------------------------------------------------------------------------------
@@ -176,6 +184,7 @@ class Residency:
         """A seat is dead: its sessions are dormant, and those with work to do are activated at once."""
         self.seats.lose(seat_id)
         lost = [one for one in self.placed.values() if one.seat.seat_id == seat_id]
+        self.suspects.died(seat_id, [one.journal_id for one in lost if one.busy or not one.ready.done()])
         for placement in lost:
             self.placed.pop(placement.journal_id, None)
             if not placement.ready.done():
@@ -185,8 +194,8 @@ class Residency:
 
     # --- placing ---------------------------------------------------------------------------------------------------
 
-    async def _place(self, tenant: str, journal_id: str) -> None:
-        seat = await self.seats.claim()
+    async def _place(self, tenant: str, journal_id: str, busy: bool) -> None:
+        seat = await self.seats.claim(alone=self.suspects.is_one(journal_id))
         if journal_id in self.placed or seat.seat_id not in self.seats.known:
             # Somebody else was faster, or the seat died on the way here.
             self.seats.leave(seat)
@@ -195,7 +204,7 @@ class Residency:
         number = self.next_number()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ready.add_done_callback(lambda done: done.exception())
-        placement = Placement(tenant, journal_id, seat, number, ready)
+        placement = Placement(tenant, journal_id, seat, number, ready, busy=busy)
         self.placed[journal_id] = placement
         self._spawn(self._assign(placement))
 
@@ -243,6 +252,7 @@ class Residency:
             log.info("session %s was not released: %s", placement.journal_id, exc)
         if done:
             self.forget(placement.journal_id, placement.assignment_no)
+            self.suspects.clear(placement.journal_id)
             # It had nothing to do when it went; only its timers are anybody's business now.
             self.freed.ring_within(BREATH_S)
         else:

@@ -61,19 +61,22 @@ class Seats:
 
     # --- places ----------------------------------------------------------------------------------------------------
 
-    async def claim(self) -> Seat:
+    async def claim(self, *, alone: bool = False) -> Seat:
         """A place, which counts as taken from here; first come, first served.
+
+        Args:
+            alone: In a seat with nobody in it, which takes nobody else, and is ended afterwards.
 
         Raises:
             Overloaded: too many wait, or none was free in time.
         """
-        use = None if self.line else self._best()
+        use = None if self.line.has(alone=alone) else self._best(alone=alone)
         if use is not None:
-            use.load += 1
+            self._take(use, alone=alone)
             self.line.count()
             self._changed()
             return use.seat
-        number = self.line.join()
+        number = self.line.join(alone=alone)
         self._changed()
         return await self.line.wait(number, self._limits.wait_s, self.leave)
 
@@ -86,14 +89,20 @@ class Seats:
             self._changed()
 
     def _serve(self) -> None:
-        """Give the free places to those who have waited longest."""
-        while self.line and (use := self._best()) is not None:
-            use.load += 1
-            self.line.serve(use.seat)
+        """Give the free places to those who have waited longest; empty seats first to those who need one."""
+        for alone in (True, False):
+            while self.line.has(alone=alone) and (use := self._best(alone=alone)) is not None:
+                self._take(use, alone=alone)
+                self.line.serve(use.seat, alone=alone)
 
-    def _best(self) -> Use | None:
+    @staticmethod
+    def _take(use: Use, *, alone: bool) -> None:
+        use.load += 1
+        use.retiring |= alone
+
+    def _best(self, *, alone: bool = False) -> Use | None:
         """The emptiest seat with a free place, on the node with the fewest sessions."""
-        free = [use for use in self.known.values() if self._has_room(use)]
+        free = [use for use in self.known.values() if self._has_room(use) and not (alone and use.load)]
         if len(free) <= 1:
             return free[0] if free else None
         on_node: Counter[str] = Counter()
@@ -105,6 +114,13 @@ class Seats:
         return not use.retiring and use.load < self._limits.seats.per_seat
 
     # --- wear ------------------------------------------------------------------------------------------------------
+
+    def wear_out(self, seat_id: str) -> None:
+        """A seat is to be replaced as soon as its sessions may leave it."""
+        use = self.known.get(seat_id)
+        if use is not None and not use.worn:
+            use.worn = True
+            self._changed()
 
     def wear(self, seat_id: str, private_bytes: int) -> None:
         """A seat took a session.
@@ -133,5 +149,6 @@ class Seats:
             free=sum(self._limits.seats.per_seat - use.load for use in uses if self._has_room(use)),
             starting=starting,
             waiting=len(self.line),
+            alone=self.line.alone,
             rising=rising,
         )

@@ -138,13 +138,13 @@ class Supervisor:
         while len(self._attempts) > MAX_REMEMBERED:
             del self._attempts[next(iter(self._attempts))]
         delay = min(RETRY_S * 2**attempts.count, SWEEP_S) if attempts.count else 0.0
-        attempts.count += 1
+        attempts.count += not self._residency.suspects.excuse(row.journal_id)
         try:
             await asyncio.sleep(delay)
             if attempts.count > MAX_ACTIVATIONS:
                 await self._contain(row)
             else:
-                await self._residency.resolve(row.tenant, row.journal_id)
+                await self._residency.resolve(row.tenant, row.journal_id, busy=True)
         except Superseded as exc:
             self._residency.superseded(exc)
         except (SessionNotFound, Fenced):
@@ -164,6 +164,9 @@ class Supervisor:
 
     async def _contain(self, row: SessionInfo) -> None:
         message = f"{MAX_ACTIVATIONS} activations in a row ended without progress; resume the session to try again"
+        why = self._residency.suspects.why(row.journal_id)
+        message = f"{message}; {why}" if why else message
+        self._residency.suspects.clear(row.journal_id)
         log.error("session %s is taken out of service: %s", row.session_id, message)
         number = self._residency.next_number()
         await contain(self._store, row.tenant, row.journal_id, self._residency.term, number, message)

@@ -34,6 +34,9 @@ CROWDS = st.builds(
         pytest.param(Crowd(seats=4, waiting=9, starting=1), 1, id="two at a time, those on their way counted"),
         pytest.param(Crowd(seats=8, waiting=9, rising=True), 0, id="never more than there may be"),
         pytest.param(Crowd(seats=8, retiring=1, waiting=1), 1, id="one that retires is replaced ahead of its end"),
+        pytest.param(Crowd(seats=8, waiting=3, alone=3), 1, id="one that is to be alone comes on top"),
+        pytest.param(Crowd(seats=9, retiring=1, waiting=2, alone=2), 0, id="and only one at a time"),
+        pytest.param(Crowd(seats=3, free=2, waiting=1, alone=1), 1, id="places beside others do not do for it"),
     ],
 )
 def test_what_is_started(crowd: Crowd, wanted: int) -> None:

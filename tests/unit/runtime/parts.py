@@ -168,6 +168,18 @@ class NoSeats:
     async def end(self, seat: Seat) -> None:
         raise AssertionError(f"{seat.seat_id} was not started here")
 
+    async def kill(self, seat: Seat) -> None:
+        raise AssertionError(f"{seat.seat_id} is light")
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the loop run until it is so."""
+    for _ in range(int(LIMIT_S * 1000)):
+        if true():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it did not happen")
+
 
 def failing(error: GreenroomError) -> Callable[[str, int], Any]:
     async def fail(journal_id: str, assignment_no: int) -> None:

@@ -42,6 +42,9 @@ class Factory:
         self.ended.append(seat.seat_id)
         self.ends.set()
 
+    async def kill(self, seat: Seat) -> None:
+        raise AssertionError(f"{seat.seat_id} is light")
+
 
 @asynccontextmanager
 async def residency(pool: Factory | NoSeats, limits: ResidencyLimits, *seats: FakeSeat) -> AsyncGenerator[Residency]:
@@ -84,12 +87,12 @@ async def test_a_place_that_comes_to_one_who_has_just_left_goes_to_the_next() ->
     number = line.join()
     waiting = asyncio.ensure_future(line.wait(number, 5.0, returned.append))
     await settle()
-    assert line.serve(seat)
+    line.serve(seat)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert returned == [seat]
-    assert not line.serve(seat)
+    assert not line
 
 
 async def test_a_full_line_says_when_it_may_be_worth_trying_again() -> None:
