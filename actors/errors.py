@@ -27,6 +27,7 @@
     |   |-- NoModel
     |   |-- ModelAuthFailed
     |   |   +-- CredentialMissing the key that was given is not in memory any more
+    |   |-- ModelUnpriced         nobody knows its price, and money is bounded
     |   |-- ModelUnavailable      stayed overloaded or silent; may be tried again
     |   |   +-- ModelUnreachable  no connection at all
     |   |-- ModelRejected         the provider refused the request
@@ -547,6 +548,23 @@ class CredentialMissing(ModelAuthFailed):
         return (
             f"The key that was given for model {self.model!r} is not in memory any more: no restart leaves one there. "
             "Give it again with configure, or with set_default_llm where it is the model of sessions that name none."
+        )
+
+
+class ModelUnpriced(ModelError):
+    """Nobody knows what a model costs, and the session's budget bounds money, so nothing was sent."""
+
+    status = 402
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
+
+    @property
+    def message(self) -> str:
+        return (
+            f"Nobody knows the price of model {self.model!r}, and the session's budget bounds US dollars. Approve to "
+            "go on without counting its calls in money, take another model, or bound something else."
         )
 
 

@@ -47,10 +47,10 @@ class SessionActions(SessionCommands):
 
         Args:
             action_id: The action's id, or the model's tool call id within this session's open turn.
-            resolution: ``approve`` or ``reject`` an approval, or going on without a lost workspace; ``retry``, ``skip``
-                or ``answer`` a call in doubt; ``retry`` or ``reject`` a model call that lacks its key, which giving the
-                key decides by itself.
-            args: Approve with other arguments.
+            resolution: ``approve`` or ``reject`` an approval, going on without a lost workspace, or more of a budget;
+                ``retry``, ``skip`` or ``answer`` a call in doubt; ``retry`` or ``reject`` a model call that lacks its
+                key, which giving the key decides by itself.
+            args: Approve with other arguments; of a budget that is used up: with other amounts than those asked for.
             value: The result to give the model (answer).
             args_digest: What was seen; refused when the call's arguments are others.
             remember: ``once`` decides this call. ``session`` also adds a rule for calls just like it to the session's

@@ -117,11 +117,13 @@ class Lease(Frozen):
     Attributes:
         amounts: How much it got; what is None there was not bounded.
         lenders: Journals of those above it, its parent first: what it does not use goes back to the first that is left.
+        unpriced: Models whose calls are not counted in money, since somebody agreed to that above.
         for_task: It is lent for one task, and ends with it; else with the session.
     """
 
     amounts: Budget
     lenders: tuple[str, ...]
+    unpriced: tuple[str, ...] = ()
     for_task: bool = False
 
 
@@ -131,6 +133,7 @@ class BudgetStanding(Frozen):
     Attributes:
         budget: What is in force, with what people granted on top.
         raised: What of it people granted when the session asked.
+        unpriced: Models whose calls are not counted in money: nobody knows their price, and somebody agreed.
         used: What the session took itself.
         leased: What its children have, or had and did not give back.
         returned: What it gave back to its parent.
@@ -141,6 +144,7 @@ class BudgetStanding(Frozen):
 
     budget: Budget = Budget()
     raised: Amounts = NOTHING
+    unpriced: tuple[str, ...] = ()
     used: Amounts = NOTHING
     leased: Amounts = NOTHING
     returned: Amounts = NOTHING

@@ -23,11 +23,11 @@ from actors.domain.calls import (
     ToolOutcome,
 )
 from actors.domain.messages import Message, TokenUsage
-from actors.errors import GreenroomError, StoreCorrupt
+from actors.errors import GreenroomError, ModelUnpriced, StoreCorrupt
 from actors.llm import outputs
 from actors.llm.decoded import DecodedContexts
 from actors.llm.metering import Meter
-from actors.llm.prices import cost_usd, price_call
+from actors.llm.prices import cost_usd, is_priced, price_call
 from actors.llm.provider import ModelProvider, outcome_of_error
 from actors.policy.summaries import summary_request, title_request
 
@@ -113,6 +113,8 @@ class ModelExecutor:
         return outcome.model_copy(update=changes)
 
     async def _ask(self, call: ModelCall, meter: Meter) -> ModelOutcome:
+        if call.priced_only and not await is_priced(call.llm):
+            raise ModelUnpriced(call.llm.name)
         provider = await self._providers(call)
         context = self._contexts.of(call)
         messages, references = context.messages, context.references

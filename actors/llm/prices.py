@@ -7,8 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Final
 
+from actors.domain.llm import LlmConfig
 from actors.domain.messages import TokenUsage
+
+SCRIPTED: Final = "scripted"
+"""The provider whose prices its models' options say."""
+
+PRICE_OPTION: Final = "price_usd"
+"""What each answer of such a model costs; without it the model has no price."""
 
 
 def cost_usd(provider: str, model: str, usage: TokenUsage) -> str | None:
@@ -34,6 +42,13 @@ def cost_usd(provider: str, model: str, usage: TokenUsage) -> str | None:
     except (LookupError, ValueError):
         return None
     return format(price.total_price, "f")
+
+
+async def is_priced(llm: LlmConfig) -> bool:
+    """Whether a call's price will be known."""
+    if llm.provider == SCRIPTED:
+        return PRICE_OPTION in llm.options
+    return await price_call(llm.provider, llm.model, TokenUsage()) is not None
 
 
 async def price_call(provider: str, model: str, usage: TokenUsage) -> str | None:

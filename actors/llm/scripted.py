@@ -10,6 +10,7 @@ examples, tests and benchmarks. Models:
 
 ``options["delay_s"]`` and ``options["token_delay_s"]`` are the defaults of every step, for all three. A prompt longer
 than ``options["window_tokens"]`` is refused, as providers do. A summary is ``options["summary"]``, which is a step.
+Each answer costs ``options["price_usd"]``, a decimal string; without it the models have no price.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from actors.domain.calls import Emit, ModelCall, ModelOutcome, Outcome
 from actors.domain.messages import (
@@ -42,9 +45,10 @@ from actors.errors import (
 )
 from actors.llm.answer import parse_arguments
 from actors.llm.metering import Tell, untold
+from actors.llm.prices import PRICE_OPTION, SCRIPTED
 from actors.llm.scripted_steps import Step, StepCall, plan
 
-PROVIDER = "scripted"
+PROVIDER = SCRIPTED
 
 _WORD = re.compile(r"\S+\s*|\s+")
 
@@ -70,7 +74,7 @@ class ScriptedModel:
         """
         del tell
         started = time.monotonic()
-        step = plan(call.llm, messages, summary_of=call.summary_of)
+        step, price = plan(call.llm, messages, summary_of=call.summary_of), _price(call.llm.options)
         _check_window(call, messages)
         try:
             async with asyncio.timeout(call.llm.timeout_s):
@@ -82,6 +86,7 @@ class ScriptedModel:
             message=message,
             stop_reason=step.stop_reason or (StopReason.tool_use if message.tool_calls else StopReason.end_turn),
             usage=step.usage or _usage(call.system, messages, message),
+            cost_usd=price,
             provider=call.llm.provider,
             model=call.llm.model,
             duration_ms=round((time.monotonic() - started) * 1000),
@@ -138,6 +143,15 @@ def _failure(kind: str) -> GreenroomError:
             return ModelProtocolError(PROVIDER, "the script says so")
         case _:
             return ModelUnavailable(PROVIDER, "the script says so")
+
+
+def _price(options: dict[str, Any]) -> str | None:
+    """What an answer costs."""
+    price = options.get(PRICE_OPTION)
+    try:
+        return format(Decimal(str(price)), "f") if price is not None else None
+    except InvalidOperation:
+        raise ModelRejected(PROVIDER, 400, f"options['{PRICE_OPTION}'] is not a decimal number") from None
 
 
 def _usage(system: str | None, messages: Sequence[Message], answer: Message) -> TokenUsage:

@@ -17,6 +17,9 @@ FOR_MODEL: Final = frozenset({Resource.tokens, Resource.usd, Resource.wall_s})
 FOR_TOOLS: Final = frozenset({Resource.tool_calls, Resource.wall_s})
 """What a tool call takes."""
 
+UNPRICED: Final = "unpriced"
+"""What a session asks about when nobody knows its model's price: the name of the argument that says which model."""
+
 _GRAIN: Final = {
     Resource.tokens: Decimal(1),
     Resource.usd: Decimal("0.000001"),

@@ -16,6 +16,7 @@ class Account(Frozen):
         tool_calls: Those that began; another attempt of one is no other call.
         worked_us: Microseconds of work.
         raised: What people granted on top of the configured budget, since it was configured.
+        unpriced: Models whose calls go on uncounted in money, since somebody agreed.
         leased: What children have, or had and did not give back.
         lease: What the session has of its parent's budget.
         lease_ended: What it did not use was given back; what its own children give back later goes on to its parent.
@@ -25,6 +26,7 @@ class Account(Frozen):
     tool_calls: int = 0
     worked_us: int = 0
     raised: Amounts = NOTHING
+    unpriced: tuple[str, ...] = ()
     leased: Amounts = NOTHING
     lease: Lease | None = None
     lease_ended: bool = False

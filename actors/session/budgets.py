@@ -21,7 +21,7 @@ from actors.domain.letters import ReturnLease
 from actors.domain.records import Draft
 from actors.errors import BudgetExceeded, InvalidRequest
 from actors.policy import budgets as policy
-from actors.policy.budgets import FOR_TOOLS
+from actors.policy.budgets import FOR_TOOLS, UNPRICED
 from actors.session.state import State
 from actors.session.turn import ToolCallState, Turn
 
@@ -60,6 +60,7 @@ def standing(state: State) -> BudgetStanding | None:
     return BudgetStanding(
         budget=total(state),
         raised=account.raised,
+        unpriced=account.unpriced,
         used=used(state),
         leased=account.leased,
         returned=account.returned,
@@ -136,7 +137,9 @@ class Purse:
 def settled(state: State, turn: Turn) -> Iterator[Draft]:
     """The end of a question that has become pointless: the budget was raised otherwise, or a child gave back."""
     action = pending(state)
-    if action is not None and not is_used_up(state, [Resource(name) for name in action.args]):
+    if action is None or UNPRICED in action.args:
+        return
+    if not is_used_up(state, [Resource(name) for name in action.args]):
         data = r.ActionResolved.Data(
             action_id=action.action_id,
             resolution=Resolution.cancelled,
@@ -152,7 +155,10 @@ def answered(state: State, action: Action, data: r.ActionResolved.Data) -> Itera
     Raises:
         InvalidRequest: what is granted is no budget, or too little to go on with.
     """
-    if data.resolution is Resolution.approve:
+    if data.resolution is Resolution.approve and UNPRICED in action.args:
+        if data.args is not None:
+            raise InvalidRequest("There is no amount to grant here: approve to go on without counting money.")
+    elif data.resolution is Resolution.approve:
         try:
             granted = Budget.model_validate(data.args if data.args is not None else action.args)
         except ValidationError as exc:
@@ -161,10 +167,14 @@ def answered(state: State, action: Action, data: r.ActionResolved.Data) -> Itera
         why = policy.too_little(granted, left(state), [Resource(name) for name in action.args])
         if why is not None:
             raise InvalidRequest(why)
-        return
-    because = f" Reason: {data.reason}" if data.reason else ""
+    else:
+        yield _end(action, data.reason)
+
+
+def _end(action: Action, reason: str | None) -> Draft:
+    because = f" Reason: {reason}" if reason else ""
     ending = r.TurnCancelling.Data(reason=action.detail + because, then="failed", code=BudgetExceeded.__name__)
-    yield Draft(r.TurnCancelling, ending, action.turn_id)
+    return Draft(r.TurnCancelling, ending, action.turn_id)
 
 
 # --- leases ----------------------------------------------------------------------------------------------------------

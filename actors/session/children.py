@@ -47,7 +47,7 @@ def _lease(parent: State, birth: Birth) -> Lease | None:
     if budget is None or not budget.bounds:
         return None
     lenders = (parent.journal_id, *(above.lenders if above is not None else ()))
-    return Lease(amounts=budget, lenders=lenders, for_task=birth.task is not None)
+    return Lease(amounts=budget, lenders=lenders, unpriced=parent.account.unpriced, for_task=birth.task is not None)
 
 
 def _heir(parent: State, config: SessionConfig) -> SessionConfig:

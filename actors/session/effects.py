@@ -23,7 +23,7 @@ from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
 from actors.policy.lanes import full_after_s, lane_of
 from actors.policy.prompts import system_prompt
 from actors.policy.structured import repair_prompt
-from actors.session import budgets, compaction, credentials, titles, tool_steps, unanswered, workspace
+from actors.session import budgets, compaction, credentials, titles, tool_steps, unanswered, unpriced, workspace
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
 from actors.session.turn import CallPhase, Failure, Stage, ToolCallState, Turn
@@ -97,6 +97,8 @@ def _end(turn: Turn, then: str, code: str, reason: str) -> Draft:
 def _step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     if turn.lacks_key:
         yield from credentials.steps(state, turn, around)
+    elif turn.lacks_price:
+        yield from unpriced.steps(state, turn, around)
     elif turn.stage is Stage.model:
         yield from _model_step(state, turn, around)
     elif turn.stage is Stage.tools:
@@ -260,6 +262,7 @@ def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
         messages=tuple(entry.message for entry in state.context),
         tools=definitions if not summing_up else (),
         thinking_budget=(config.thinking_budget or 1024) if config.thinking_enabled and not summing_up else None,
+        priced_only=unpriced.is_refused(state, model),
         summary_of=turn.summary_of,
         output=turn.output if not summing_up else None,
         delay_s=ATTEMPT_DELAY_S * turn.failures,

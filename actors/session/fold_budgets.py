@@ -11,7 +11,8 @@ from typing import Any
 from actors.domain import records as r
 from actors.domain.actions import Action, Resolution
 from actors.domain.budgets import Amounts, Budget
-from actors.policy.budgets import taken_back, within_lease
+from actors.policy.budgets import UNPRICED, taken_back, within_lease
+from actors.session.fold_calls import change_turn, open_turn
 from actors.session.state import State
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -45,10 +46,23 @@ def reached(state: State, _: r.SessionBudgetReached) -> State:
 
 def decided(state: State, action: Action, data: r.ActionResolved.Data) -> State:
     """There is as much more as was granted. What a rejection leads to stands in the next record."""
+    if UNPRICED in action.args:
+        return _price_decided(state, str(action.args[UNPRICED]), data.resolution)
     if data.resolution is not Resolution.approve:
         return state
     granted = Budget.model_validate(data.args if data.args is not None else action.args)
     return change_account(state, raised=state.account.raised + Amounts.of(granted.bounds))
+
+
+def _price_decided(state: State, model: str, resolution: Resolution) -> State:
+    """The model is asked once more, in the next attempt of the same call."""
+    failure = open_turn(state).failure
+    if resolution is Resolution.reject or failure is None:
+        return state
+    state = change_turn(state, failure=failure.model_copy(update={"retryable": True}))
+    if resolution is not Resolution.approve:
+        return state
+    return change_account(state, unpriced=tuple(dict.fromkeys((*state.account.unpriced, model))))
 
 
 def lease_granted(state: State, record: r.LeaseGranted) -> State:

@@ -29,7 +29,7 @@ def created(state: State, record: r.SessionCreated) -> State:
         root_journal_id=data.root_journal_id,
         task=data.task,
         workspace=data.workspace,
-        account=Account(lease=data.lease),
+        account=Account(lease=data.lease, unpriced=data.lease.unpriced if data.lease is not None else ()),
         created_at=record.at,
     )
 
@@ -64,7 +64,7 @@ def imported(state: State, record: r.SessionImported) -> State:
         "context_used": data.context_used,
     }
     told = {name: value for name, value in told.items() if value is not None}
-    account = Account(**state.account.model_dump(include={"tool_calls", "worked_us", "raised"}))
+    account = Account(**state.account.model_dump(include={"tool_calls", "worked_us", "raised", "unpriced"}))
     return change(state, account=account, **told, **_cut_loose(state, "imported"))
 
 

@@ -229,7 +229,7 @@ class State(Frozen):
         if turn is None or turn.ending is not None:
             return None
         if turn.stage is Stage.model:
-            return SessionLane.generate if not turn.lacks_key else None
+            return SessionLane.generate if not (turn.lacks_key or turn.lacks_price) else None
         # What must not run beside others stands in line for them, and not for its lane.
         if any(call.limited and call.effect is not EffectClass.pure for call in turn.calls):
             return None

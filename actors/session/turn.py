@@ -17,7 +17,7 @@ from actors.domain.messages import PARSE_ERROR, StopReason, TextPart, TokenUsage
 from actors.domain.outputs import OutputFormat
 from actors.domain.records import Offer, Wait
 from actors.domain.tools import EffectClass
-from actors.errors import CredentialMissing
+from actors.errors import CredentialMissing, ModelUnpriced
 
 
 class CallPhase(StrEnum):
@@ -198,8 +198,8 @@ class Failure(Frozen):
 
     @property
     def unsent(self) -> bool:
-        """Whether nothing was sent, for want of a key; the attempt counts for nothing."""
-        return self.code == CredentialMissing.__name__
+        """Whether nothing was sent, for want of a key or of a price; the attempt counts for nothing."""
+        return self.code in {CredentialMissing.__name__, ModelUnpriced.__name__}
 
 
 NO_SUMMARY = Failure(code="no_summary", message="The model wrote no summary.", retryable=False, host_lost=False)
@@ -278,8 +278,16 @@ class Turn(Frozen):
     @property
     def lacks_key(self) -> bool:
         """Whether the last attempt had no key to ask with, and the turn waits until there is one."""
+        return self._waits_on(CredentialMissing) and not self.keyless
+
+    @property
+    def lacks_price(self) -> bool:
+        """Whether nobody knows what the next attempt would cost, and the turn waits until somebody agrees."""
+        return self._waits_on(ModelUnpriced)
+
+    def _waits_on(self, kind: type[Exception]) -> bool:
         failure = self.failure
-        return failure is not None and failure.unsent and not failure.retryable and not self.keyless
+        return failure is not None and failure.code == kind.__name__ and not failure.retryable
 
     @property
     def asks_again(self) -> bool:

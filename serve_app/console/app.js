@@ -3,6 +3,7 @@
 import { call, onKeyNeeded, sessionPath } from "./api.js";
 import { $, alertError, clearAlerts, el } from "./dom.js";
 import { FamilyQuestions } from "./family.js";
+import { amounts } from "./questions.js";
 import { SessionList, chipOf } from "./sessions.js";
 import { follow } from "./sse.js";
 import { Transcript } from "./transcript.js";
@@ -62,8 +63,9 @@ function show(info) {
   const { word, kind } = chipOf(info);
   $("session-title").textContent = info.name || info.session_id;
   const tokens = info.usage.total_tokens;
+  const left = info.budget && amounts(info.budget.remaining);
   const facts = [info.name ? info.session_id : null, info.model, tokens ? `${tokens.toLocaleString()} tokens` : null,
-    Number(info.cost_usd) ? `$${Number(info.cost_usd).toFixed(4)}` : null];
+    Number(info.cost_usd) ? `$${Number(info.cost_usd).toFixed(4)}` : null, left ? `${left} left` : null];
   $("session-facts").textContent = facts.filter(Boolean).join(" · ");
   $("activity").textContent = word;
   $("activity").className = `chip ${kind}`;

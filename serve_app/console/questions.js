@@ -14,9 +14,19 @@ const QUESTIONS = {
   approval: (tool) => `May ${tool} run?`,
   in_doubt: (tool) => `${tool} may or may not have run. What now?`,
   workspace_lost: (tool) => `The node with the files that ${tool} needs is gone. Go on without them?`,
-  budget: () => "The budget is used up. Grant as much again?",
+  budget: (_, args) => (args.unpriced
+    ? `Nobody knows what ${args.unpriced} costs. Go on without counting it in money?`
+    : `The budget is used up. Grant ${amounts(args)} more?`),
   credential: () => "The turn waits for the key of its model, and goes on by itself once that is given.",
 };
+
+const UNITS = { tokens: "tokens", usd: "US dollars", tool_calls: "tool calls", wall_s: "seconds of work" };
+
+/** A budget, or what is left of one, for people: "1,000 tokens, 5 tool calls"; empty when it bounds nothing. */
+export function amounts(budget) {
+  const bounded = Object.keys(UNITS).filter((name) => budget[name] !== null && budget[name] !== undefined);
+  return bounded.map((name) => `${Number(budget[name]).toLocaleString(undefined, { maximumFractionDigits: 4 })} ${UNITS[name]}`).join(", ");
+}
 
 /** Whether a person can answer it here. */
 export const answerable = (kind) => kind in CHOICES;
@@ -40,7 +50,7 @@ export function questionBox(action, until, onDecide) {
     row.append(button(label, className, () => decide(resolution)));
   }
   return el("div", "decision",
-    el("p", "question", QUESTIONS[action.kind]?.(action.tool) ?? "A decision is needed."),
+    el("p", "question", QUESTIONS[action.kind]?.(action.tool, action.args) ?? "A decision is needed."),
     action.detail ? el("p", "quiet", action.detail) : null, row, error,
     until ? el("p", "quiet deadline", `Waits until ${until.toLocaleTimeString()}.`) : null);
 }

@@ -306,3 +306,20 @@ async def test_a_key_is_not_found_in_the_pools_repr() -> None:
     await pool.of(_call("openai/a", llm={"credential_id": "sk-secret"}))
 
     assert "sk-secret" not in repr(vars(pool))
+
+
+@pytest.mark.parametrize(
+    ("model", "known"),
+    [("openai/gpt-4o-mini", True), ("openai/no-such-model", False), ("vllm/x", False), ("scripted/echo", False)],
+)
+async def test_a_model_without_a_price_is_not_asked_where_money_is_bounded(model: str, known: bool) -> None:
+    outcome = await _execute(_executor(_Provider()), _call(model, priced_only=True))
+
+    assert (outcome.outcome is Outcome.ok) == known
+    assert known or (outcome.error_code, outcome.error_args) == ("ModelUnpriced", (model,))
+
+
+async def test_a_script_may_have_a_price() -> None:
+    call = _call(llm={"options": {"price_usd": "0.02"}}, priced_only=True)
+    outcome = await _execute(_executor(ScriptedModel()), call)
+    assert outcome.cost_usd == "0.02"

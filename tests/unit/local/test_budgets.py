@@ -16,6 +16,7 @@ from actors.domain import records as r
 from actors.domain.actions import ActionKind
 from actors.domain.budgets import Amounts
 from actors.domain.children import ChildOutcome, ChildSpec
+from actors.domain.llm import LlmConfig
 from actors.domain.messages import TokenUsage
 from actors.domain.session import Activity, SessionConfig
 from actors.handle import SessionHandle
@@ -146,6 +147,24 @@ async def test_money_and_time_are_exact() -> None:
     assert Budget.model_validate_json(budget.model_dump_json()) == budget
     assert budget.usd == Decimal("0.1")
     assert Amounts(wall_s=0.1) + Amounts(wall_s=0.2) == Amounts(wall_s=0.3)
+
+
+async def test_a_model_without_a_price_is_asked_once_somebody_agrees_and_one_with_a_price_is_counted() -> None:
+    async with runtime() as manager:
+        session = await manager.create_session("s", config(says("One."), budget=Budget(usd=1)))  # pyright: ignore[reportArgumentType] - pydantic makes the number
+        turn = asyncio.create_task(session.generate("go"))
+        action = await asked(session)
+        assert (await session.actions())[0].args == {"unpriced": "scripted/script"}
+        await session.resolve_action(action, "approve")
+        assert (await turn).text == "One."
+
+        priced = LlmConfig(provider="scripted", model="echo", options={"price_usd": "0.6"})
+        await session.configure(model_config=priced)
+        await session.generate("a")
+        await session.generate("b")
+        found = (await session.usage()).budget
+        assert found is not None
+        assert (found.used.usd, found.remaining.usd, found.unpriced) == (Decimal("1.2"), 0, ("scripted/script",))
 
 
 # --- leases ----------------------------------------------------------------------------------------------------------

@@ -243,8 +243,12 @@ def check_signals(world: World) -> None:
                 given_up.add(child)
 
 
-def _unsent(record: r.ModelCallFailed) -> bool:
-    return record.data.code == "CredentialMissing"
+_UNSENT = ("CredentialMissing", "ModelUnpriced")
+"""Failures of calls of which nothing was sent."""
+
+
+def _unsent(record: r.ModelCallFailed, *codes: str) -> bool:
+    return record.data.code in codes
 
 
 def check_credentials(records: list[r.Record]) -> None:
@@ -253,7 +257,7 @@ def check_credentials(records: list[r.Record]) -> None:
     asked: dict[str, str] = {}
     for record in records:
         if isinstance(record, r.ModelCallFailed):
-            lacking = record.data.call_id if _unsent(record) else None
+            lacking = record.data.call_id if _unsent(record, "CredentialMissing") else None
         elif isinstance(record, r.ActionRequested) and record.data.kind is ActionKind.credential:
             assert lacking is not None
             assert record.data.action_id not in asked
@@ -272,7 +276,7 @@ def check_limits(world: World) -> None:
         if isinstance(record, r.ModelCallStarted):
             assert record.data.round <= world.config.max_rounds
             assert failures.get(record.data.call_id, 0) < world.config.circuit_breaker_threshold
-        elif isinstance(record, r.ModelCallFailed) and not record.data.host_lost and not _unsent(record):
+        elif isinstance(record, r.ModelCallFailed) and not record.data.host_lost and not _unsent(record, *_UNSENT):
             failures[record.data.call_id] = failures.get(record.data.call_id, 0) + 1
         elif isinstance(record, r.ToolCallStarted) and record.data.effect is not EffectClass.unsafe:
             assert record.data.attempt <= MAX_TOOL_ATTEMPTS or world.config.on_in_doubt is OnInDoubt.ask

@@ -39,6 +39,7 @@ from tests.unit.session.world import (
     model_fails,
     model_has_no_key,
     model_is_full,
+    model_is_unpriced,
     model_says,
     reported,
 )
@@ -195,6 +196,8 @@ def _call_step(world: World, rng: Random, *, rough: bool) -> Happening:
 
 def _model_outcome(call: ModelCall, rng: Random) -> ModelOutcome:
     dice = rng.random()
+    if call.priced_only and dice < 0.3:
+        return model_is_unpriced()
     if dice < 0.08:
         return model_is_full(rng.choice([None, 300]))
     if dice < 0.15:

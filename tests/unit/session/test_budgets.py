@@ -12,17 +12,22 @@ from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.actions import ActionKind, Resolution
 from actors.domain.budgets import Amounts, Budget, Resource
+from actors.domain.calls import ModelCall
+from actors.domain.children import NewChild
 from actors.domain.commands import COMMAND
 from actors.domain.letters import ReturnLease
+from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message, TokenUsage, ToolUseBlock
+from actors.domain.permissions import PermissionPolicy
 from actors.domain.session import Activity, SessionConfig
 from actors.errors import BudgetExceeded, InvalidRequest
 from actors.policy.budgets import FOR_MODEL, FOR_TOOLS
 from actors.session.budgets import is_used_up, left, standing, used
 from actors.session.fold import apply
+from actors.session.plan import CallAnswered
 from actors.session.state import initial
 from tests.unit.session.steps import worlds
-from tests.unit.session.world import World
+from tests.unit.session.world import MODEL, World, answered, model_is_unpriced
 
 
 def _asks(*names: str) -> Message:
@@ -34,8 +39,6 @@ def _spends(tokens: int) -> dict[str, Any]:
 
 
 def _world(**bounds: Any) -> World:
-    from actors.domain.permissions import PermissionPolicy
-
     return World(SessionConfig(budget=Budget(**bounds), permission_policy=PermissionPolicy.permissive()))
 
 
@@ -224,12 +227,71 @@ def test_a_budget_that_is_set_is_what_there_is_whatever_was_granted_before() -> 
     assert left(world.state) == {Resource.tokens: Decimal(40)}
 
 
+def test_a_model_without_a_price_is_not_asked_before_somebody_agrees() -> None:
+    world = _world(usd=1)
+    world.send()
+    call = world.running[0]
+    assert isinstance(call, ModelCall)
+    assert call.priced_only
+    world.happen(CallAnswered(answered(call, model_is_unpriced())))
+
+    (action,) = world.state.actions
+    assert (action.kind, action.args) == (ActionKind.budget, {"unpriced": MODEL.name})
+    assert world.state.activity is Activity.requires_action
+    world.crash()
+    assert world.state.actions == (action,)
+    with pytest.raises(InvalidRequest, match="no amount"):
+        _resolve(world, Resolution.approve, args={"usd": 5})
+    _resolve(world, Resolution.approve)
+
+    again = world.running[0]
+    assert isinstance(again, ModelCall)
+    assert (again.call_id, again.attempt, again.priced_only) == (call.call_id, 2, False)
+    world.answer(again, "Done.", cost_usd=None)
+    found = standing(world.state)
+    assert found is not None
+    assert (found.unpriced, found.used.usd) == ((MODEL.name,), 0)
+
+
+def test_whoever_does_not_agree_to_a_model_without_a_price_ends_the_turn() -> None:
+    world = _world(usd=1)
+    world.send()
+    world.happen(CallAnswered(answered(world.running[0], model_is_unpriced())))
+    _resolve(world, Resolution.reject)
+    failed = world.records[-1]
+    assert isinstance(failed, r.TurnFailed)
+    assert failed.data.code == BudgetExceeded.__name__
+
+
+@pytest.mark.parametrize("change", [{"model": LlmConfig.of("openai/gpt-4o")}, {"budget": Budget(tokens=10)}])
+def test_with_another_model_or_without_a_bound_of_money_nobody_is_asked_about_prices(change: dict[str, Any]) -> None:
+    world = _world(usd=1)
+    world.send()
+    world.happen(CallAnswered(answered(world.running[0], model_is_unpriced())))
+    world.tell(c.Configure(**world.identity(), **change, set_fields=tuple(change)))
+
+    assert not world.state.actions
+    (call,) = world.running
+    assert isinstance(call, ModelCall)
+    assert (call.attempt, call.priced_only) == (2, "model" in change)
+
+
+def test_children_take_over_what_was_agreed_to_above_them() -> None:
+    world = _world(usd=1)
+    world.send()
+    world.happen(CallAnswered(answered(world.running[0], model_is_unpriced())))
+    _resolve(world, Resolution.approve)
+    _spawn(world, None)
+    born = r.decode_record(world.plans[-1].creations[0].records[0].body)
+    assert isinstance(born, r.SessionCreated)
+    assert born.data.lease is not None
+    assert born.data.lease.unpriced == (MODEL.name,)
+
+
 # --- leases ----------------------------------------------------------------------------------------------------------
 
 
 def _spawn(world: World, *budgets: Budget | None, task: bool = True) -> list[r.ChildStarted]:
-    from actors.domain.children import NewChild
-
     count = sum(isinstance(one, r.ChildStarted) for one in world.records)
     children = tuple(
         NewChild(

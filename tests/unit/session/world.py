@@ -267,6 +267,13 @@ def model_has_no_key(call: ModelCall) -> ModelOutcome:
     )
 
 
+def model_is_unpriced() -> ModelOutcome:
+    """Nobody knows its price, and nothing was sent."""
+    return ModelOutcome(
+        outcome=Outcome.error, error_code="ModelUnpriced", error="what does it cost?", error_args=(MODEL.name,)
+    )
+
+
 def model_is_full(window: int | None = None) -> ModelOutcome:
     """The prompt does not fit."""
     return ModelOutcome(
