@@ -19,7 +19,7 @@ PAGE = 1000
 
 
 class Clerk:
-    """Approves what asks to run, and never lets a call in doubt run again.
+    """Approves what asks to run, here or in an empty directory, and never lets a call in doubt run again.
 
     Attributes:
         decided: How many answers were given.
@@ -43,6 +43,6 @@ class Clerk:
             await asyncio.sleep(ROUND_S)
 
     async def _decide(self, action: Action) -> None:
-        choice = "approve" if action.kind is ActionKind.approval else "skip"
+        choice = "skip" if action.kind is ActionKind.in_doubt else "approve"
         await self._manager.resolve_action(action.session_id, action.action_id, choice)
         self.decided += 1

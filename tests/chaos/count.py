@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from actors.domain.records import SessionCompacted
 from actors.storage.verify import Verification
 from tests.chaos import invariants
 from tests.chaos.invariants import History
@@ -25,6 +26,7 @@ class Counted(Protocol):
 
     turns: int
     repeated: int
+    steered: int
     acknowledged: list[str]
     lost: list[str]
 
@@ -67,6 +69,8 @@ async def count(users: Sequence[Counted], tool: str, directory: Path, store: Pat
         report.turns += user.turns
         report.inputs += len(user.acknowledged) + user.repeated
         report.repeated += user.repeated
+        report.steered += user.steered
+        report.compacted += sum(isinstance(one, SessionCompacted) for one in history.records)
         report.children += len(children)
         report.forks += len(forks)
         report.returned += user.reader.returned

@@ -1,4 +1,4 @@
-"""The seeded killer: which actor is hit next, and how."""
+"""The seeded killer: does what is planned."""
 
 from __future__ import annotations
 
@@ -6,81 +6,20 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from actors.faults import WIRE, Fault, Point, What
+from actors.faults import Fault, What
 from tests.chaos import targets
+from tests.chaos.node import WorkerNode
 from tests.chaos.pipes import Pipes
+from tests.chaos.plan import TARGETS, Planned, planned
+from tests.integration.processes import alive
 
-SERVERS = ("session", "tools", "models", "store")
-"""Actors on the data plane."""
-
-TARGETS = (*SERVERS, "registry")
-
-WEB_TARGETS = (*TARGETS, "replica", "proxy")
-"""With the HTTP service."""
-
-CALLS = (Point.execute_before, Point.execute_after, Point.host_reply)
-
-PLACES: Mapping[str, tuple[Point, ...]] = {
-    "session": (
-        *(Point.commit_before, Point.commit_after, Point.run_before, Point.run_after),
-        *(Point.attach_after, Point.ack_before, Point.ack_after, Point.session_reply),
-        *(Point.release_before, Point.release_after, *WIRE),
-    ),
-    "tools": (*CALLS, *WIRE),
-    "models": (*CALLS, *WIRE),
-    "store": (Point.store_before, Point.store_after, Point.store_reply, *WIRE),
-}
-"""Where a process of a kind may be killed; others pass too few."""
-
-KINDS = {"kill": 3, "kill at": 3, "freeze": 2, "stun": 1, "cut": 3}
-"""How often each comes.
-
-``kill at`` is a kill at a named place; ``cut`` breaks a connection of the data plane; ``freeze`` lets a process stand
-still for a moment, ``stun`` for so long that it counts as dead and is replaced.
-"""
-
-AT_ONCE = (1, 2, 3, 4, 5, 6)
+AT_ONCE = (2, 3, 4, 6, 8)
 """How many faults come together: what recovers is hit while others recover too."""
-
-FROZEN_S = (0.2, 1.5)
-"""How long a frozen process stays so, in seconds: shorter than the silence that counts as death."""
-
-SILENCE_S = 4.0
-"""Silence that counts as death in these runs."""
-
-STUNNED_S = (1.5 * SILENCE_S, 2.0 * SILENCE_S)
-"""Longer than that, also for the registry, which is given half as long again."""
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One fault.
-
-    Attributes:
-        which: Of the actors of the target's kind, from 0 to 1.
-        seconds: How long a frozen process stays so.
-        point: Where a process is killed, or a connection cut.
-    """
-
-    kind: str
-    target: str
-    which: float
-    seconds: float
-    point: Point
-
-    @classmethod
-    def next(cls, chosen: random.Random, among: Sequence[str]) -> Planned:
-        """The next of a seeded sequence, that hits one of these kinds of actors."""
-        kind = chosen.choices(list(KINDS), list(KINDS.values()))[0]
-        target = chosen.choice(SERVERS if kind in {"cut", "kill at"} else among)
-        seconds = chosen.uniform(*(STUNNED_S if kind == "stun" else FROZEN_S))
-        point = chosen.choice(sorted(WIRE if kind == "cut" else PLACES.get(target, WIRE)))
-        return cls(kind, target, chosen.random(), seconds, point)
 
 
 class Faults:
@@ -91,43 +30,81 @@ class Faults:
         pipes: Where its processes can be armed.
         among: The kinds of actors that are hit.
         below: The process that the runtime's descend from; this one when left out.
+        node: What a fault of a node hits.
     """
 
     def __init__(
-        self, seed: int, pipes: Path, *, among: Sequence[str] = TARGETS, below: int | Literal["self"] = "self"
+        self,
+        seed: int,
+        pipes: Path,
+        *,
+        among: Sequence[str] = TARGETS,
+        below: int | Literal["self"] = "self",
+        node: WorkerNode | None = None,
     ) -> None:
         self._random = random.Random(seed)
+        self._plan = planned(seed, among)
         self._pipes = Pipes(pipes)
-        self._among = among
         self._below = below
+        self._node = node
+        self._lasting: dict[asyncio.Task[bool], Planned] = {}
 
-    async def some(self, most: int) -> list[tuple[str, str]]:
-        """Do the next few, at the same time.
+    async def some(self, most: int, group: asyncio.TaskGroup) -> list[tuple[str, str]]:
+        """Begin the next few, at the same time, and wait for those that are over within a breath.
+
+        Those that last, as until an actor counts as dead, go on meanwhile: what comes next hits what recovers from
+        them.
+
+        Args:
+            most: Together with those that last still.
+            group: Where they go on.
 
         Returns:
-            Kinds and targets of those that came about, once what was frozen has been thawed: nobody may have passed
-            the place where one was planned.
+            Kinds and targets of those that are over since the last time and came about: nobody may have passed the
+            place where one was planned.
         """
-        together = min(most, self._random.choice(AT_ONCE))
-        planned = [Planned.next(self._random, self._among) for _ in range(together)]
-        done = await asyncio.gather(*map(self._one, planned))
-        return [(one.kind, one.target) for one, came_about in zip(planned, done, strict=True) if came_about]
+        together = min(most - len(self._lasting), self._random.choice(AT_ONCE))
+        begun = {group.create_task(self._one(one)): one for one in islice(self._plan, together)}
+        brief = [task for task, one in begun.items() if not one.lasts]
+        if brief:
+            await asyncio.wait(brief)
+        self._lasting |= begun
+        if not brief:
+            await asyncio.wait(self._lasting, return_when=asyncio.FIRST_COMPLETED)
+        over = [(task, self._lasting.pop(task)) for task in list(self._lasting) if task.done()]
+        return [(one.kind, one.target) for task, one in over if task.result()]
 
-    async def _one(self, planned: Planned) -> bool:
-        pid = await targets.one(planned.target, self._below, planned.which)
-        match planned.kind:
+    async def _one(self, one: Planned) -> bool:
+        if one.target == "node":
+            assert self._node is not None
+            return await _to_node(self._node, one)
+        pid = await targets.one(one.target, self._below, one.which)
+        match one.kind:
             case "kill":
                 return _signal(pid, signal.SIGKILL)
             case "kill at":
-                return await self._pipes.arm(pid, Fault(planned.point, 1, What.kill))
+                return await self._pipes.arm(pid, Fault(one.point, 1, What.kill))
             case "cut":
-                return await self._pipes.arm(pid, Fault(planned.point, 1, What.cut))
+                return await self._pipes.arm(pid, Fault(one.point, 1, What.cut))
             case _:
-                return await _freeze(pid, planned.seconds)
+                return await _freeze(pid, one.seconds)
+
+
+async def _to_node(node: WorkerNode, one: Planned) -> bool:
+    whole = one.which < 0.5
+    match one.kind:
+        case "kill":
+            return await node.kill()
+        case "freeze":
+            return await node.freeze(one.seconds, with_workers=whole)
+        case _:
+            return await node.stun(with_workers=whole)
 
 
 def _signal(pid: int, number: signal.Signals) -> bool:
     """False when the process is gone already."""
+    if not alive(pid):
+        return False
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -43,7 +43,7 @@ async def under_fire(
         for user in users:
             group.create_task(user.talk(over))
         while (rest := faults - report.faults.total()) > 0:
-            report.faults.update(await killer.some(rest))
+            report.faults.update(await killer.some(rest, group))
             before = time.monotonic()
             witness = await enter(f"witness-{len(witnesses)}")
             await witness.turn()

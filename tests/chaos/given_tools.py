@@ -7,7 +7,8 @@ import os
 from actors import tool
 
 
-def _append(path: str, word: str) -> str:
+def appended(path: str, word: str) -> str:
+    """Add a line that is on the disk when it returns."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(descriptor, f"{word}\n".encode())
@@ -20,10 +21,10 @@ def _append(path: str, word: str) -> str:
 @tool(effect="unsafe")
 def append_once(path: str, word: str) -> str:
     """Append a line to a file; a second run would show."""
-    return _append(path, word)
+    return appended(path, word)
 
 
 @tool(effect="idempotent")
 def append_again(path: str, word: str) -> str:
     """The same where a second run is allowed."""
-    return _append(path, word)
+    return appended(path, word)

@@ -13,6 +13,10 @@ from itertools import pairwise
 from actors.domain import records as r
 from actors.domain.calls import Outcome
 from actors.domain.children import ChildOutcome
+from actors.domain.messages import TokenUsage
+from actors.domain.usage import Spent
+
+COMPACTING = r.SessionCompacting | r.SessionCompacted | r.SessionCompactionFailed
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,14 @@ class History:
     Attributes:
         acknowledged: Command ids of the inputs that were acknowledged.
         waits: Whether it waits for somebody's decision.
+        spent: What its own model calls took, as it says itself.
     """
 
     session_id: str
     records: Sequence[r.RecordBase]
     acknowledged: Sequence[str]
     waits: bool = False
+    spent: Spent = Spent()
 
     @property
     def own(self) -> Sequence[r.RecordBase]:
@@ -78,6 +84,27 @@ def turns_ended(history: History) -> list[str]:
         if ends[turn] != 1 and not waits:
             broken.append(f"{history.session_id}: turn {turn} has {ends[turn]} ends")
     return broken
+
+
+def usage_is_that_of_the_calls(history: History) -> list[str]:
+    """Each model call that its journal holds counts once, and no other does."""
+    answered = [one.data.usage for one in history.own if isinstance(one, r.ModelCallCompleted)]
+    failed = [
+        one.data.usage for one in history.own if isinstance(one, r.ModelCallFailed) and one.data.usage.total_tokens
+    ]
+    tokens = sum((answered + failed), TokenUsage())
+    same = history.spent.calls == len(answered) + len(failed) and history.spent.usage == tokens
+    told = f"{history.spent.calls} calls and {history.spent.usage.total_tokens} tokens"
+    found = f"{len(answered) + len(failed)} and {tokens.total_tokens}"
+    return [] if same else [f"{history.session_id}: it says that it took {told}, its journal says {found}"]
+
+
+def compactions_ended(history: History) -> list[str]:
+    """Each compaction that began has one end before the next begins."""
+    marks = [one for one in history.records if isinstance(one, COMPACTING)]
+    begun = [isinstance(one, r.SessionCompacting) for one in marks]
+    same = begun == [place % 2 == 0 for place in range(len(begun))] and len(begun) % 2 == 0
+    return [] if same else [f"{history.session_id}: compactions: {[one.type for one in marks]}"]
 
 
 def unsafe_ran_at_most_once(lines: Iterable[str]) -> list[str]:
@@ -156,4 +183,5 @@ def nothing_left(left: Mapping[str, Sequence[str]]) -> list[str]:
 
 def broken_by(history: History) -> list[str]:
     """All that one journal can break."""
-    return inputs_kept_once(history) + gapless(history) + turns_ended(history)
+    promises = (inputs_kept_once, gapless, turns_ended, usage_is_that_of_the_calls, compactions_ended)
+    return [broken for promise in promises for broken in promise(history)]

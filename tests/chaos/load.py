@@ -9,11 +9,23 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from actors import PermissionPolicy, SessionConfig, SessionHandle, SessionManager, SessionState
+from actors import (
+    LaneHandlerConfig,
+    PermissionPolicy,
+    Receipt,
+    SessionConfig,
+    SessionHandle,
+    SessionLane,
+    SessionManager,
+    SessionQueueConfig,
+    SessionState,
+    TaskHandlerMode,
+)
 from actors.domain import records as r
 from actors.domain.ids import new_ulid
 from actors.domain.permissions import PermissionDecision, PermissionRule
 from actors.domain.policies import OnInDoubt
+from actors.errors import TurnFailed
 from tests.chaos.asking import AGAIN_S, impatient, sure, until_sure
 from tests.chaos.invariants import History
 from tests.chaos.kin import Kin
@@ -30,8 +42,20 @@ PAGE = 1000
 ASKS = PermissionPolicy(ask=(PermissionRule("append_once"),), default_decision=PermissionDecision.allow)
 """Lets all run but the unsafe tool, which it asks about."""
 
-KINDS = {"plain": 4, "once": 8, "again": 4, "children": 1, "forks": 1}
-"""How often each kind of turn comes."""
+OUTSIDE = SessionQueueConfig(
+    lane_handlers={SessionLane.execute: LaneHandlerConfig(mode=TaskHandlerMode.external, timeout_ms=3_600_000)}
+)
+"""Hands the tools' work to somebody outside."""
+
+KINDS = {"plain": 4, "once": 8, "again": 4, "cancelled": 2, "paused": 2, "compacted": 2, "children": 1, "forks": 1}
+"""How often each kind of turn comes.
+
+Those that are ``cancelled``, or ``paused`` and resumed a moment later, are with the unsafe tool; ``compacted`` asks for
+a shorter context too.
+"""
+
+STEERED_S = 0.4
+"""Longest time after an input at which its turn is steered, and for which it stays paused."""
 
 
 class User:
@@ -46,6 +70,7 @@ class User:
         self.session = session
         self.turns = 0
         self.repeated = 0
+        self.steered = 0
         self.acknowledged: list[str] = []
         self.lost: list[str] = []
         self.kin = Kin(manager, session)
@@ -57,11 +82,13 @@ class User:
     async def enter(cls, manager: SessionManager, name: str, files: Path, seed: int) -> User:
         """Make the session.
 
-        Every other asks about calls in doubt, the rest tell the model; every third asks before the unsafe tool.
+        Every other asks about calls in doubt, the rest tell the model; every third asks before the unsafe tool; every
+        fourth lets somebody outside do its tools' work.
         """
         doubt = OnInDoubt.report if seed % 2 else OnInDoubt.ask
         policy = ASKS if seed % 3 == 0 else PermissionPolicy.permissive()
-        config = SessionConfig(permission_policy=policy, on_in_doubt=doubt)
+        queue = OUTSIDE if seed % 4 == 2 else None
+        config = SessionConfig(permission_policy=policy, on_in_doubt=doubt, queue_config=queue)
         command = new_ulid()
         created = await until_sure(lambda: manager.create_session(name, config, command_id=command))
         return cls(manager, created, files, seed)
@@ -87,7 +114,7 @@ class User:
                 case "forks":
                     await self.kin.forks([self._prompt("once", f"{word}{n}") for n in (1, 2)], command)
                 case _:
-                    await self._turn(command, self._prompt(kind, word))
+                    await self._turn(command, kind, word)
 
     @asynccontextmanager
     async def _bounded(self, command: str) -> AsyncGenerator[None]:
@@ -99,7 +126,16 @@ class User:
         else:
             self.turns += 1
 
-    async def _turn(self, command: str, prompt: str) -> None:
+    async def _turn(self, command: str, kind: str, word: str) -> None:
+        receipt = await self._sent(command, self._prompt(kind, word))
+        if kind in {"cancelled", "paused"}:
+            await asyncio.sleep(self._random.uniform(0.0, STEERED_S))
+            await self._steer(kind)
+        if kind == "compacted":
+            await sure(self.session, lambda: self.session.compact(timeout=WAIT_S, command_id=f"compact-{command}"))
+        await sure(self.session, lambda: self._ended(receipt, cancelled=kind == "cancelled"))
+
+    async def _sent(self, command: str, prompt: str) -> Receipt:
         if self._random.random() < 0.1:
             self.repeated += 1
             await impatient(
@@ -112,13 +148,30 @@ class User:
             self.repeated += 1
             again = await sure(self.session, lambda: self.session.send(prompt, command_id=command))
             assert again == receipt, "a repeated command has the first outcome"
-        await sure(self.session, lambda: self.session.wait_turn(receipt, timeout=WAIT_S))
+        return receipt
+
+    async def _steer(self, kind: str) -> None:
+        self.steered += 1
+        if kind == "cancelled":
+            await sure(self.session, self.session.cancel)
+            return
+        await sure(self.session, self.session.pause)
+        await asyncio.sleep(self._random.uniform(0.0, STEERED_S))
+        await until_sure(self.session.resume)
+
+    async def _ended(self, receipt: Receipt, *, cancelled: bool) -> None:
+        try:
+            await self.session.wait_turn(receipt, timeout=WAIT_S)
+        except TurnFailed:
+            if not cancelled:
+                raise
 
     def _prompt(self, kind: str, word: str) -> str:
-        if kind == "plain":
+        if kind in {"plain", "compacted"}:
             return f"said {word}"
-        call = json.dumps({"path": str(self._files / kind), "word": word})
-        return f"/tool append_{kind} {call}\ndone {word}"
+        name = "again" if kind == "again" else "once"
+        call = json.dumps({"path": str(self._files / name), "word": word})
+        return f"/tool append_{name} {call}\ndone {word}"
 
     async def history(self) -> History:
         """What a reader finds at the end."""
@@ -148,4 +201,5 @@ async def history_of(session: SessionHandle, acknowledged: list[str]) -> History
     records: list[r.RecordBase] = []
     while page := await session.records(after=len(records), limit=PAGE):
         records += page
-    return History(session.session_id, records, acknowledged, waits=bool(await session.actions()))
+    waits, spent = bool(await session.actions()), (await session.usage()).total
+    return History(session.session_id, records, acknowledged, waits=waits, spent=spent)

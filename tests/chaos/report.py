@@ -16,7 +16,8 @@ class Report:
         repeated: Inputs that were sent twice on purpose.
         seconds: From the start of each round to its end.
         children: Sessions that were started by others; ``forks``: that go on from others.
-        decided: Answers to what sessions asked.
+        decided: Answers to what sessions asked; ``outside``: tasks that somebody outside carried out.
+        steered: Turns that were cancelled or paused; ``compacted``: contexts that became shorter.
         returned: How often a reader came back after its way broke.
     """
 
@@ -31,6 +32,9 @@ class Report:
     children: int = 0
     forks: int = 0
     decided: int = 0
+    outside: int = 0
+    steered: int = 0
+    compacted: int = 0
     returned: int = 0
     violations: list[str] = field(default_factory=list[str])
 
@@ -40,6 +44,11 @@ class Report:
             if one.name != "seed":
                 setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
+    def line(self) -> str:
+        """One round in short, and what it broke."""
+        done = f"{self.faults.total()} faults in {self.seconds:.0f} s, {self.turns} turns"
+        return "\n".join([f"{done}, violations {len(self.violations)}", *(f"  {one}" for one in self.violations)])
+
     def text(self) -> str:
         """The report, one line per kind of fault and target."""
         ordered = sorted(self.recoveries) or [0.0]
@@ -48,7 +57,8 @@ class Report:
         lines += [
             f"inputs {self.inputs}, of which repeated {self.repeated}",
             f"turns {self.turns}, lines appended by the unsafe tool {self.appended}",
-            f"children {self.children}, forks {self.forks}, decisions {self.decided}",
+            f"children {self.children}, forks {self.forks}, compactions {self.compacted}",
+            f"decisions {self.decided}, tasks done outside {self.outside}, turns cancelled or paused {self.steered}",
             f"readers came back {self.returned} times",
             f"recovery p50 {ordered[len(ordered) // 2]:.2f} s, max {ordered[-1]:.2f} s",
             f"violations {len(self.violations)}",

@@ -12,11 +12,14 @@ from actors import SessionManager, Settings
 from tests.chaos import invariants
 from tests.chaos.clerk import Clerk
 from tests.chaos.count import count
-from tests.chaos.faults import SILENCE_S, Faults
+from tests.chaos.faults import Faults
 from tests.chaos.fire import under_fire
 from tests.chaos.load import User
+from tests.chaos.node import WorkerNode
+from tests.chaos.plan import NODE_TARGETS, SILENCE_S, TARGETS
 from tests.chaos.remains import remains
 from tests.chaos.report import Report
+from tests.chaos.worker import Worker
 
 TOOLS = ("tests.chaos.given_tools:append_once", "tests.chaos.given_tools:append_again")
 
@@ -29,13 +32,16 @@ PLACES = {False: (4, 1), True: (2, 2)}
 """Session actors, and sessions in each, plain and dense: fewer than users, so that some hibernate all the time."""
 
 
-async def run(directory: Path, pipes: Path, *, seed: int, faults: int, dense: bool) -> Report:
+async def run(
+    directory: Path, pipes: Path, *, seed: int, faults: int, dense: bool, node: WorkerNode | None = None
+) -> Report:
     """Do so many faults under load; Ray has been started.
 
     Args:
         directory: Where everything of this round is kept.
         pipes: Where the processes can be armed.
         dense: Whether several sessions share a process.
+        node: The worker of Ray's cluster, which is hit too.
     """
     report = Report(seed)
     began = time.monotonic()
@@ -52,8 +58,10 @@ async def run(directory: Path, pipes: Path, *, seed: int, faults: int, dense: bo
     store = directory / STORE
     manager = await SessionManager.with_persistence("scripted/prompt", store, settings=settings, tools=TOOLS)
     try:
+        if node is not None:
+            await node.start()
         present = [await User.enter(manager, f"user-{n}", directory, seed + n) for n in range(USERS)]
-        killer = Faults(seed, pipes)
+        killer = Faults(seed, pipes, among=TARGETS if node is None else NODE_TARGETS, node=node)
         present += await _under_fire(manager, present, killer, faults, directory, report)
         await count(present, "append_once", directory, store, report)
         await _destroy(manager, present, report)
@@ -67,15 +75,17 @@ async def run(directory: Path, pipes: Path, *, seed: int, faults: int, dense: bo
 async def _under_fire(
     manager: SessionManager, present: Sequence[User], killer: Faults, faults: int, directory: Path, report: Report
 ) -> list[User]:
-    """Somebody decides meanwhile what sessions ask."""
-    clerk = Clerk(manager, report.seed)
-    async with asyncio.TaskGroup() as deciding:
-        work = deciding.create_task(clerk.work())
+    """Others decide meanwhile what sessions ask, and do what they hand out, each a driver that joined."""
+    clerk = Clerk(await SessionManager.connect(settings=manager.settings), report.seed)
+    worker = Worker(await SessionManager.connect(settings=manager.settings))
+    async with asyncio.TaskGroup() as beside:
+        others = [beside.create_task(clerk.work()), beside.create_task(worker.work())]
         witnesses = await under_fire(
             present, killer, faults, lambda name: User.enter(manager, name, directory, 1), report
         )
-        work.cancel()
-    report.decided = clerk.decided
+        for other in others:
+            other.cancel()
+    report.decided, report.outside = clerk.decided, len(worker.done)
     return witnesses
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from actors.faults import PIPES
 from tests.chaos import invariants
 from tests.chaos.count import count
-from tests.chaos.faults import SILENCE_S, WEB_TARGETS, Faults
+from tests.chaos.faults import Faults
 from tests.chaos.fire import under_fire
+from tests.chaos.plan import SILENCE_S, WEB_TARGETS
 from tests.chaos.remains import GONE_S, rows, sockets
 from tests.chaos.report import Report
 from tests.chaos.web import Web, WebUser

@@ -1,4 +1,4 @@
-"""Twenty-five faults under load break no promise: one half with a process for each session, one with several in one."""
+"""Twenty-six faults under load break no promise: of a cluster of two nodes, and below an HTTP service."""
 
 from __future__ import annotations
 
@@ -6,18 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.__main__ import chaos
-
-SEED = 1
-FAULTS = 25
+from tests.chaos.plan import FEW, FEW_OF_NODES, FEW_OVER_HTTP
+from tests.chaos.rounds import chaos_of_nodes, chaos_over_http
 
 
 @pytest.mark.chaos
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_no_promise_is_broken_by_faults_under_load(tmp_path: Path) -> None:
-    report = chaos(tmp_path, seed=SEED, faults=FAULTS, most=13)
+    report = chaos_of_nodes(tmp_path, seed=FEW_OF_NODES, faults=FEW)
 
     assert report.violations == [], report.text()
-    assert report.faults.total() == FAULTS
+    assert report.faults.total() == FEW
+    assert report.turns > 0
+
+
+@pytest.mark.chaos
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_no_promise_is_broken_by_faults_under_a_load_of_requests(tmp_path: Path) -> None:
+    report = chaos_over_http(tmp_path, seed=FEW_OVER_HTTP, faults=FEW)
+
+    assert report.violations == [], report.text()
+    assert report.faults.total() == FEW
     assert report.turns > 0

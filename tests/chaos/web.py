@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from actors.domain import records as r
 from actors.domain.ids import new_ulid
+from actors.domain.usage import Spent
 from tests.chaos.asking import AGAIN_S
 from tests.chaos.invariants import History
 from tests.chaos.load import IMPATIENT_S, WAIT_S
@@ -42,9 +43,14 @@ class Web:
             except httpx.TransportError:
                 await asyncio.sleep(AGAIN_S)
                 continue
-            if answer.status_code < 429:
+            if answer.status_code < 429 and not _is_the_proxys(answer):
                 return answer
             await asyncio.sleep(AGAIN_S)
+
+
+def _is_the_proxys(answer: httpx.Response) -> bool:
+    """A proxy that has just been started again knows no routes yet, and says so in plain text: 404."""
+    return answer.status_code == 404 and "json" not in answer.headers.get("content-type", "")
 
 
 class WebReader:
@@ -101,6 +107,7 @@ class WebUser:
         self.session_id = session_id
         self.turns = 0
         self.repeated = 0
+        self.steered = 0
         self.acknowledged: list[str] = []
         self.lost: list[str] = []
         self.reader = WebReader(web, session_id)
@@ -191,7 +198,8 @@ class WebUser:
                 break
             records += RECORDS.validate_python(page)
         actions = (await self._web.ask("GET", f"{self._path}/actions")).json()["items"]
-        return History(self.session_id, records, self.acknowledged, waits=bool(actions))
+        spent = Spent.model_validate((await self._web.ask("GET", f"{self._path}/usage")).json()["total"])
+        return History(self.session_id, records, self.acknowledged, waits=bool(actions), spent=spent)
 
     async def children(self) -> dict[str, History]:
         """None."""

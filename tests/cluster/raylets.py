@@ -48,6 +48,7 @@ class Raylets:
         """See to it that there is a living worker."""
         if self._worker is None:
             self._workers += 1
+            # Not in a thread, though it takes a second: Ray wants to set a signal handler.
             self._worker = self._add(f"worker-{self._workers}", num_cpus=1)
             await until(lambda: len(living()) == 2, what="the worker joins")
 
@@ -58,10 +59,11 @@ class Raylets:
 
     def runs(self, pid: int) -> bool:
         """Whether a process is the worker's."""
-        return pid in descendants(self._raylet)
+        return pid in descendants(self.pid)
 
     @property
-    def _raylet(self) -> int:
+    def pid(self) -> int:
+        """The process of the worker's raylet."""
         return self._worker.all_processes["raylet"][0].process.pid
 
     def _signal(self, number: int, pids: set[int]) -> None:
@@ -73,7 +75,7 @@ class Raylets:
 
     def freeze(self, *, with_workers: bool) -> None:
         """Stop the worker's raylet, alone or with everything it runs."""
-        self._pids = {self._raylet, *(descendants(self._raylet) if with_workers else ())}
+        self._pids = {self.pid, *(descendants(self.pid) if with_workers else ())}
         self._signal(signal.SIGSTOP, self._pids)
 
     def thaw(self) -> None:
@@ -83,7 +85,7 @@ class Raylets:
     def kill(self) -> None:
         """Kill the worker's raylet and everything it runs, as a loss of power would."""
         # Frozen first: nobody sees another die before it does itself.
-        pids = {self._raylet, *descendants(self._raylet)}
+        pids = {self.pid, *descendants(self.pid)}
         self._signal(signal.SIGSTOP, pids)
         self._signal(signal.SIGKILL, pids)
         self.forget()

@@ -9,7 +9,9 @@ import pytest
 
 from actors.domain import records as r
 from actors.domain.children import ChildOutcome, ChildReport
-from actors.domain.messages import Message
+from actors.domain.compaction import Compacting, CompactionReason
+from actors.domain.messages import Message, StopReason, TokenUsage
+from actors.domain.usage import Spent
 from tests.chaos import invariants as i
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,12 +32,36 @@ def _ended(seq: int, turn: str, *, epoch: int = 1) -> r.TurnCompleted:
     return r.TurnCompleted(seq=seq, session_id="s", turn_id=turn, at=NOW, epoch=epoch, data=data)
 
 
-def _history(*records: r.RecordBase, acknowledged: Sequence[str] = (), waits: bool = False) -> i.History:
-    return i.History("s", records, acknowledged, waits)
+def _answered(seq: int, usage: TokenUsage) -> r.ModelCallCompleted:
+    data = r.ModelCallCompleted.Data(
+        call_id="c", attempt=1, message=Message.assistant("hello"), stop_reason=StopReason.end_turn, usage=usage
+    )
+    return r.ModelCallCompleted(seq=seq, session_id="s", turn_id="t1", at=NOW, epoch=1, data=data)
+
+
+def _compacting(seq: int) -> r.SessionCompacting:
+    data = Compacting(reason=CompactionReason.manual, window=1000)
+    return r.SessionCompacting(seq=seq, session_id="s", at=NOW, epoch=1, data=data)
+
+
+def _not_compacted(seq: int) -> r.SessionCompactionFailed:
+    data = r.SessionCompactionFailed.Data(reason=CompactionReason.manual, code="Cancelled", message="cancelled")
+    return r.SessionCompactionFailed(seq=seq, session_id="s", at=NOW, epoch=1, data=data)
+
+
+def _history(
+    *records: r.RecordBase, acknowledged: Sequence[str] = (), waits: bool = False, spent: Spent | None = None
+) -> i.History:
+    return i.History("s", records, acknowledged, waits, spent or Spent())
+
+
+TOOK = TokenUsage(prompt_tokens=3, completion_tokens=2, total_tokens=5)
 
 
 def test_a_history_that_keeps_every_promise_has_no_violations() -> None:
-    whole = _history(_heard(1, "c1"), _began(2, "t1"), _ended(3, "t1", epoch=2), acknowledged=["c1"])
+    begun = (_heard(1, "c1"), _began(2, "t1"), _compacting(3), _not_compacted(4), _answered(5, TOOK))
+    spent = Spent(calls=1, usage=TOOK)
+    whole = _history(*begun, _ended(6, "t1", epoch=2), acknowledged=["c1"], spent=spent)
     assert i.broken_by(whole) == []
 
 
@@ -51,6 +77,12 @@ def test_a_history_that_keeps_every_promise_has_no_violations() -> None:
         (i.turns_ended, _history(_began(1, "t1"))),
         (i.turns_ended, _history(_began(1, "t1"), _began(2, "t2"), _ended(3, "t2"), waits=True)),
         (i.turns_ended, _history(_began(1, "t1"), _ended(2, "t1"), _ended(3, "t1"))),
+        (i.usage_is_that_of_the_calls, _history(_answered(1, TOOK))),
+        (i.usage_is_that_of_the_calls, _history(_answered(1, TOOK), spent=Spent(calls=2, usage=TOOK))),
+        (i.usage_is_that_of_the_calls, _history(_answered(1, TOOK), spent=Spent(calls=1, usage=TOOK + TOOK))),
+        (i.compactions_ended, _history(_compacting(1))),
+        (i.compactions_ended, _history(_compacting(1), _compacting(2), _not_compacted(3), _not_compacted(4))),
+        (i.compactions_ended, _history(_compacting(1), _not_compacted(2), _not_compacted(3))),
     ],
     ids=[
         "input lost",
@@ -62,6 +94,12 @@ def test_a_history_that_keeps_every_promise_has_no_violations() -> None:
         "open turn",
         "open turn before the last",
         "two ends",
+        "call not counted",
+        "call counted twice",
+        "tokens counted twice",
+        "open compaction",
+        "two compactions at once",
+        "compaction with two ends",
     ],
 )
 def test_a_broken_journal_is_found(promise: Callable[[i.History], list[str]], history: i.History) -> None:

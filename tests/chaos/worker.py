@@ -1,0 +1,49 @@
+"""Somebody outside who does what sessions hand out: claims a task, does it, and says so, each until it is sure."""
+
+from __future__ import annotations
+
+import asyncio
+
+from actors import ExternalTask, ExternalTaskResult, SessionManager
+from actors.errors import GreenroomError
+from tests.chaos.clerk import PAGE, ROUND_S
+from tests.chaos.given_tools import appended
+
+LEASE_S = 600.0
+"""Longer than a round: a claim of this worker is never over."""
+
+
+class Worker:
+    """Takes the place of the tools of sessions whose lane is external.
+
+    Attributes:
+        done: The tasks that were carried out.
+    """
+
+    def __init__(self, manager: SessionManager) -> None:
+        self.done: set[str] = set()
+        self._manager = manager
+
+    async def work(self) -> None:
+        """Work until cancelled."""
+        while True:
+            try:
+                for task in (await self._manager.external_tasks(limit=PAGE)).items:
+                    await self._do(task)
+            except GreenroomError:
+                # The answer is lost, or the task was taken back: what is still there is seen at the next look.
+                pass
+            await asyncio.sleep(ROUND_S)
+
+    async def _do(self, task: ExternalTask) -> None:
+        about = (task.session_id, task.task_id)
+        # The same command, so the same claim, however often it is asked for.
+        claimed = await self._manager.lease_external_task(
+            *about, worker="outside", lease_s=LEASE_S, command_id=f"claim-{task.task_id}"
+        )
+        assert claimed.lease is not None
+        if task.task_id not in self.done:
+            self.done.add(task.task_id)
+            await asyncio.to_thread(appended, task.payload["path"], task.payload["word"])
+        result = ExternalTaskResult(success=True, result={"output": task.payload["word"]})
+        await self._manager.complete_external_task(*about, result, lease_id=claimed.lease.lease_id)
