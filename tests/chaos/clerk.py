@@ -35,7 +35,7 @@ class Clerk:
         while True:
             try:
                 for action in (await self._manager.actions(limit=PAGE)).items:
-                    if self._random.random() > LATER:
+                    if action.kind is not ActionKind.external_task and self._random.random() > LATER:
                         await self._decide(action)
             except GreenroomError:
                 # It lost its session, or the answer, or somebody was faster: it is seen at the next look.
