@@ -28,9 +28,12 @@ MOST = 50
 """Faults of one round: everybody's history is looked at after so many, and everything begins anew."""
 
 
-def chaos(directory: Path, *, seed: int, faults: int, most: int = MOST) -> Report:
-    """Rounds on one Ray, with one session in each process and with two by turns."""
-    report = Report(seed)
+def chaos(directory: Path, report: Report, *, faults: int, most: int = MOST) -> None:
+    """Rounds on one Ray, with one session in each process and with two by turns.
+
+    Args:
+        report: Its seed plans the faults; what rounds do is added to it, one by one.
+    """
     with _nothing_left(report), _listening(directory) as pipes:
         ray.init(
             address="local",
@@ -43,33 +46,30 @@ def chaos(directory: Path, *, seed: int, faults: int, most: int = MOST) -> Repor
         try:
             for number, some in enumerate(_rounds(faults, most)):
                 place = _place(directory, f"one-{number}")
-                _hold(report, run(place, pipes, seed=seed + number, faults=some, dense=number % 2 == 1))
+                _hold(report, run(place, pipes, seed=report.seed + number, faults=some, dense=number % 2 == 1))
         finally:
             ray.shutdown()
-    return report
 
 
-def chaos_of_nodes(directory: Path, *, seed: int, faults: int, most: int = MOST) -> Report:
+def chaos_of_nodes(directory: Path, report: Report, *, faults: int, most: int = MOST) -> None:
     """The same on a head and a worker node, which is killed, and frozen until it counts as dead, like the actors."""
-    report = Report(seed)
     with _nothing_left(report), _listening(directory) as pipes:
         raylets = Raylets()
         try:
             for number, some in enumerate(_rounds(faults, most)):
                 place, node = _place(directory, f"nodes-{number}"), WorkerNode(raylets)
-                _hold(report, run(place, pipes, seed=seed + number, faults=some, dense=number % 2 == 1, node=node))
+                _hold(
+                    report, run(place, pipes, seed=report.seed + number, faults=some, dense=number % 2 == 1, node=node)
+                )
         finally:
             raylets.shutdown()
-    return report
 
 
-def chaos_over_http(directory: Path, *, seed: int, faults: int, most: int = MOST) -> Report:
+def chaos_over_http(directory: Path, report: Report, *, faults: int, most: int = MOST) -> None:
     """Rounds with a ``greenroom serve`` each."""
-    report = Report(seed)
     for number, some in enumerate(_rounds(faults, most)):
         place = _place(directory, f"served-{number}")
-        _hold(report, run_served(place, _pipes(directory), seed=seed + number, faults=some))
-    return report
+        _hold(report, run_served(place, _pipes(directory), seed=report.seed + number, faults=some))
 
 
 def _hold(report: Report, one: Coroutine[Any, Any, Report]) -> None:

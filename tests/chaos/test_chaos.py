@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.plan import FEW, FEW_OF_NODES, FEW_OVER_HTTP
+from tests.chaos.report import Report
 from tests.chaos.rounds import chaos_of_nodes, chaos_over_http
 
 
@@ -14,7 +15,9 @@ from tests.chaos.rounds import chaos_of_nodes, chaos_over_http
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_no_promise_is_broken_by_faults_under_load(tmp_path: Path) -> None:
-    report = chaos_of_nodes(tmp_path, seed=FEW_OF_NODES, faults=FEW)
+    report = Report(FEW_OF_NODES)
+
+    chaos_of_nodes(tmp_path, report, faults=FEW)
 
     assert report.violations == [], report.text()
     assert report.faults.total() == FEW
@@ -25,7 +28,9 @@ def test_no_promise_is_broken_by_faults_under_load(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_no_promise_is_broken_by_faults_under_a_load_of_requests(tmp_path: Path) -> None:
-    report = chaos_over_http(tmp_path, seed=FEW_OVER_HTTP, faults=FEW)
+    report = Report(FEW_OVER_HTTP)
+
+    chaos_over_http(tmp_path, report, faults=FEW)
 
     assert report.violations == [], report.text()
     assert report.faults.total() == FEW
