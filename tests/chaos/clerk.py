@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 
 from actors import SessionManager
 from actors.domain.actions import Action, ActionKind
@@ -33,13 +34,12 @@ class Clerk:
     async def work(self) -> None:
         """Decide until cancelled."""
         while True:
-            try:
+            # Where it lost its session, or the answer, or somebody was faster, it is seen at the next look.
+            with suppress(GreenroomError):
                 for action in (await self._manager.actions(limit=PAGE)).items:
                     if action.kind is not ActionKind.external_task and self._random.random() > LATER:
-                        await self._decide(action)
-            except GreenroomError:
-                # It lost its session, or the answer, or somebody was faster: it is seen at the next look.
-                pass
+                        with suppress(GreenroomError):
+                            await self._decide(action)
             await asyncio.sleep(ROUND_S)
 
     async def _decide(self, action: Action) -> None:

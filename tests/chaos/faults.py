@@ -18,7 +18,7 @@ from tests.chaos.pipes import Pipes
 from tests.chaos.plan import TARGETS, Planned, planned
 from tests.integration.processes import alive
 
-AT_ONCE = (2, 3, 4, 6, 8)
+AT_ONCE = (3, 5, 8, 12)
 """How many faults come together: what recovers is hit while others recover too."""
 
 

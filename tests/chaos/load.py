@@ -107,7 +107,7 @@ class User:
     async def turn(self, kind: str = "once") -> None:
         """One input, acknowledged, and its turn, ended; or what children and forks do with one each."""
         command, word = new_ulid(), new_ulid()
-        async with self._bounded(command):
+        async with self._bounded(kind, command):
             match kind:
                 case "children":
                     await self.kin.children([self._prompt("once", f"{word}{n}") for n in (1, 2)], command)
@@ -117,12 +117,12 @@ class User:
                     await self._turn(command, kind, word)
 
     @asynccontextmanager
-    async def _bounded(self, command: str) -> AsyncGenerator[None]:
+    async def _bounded(self, kind: str, command: str) -> AsyncGenerator[None]:
         try:
             async with asyncio.timeout(WAIT_S):
                 yield
         except TimeoutError:
-            self.lost.append(command)
+            self.lost.append(f"{command} ({kind}; {await self._standing()})")
         else:
             self.turns += 1
 
@@ -165,6 +165,16 @@ class User:
         except TurnFailed:
             if not cancelled:
                 raise
+
+    async def _standing(self) -> str:
+        """How its session and those that it started stand."""
+        found: list[str] = []
+        for session in (self.session, *self.kin.born):
+            info, actions = await until_sure(session.info), await until_sure(session.actions)
+            last = await until_sure(lambda session=session, info=info: session.records(after=max(info.head_seq - 6, 0)))
+            asked = [str(one.kind) for one in actions]
+            found.append(f"{info.session_id} {info.state} {info.activity} {asked} {[one.type for one in last]}")
+        return "; ".join(found)
 
     def _prompt(self, kind: str, word: str) -> str:
         if kind in {"plain", "compacted"}:

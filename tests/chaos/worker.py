@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from actors import ExternalTask, ExternalTaskResult, SessionManager
 from actors.errors import GreenroomError
@@ -27,12 +28,11 @@ class Worker:
     async def work(self) -> None:
         """Work until cancelled."""
         while True:
-            try:
+            # Where an answer is lost, or a task was taken back, what is still there is seen at the next look.
+            with suppress(GreenroomError):
                 for task in (await self._manager.external_tasks(limit=PAGE)).items:
-                    await self._do(task)
-            except GreenroomError:
-                # The answer is lost, or the task was taken back: what is still there is seen at the next look.
-                pass
+                    with suppress(GreenroomError):
+                        await self._do(task)
             await asyncio.sleep(ROUND_S)
 
     async def _do(self, task: ExternalTask) -> None:
