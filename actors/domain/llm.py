@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,6 +19,22 @@ MAX_TOKENS = 10_000_000
 _CREDENTIALS = frozenset({"api_key", "apikey", "authorization", "x_api_key"})
 
 
+class ModelPrice(Frozen):
+    """What a model costs, in US dollars for a million tokens.
+
+    Attributes:
+        input: Of the prompt.
+        output: Of the answer.
+        cache_read: Of what the provider's cache has of the prompt; as ``input`` when None.
+        cache_write: Of what it is told to keep; as ``input`` when None.
+    """
+
+    input: Decimal = Field(ge=0, le=1_000_000)
+    output: Decimal = Field(ge=0, le=1_000_000)
+    cache_read: Decimal | None = Field(default=None, ge=0, le=1_000_000)
+    cache_write: Decimal | None = Field(default=None, ge=0, le=1_000_000)
+
+
 class LlmConfig(Frozen):
     """A model of a provider: ``LlmConfig.of("openai/gpt-4o-mini")``, or with every setting.
 
@@ -31,6 +48,7 @@ class LlmConfig(Frozen):
         temperature: Sampling temperature; the provider's default when None.
         max_tokens: Longest answer in tokens; 8192 on the Anthropic wire when None, which wants a number.
         timeout_s: Total time of one call in seconds, retries included.
+        price: What it costs, for models that the table of prices does not know, or knows another price of.
         options: Further settings of the provider, sent as they are (for ``scripted``: the script).
     """
 
@@ -42,6 +60,7 @@ class LlmConfig(Frozen):
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_tokens: int | None = Field(default=None, gt=0, le=MAX_TOKENS)
     timeout_s: float = Field(default=600.0, gt=0, le=3600)
+    price: ModelPrice | None = Field(default=None, exclude_if=lambda value: value is None)
     options: dict[str, Any] = {}
 
     @classmethod

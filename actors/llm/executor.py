@@ -27,7 +27,7 @@ from actors.errors import GreenroomError, ModelUnpriced, StoreCorrupt
 from actors.llm import outputs
 from actors.llm.decoded import DecodedContexts
 from actors.llm.metering import Meter
-from actors.llm.prices import cost_usd, is_priced, price_call
+from actors.llm.prices import is_priced, price_call, price_of
 from actors.llm.provider import ModelProvider, outcome_of_error
 from actors.policy.summaries import summary_request, title_request
 
@@ -84,7 +84,7 @@ class ModelExecutor:
             outcome=Outcome.cancelled,
             message=Message.assistant(text) if text else None,
             # The table of prices is loaded here when the very first call of a process is cancelled, and only then.
-            cost_usd=cost_usd(call.llm.provider, call.llm.model, usage) if usage.total_tokens else None,
+            cost_usd=price_of(call.llm, usage) if usage.total_tokens else None,
             usage=usage,
             provider=call.llm.provider,
             model=call.llm.model,
@@ -108,8 +108,7 @@ class ModelExecutor:
             outcome = _failed(call, error)
         changes: dict[str, Any] = {"duration_ms": round((time.monotonic() - started) * 1000)}
         if meter.usage.total_tokens:
-            price = await price_call(call.llm.provider, call.llm.model, meter.usage)
-            changes |= {"usage": meter.usage, "cost_usd": price}
+            changes |= {"usage": meter.usage, "cost_usd": await price_call(call.llm, meter.usage)}
         return outcome.model_copy(update=changes)
 
     async def _ask(self, call: ModelCall, meter: Meter) -> ModelOutcome:
@@ -130,7 +129,11 @@ class ModelExecutor:
         if wanted is not None:
             messages = (title_request(messages) if wanted.title else summary_request(messages, wanted.prompt_tokens),)
         meter.messages = messages
-        return await provider.run(call, messages, meter.emit, meter.tell)
+        outcome = await provider.run(call, messages, meter.emit, meter.tell)
+        if call.llm.price is None or outcome.cost_usd is not None:
+            return outcome
+        # Models of this machine have no price but the one that was given.
+        return outcome.model_copy(update={"cost_usd": price_of(call.llm, outcome.usage)})
 
 
 def _failed(call: ModelCall, error: Exception) -> ModelOutcome:

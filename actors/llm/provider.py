@@ -156,7 +156,7 @@ class HttpProvider(ABC):
             message=answer.message,
             stop_reason=answer.stop_reason,
             usage=answer.usage,
-            cost_usd=await price_call(call.llm.provider, call.llm.model, answer.usage),
+            cost_usd=await price_call(call.llm, answer.usage),
             provider=call.llm.provider,
             model=call.llm.model,
             duration_ms=round((self._pacing.clock() - started) * 1000),

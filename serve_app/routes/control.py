@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from actors.domain.session import SnapshotInfo
+from actors.domain.session import SessionInfo, SnapshotInfo
 from actors.errors import CompactionPending, TitlePending
 from serve_app.dependencies import CommandId, Manager, SessionId, act, answer
 from serve_app.routes.events import DEFAULT_WAIT_S, MAX_WAIT_S
@@ -35,6 +35,12 @@ async def resume_session(session_id: SessionId, manager: Manager) -> Response:
 async def interrupt_session(session_id: SessionId, manager: Manager) -> Response:
     """End the running turn and everything it waits for."""
     return answer(Changed(changed=await act(manager.cancel_operation(session_id))))
+
+
+@router.post("/v1/sessions/{session_id}/restore", response_model=SessionInfo)
+async def restore_session(session_id: SessionId, manager: Manager) -> Response:
+    """How the session stands. Sessions of the store need no loading: the next command brings it back."""
+    return answer(await (await manager.restore_session_by_id(session_id)).info())
 
 
 @router.post("/v1/sessions/{session_id}/clear", response_model=Changed)

@@ -8,9 +8,9 @@ from starlette.responses import Response
 from actors.domain.tools import ToolDefinition
 from actors.errors import StoreUnavailable
 from actors.session.runtime import ModelInfo
-from serve_app.dependencies import Manager, answer
+from serve_app.dependencies import Manager, act, answer
 from serve_app.schemas.base import Items
-from serve_app.schemas.service import Health, Ready, StoreState
+from serve_app.schemas.service import DefaultModel, Health, Ready, StoreState
 from serve_app.version import version
 
 router = APIRouter(tags=["service"])
@@ -25,6 +25,13 @@ async def list_tools(manager: Manager) -> Response:
 @router.get("/v1/models", response_model=Items[ModelInfo])
 async def list_models(manager: Manager) -> Response:
     """The models that sessions can name, and which of them are ready."""
+    return answer(Items[ModelInfo](items=tuple(await manager.models())))
+
+
+@router.put("/v1/models/default", response_model=Items[ModelInfo])
+async def set_default_model(body: DefaultModel, manager: Manager) -> Response:
+    """Change the model of sessions that name none, for as long as the runtime lives; later model calls use it."""
+    await act(manager.set_default_llm(body.model))
     return answer(Items[ModelInfo](items=tuple(await manager.models())))
 
 

@@ -1,8 +1,14 @@
-"""How the service is."""
+"""How the service is, and what it is told."""
 
 from __future__ import annotations
 
-from serve_app.schemas.base import Answer
+from serve_app.schemas.base import Answer, Body, GivenModel, ModelName
+
+
+class DefaultModel(Body):
+    """The model of sessions that name none: ``provider/model``, or with all its settings; null for none."""
+
+    model: GivenModel | ModelName | None
 
 
 class Health(Answer):

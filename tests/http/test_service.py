@@ -31,6 +31,28 @@ def test_tools_and_models_are_listed(shared: Running) -> None:
     assert (models[0]["name"], models[0]["default"]) == ("scripted/prompt", True)
 
 
+def test_the_default_model_is_changed_and_taken_away(service: Running) -> None:
+    service.http.post("/v1/sessions", json={"session_id": "s"})
+    path = "/v1/models/default"
+
+    changed = service.http.put(path, json={"model": "scripted/echo"})
+    assert (changed.status_code, changed.json()["items"][0]["name"]) == (200, "scripted/echo")
+    assert service.ask("/say no").json()["text"] == "/say no"
+    full = {"provider": "scripted", "model": "prompt", "price": {"input": "3", "output": "15"}}
+    assert service.http.put(path, json={"model": full}).status_code == 200
+    assert float(service.ask("/say yes").json()["cost_usd"]) > 0
+    assert service.http.put(path, json={"model": None}).status_code == 200
+    assert service.ask("hello").json()["code"] == "NoModel"
+    for wrong in ({}, {"model": "nosuch/x"}, {"model": "x"}, {"model": {"provider": "scripted"}}):
+        assert service.http.put(path, json=wrong).status_code == 422, wrong
+
+
+def test_a_session_is_restored_where_it_is_known(service: Running) -> None:
+    service.create(name="Ada")
+    assert service.http.post("/v1/sessions/s/restore").json()["name"] == "Ada"
+    assert service.http.post("/v1/sessions/nobody/restore").status_code == 404
+
+
 def test_policies_are_read_replaced_and_asked(service: Running) -> None:
     service.create()
     check = {"tool": "bash", "args": {"command": "ls"}}

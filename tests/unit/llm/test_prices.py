@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from pydantic import ValidationError
 
+from actors.domain.llm import LlmConfig, ModelPrice
 from actors.domain.messages import TokenUsage
-from actors.llm.prices import cost_usd, price_call
+from actors.llm.prices import cost_usd, price_call, price_of
 
 _MILLION = TokenUsage(prompt_tokens=1_000_000, completion_tokens=1_000_000, total_tokens=2_000_000)
 
@@ -61,4 +63,18 @@ def test_a_tiny_price_is_written_without_an_exponent() -> None:
 
 
 async def test_a_call_is_priced_the_same_off_the_event_loop() -> None:
-    assert await price_call("openai", "gpt-4o", _MILLION) == cost_usd("openai", "gpt-4o", _MILLION)
+    assert await price_call(LlmConfig.of("openai/gpt-4o"), _MILLION) == cost_usd("openai", "gpt-4o", _MILLION)
+
+
+def test_a_price_that_is_given_goes_before_the_table() -> None:
+    own = ModelPrice(input=Decimal("0.2"), output=Decimal(1), cache_read=Decimal("0.05"))
+    cached = TokenUsage(prompt_tokens=1000, completion_tokens=100, cache_read_tokens=400, cache_write_tokens=100)
+
+    for name in ("vllm/qwen", "openai/gpt-4o"):
+        llm = LlmConfig.of(name, price=own)
+        assert Decimal(price_of(llm, _MILLION) or "-1") == Decimal("1.2")
+        assert Decimal(price_of(llm, cached) or "-1") == Decimal("0.00024")
+        assert LlmConfig.model_validate_json(llm.model_dump_json()) == llm
+    assert "price" not in LlmConfig.of("vllm/qwen").model_dump()
+    with pytest.raises(ValidationError):
+        ModelPrice(input=Decimal(-1), output=Decimal(0))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from actors.domain.ids import utc_now
+from actors.domain.llm import ModelPrice
 from actors.domain.messages import TokenUsage
 from actors.domain.session import SessionConfig
 from actors.domain.usage import Spent, SpentOn, UsageReport
@@ -74,6 +75,20 @@ async def test_usage_of_a_session_its_tree_and_all_is_by_model_and_day(stored: b
             await manager.usage("nobody")
     finally:
         await manager.close()
+
+
+async def test_a_model_with_a_price_costs_and_one_without_is_counted_as_such() -> None:
+    async with runtime() as manager:
+        priced = script(_STEP).model_copy(update={"price": ModelPrice(input=Decimal(3), output=Decimal(15))})
+        one = await manager.create_session("s", SessionConfig(model=priced))
+        result = await one.generate("go")
+        assert result.cost_usd is not None
+        assert Decimal(result.cost_usd) == Decimal((await one.info()).cost_usd) == Decimal("0.00045")
+        assert (await one.usage()).total.unpriced_calls == 0
+        await one.configure(model_config=script(_STEP))
+        assert (await one.generate("go")).cost_usd is None
+        assert Decimal((await one.info()).cost_usd) == Decimal("0.00045")
+        assert ((await one.usage()).total.calls, (await one.usage()).total.unpriced_calls) == (2, 1)
 
 
 async def test_what_a_source_took_is_counted_once_whatever_forks_there_are() -> None:
