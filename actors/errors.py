@@ -546,7 +546,7 @@ class CredentialMissing(ModelAuthFailed):
     @property
     def message(self) -> str:
         return (
-            f"The key that was given for model {self.model!r} is not in memory any more: no restart leaves one there. "
+            f"The key that was given for model {self.model!r} is not in memory any more, and nowhere else is one kept. "
             "Give it again with configure, or with set_default_llm where it is the model of sessions that name none."
         )
 

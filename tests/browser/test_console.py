@@ -140,6 +140,36 @@ def test_what_a_child_asks_is_answered_at_its_parent(page: Page, service: Runnin
     assert (tmp_path / "note.txt").read_text() == "hi"
 
 
+def test_a_turn_that_waits_for_the_key_of_its_model_says_so_and_goes_on_once_it_is_given(
+    browser: Browser, tmp_path: Path
+) -> None:
+    store, model = (
+        f"sqlite:///{tmp_path / 'greenroom.db'}",
+        {"provider": "scripted", "model": "echo", "api_key": "sk-1"},
+    )
+    with running(store=store) as first:
+        first.create("keyed", model=model)
+    with running(store=store) as service:
+        context = browser.new_context(viewport=_WIDE)
+        page = context.new_page()
+        page.goto(service.url)
+        page.locator(".session", has_text="keyed").click()
+        _say(page, "hello")
+
+        question = page.locator(".item.asking")
+        expect(question).to_contain_text("waits for the key of its model")
+        expect(question.get_by_role("button", name="Let it fail")).to_be_visible()
+        page.screenshot(path=tmp_path / "key.png")
+        question.get_by_role("button", name="Try again").click()
+        expect(page.locator(".decision", has_text="Run again by user")).to_have_count(1)
+        expect(page.locator(".item.asking")).to_have_count(1)
+
+        assert service.http.patch("/v1/sessions/keyed", json={"model": model}).status_code == 200
+        expect(page.locator(".item.assistant .text", has_text="hello")).to_be_visible()
+        expect(page.locator(".item.asking")).to_have_count(0)
+        context.close()
+
+
 def test_a_rejected_call_does_not_run(page: Page, tmp_path: Path) -> None:
     _create(page, "tools")
     _say(page, _WRITE)
