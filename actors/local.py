@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ class LocalRuntime:
         """
         if model is not None:
             check_provider(model)
-        registry = ToolRegistry.with_builtins(web_search=settings.web_search)
+        registry = await asyncio.to_thread(ToolRegistry.with_builtins, None, settings.tool_options)
         for one in tools:
             registry.register(as_tool(one))
         store = StoreService(await asyncio.to_thread(open_backend, store_url))
@@ -255,6 +256,7 @@ class LocalRuntime:
             "workspace": self._workspace,
             "session_actors": 0,
             "resident": len(self._residency.placed),
+            "sandboxes": {socket.gethostname(): self._registry.sandbox},
             "store": (await self._store.identity()).location,
         }
 

@@ -33,11 +33,17 @@ class HostPeer(Frozen):
 
 
 class Toolbox(Frozen):
-    """The tools of one host. ``node`` is the name of its node, by which workspaces are tied to it."""
+    """The tools of one host.
+
+    Attributes:
+        node: The name of its node, by which workspaces are tied to it.
+        sandbox: How its commands are confined, for people.
+    """
 
     host: HostPeer
     node: str
     definitions: tuple[ToolDefinition, ...]
+    sandbox: str = ""
 
 
 class World(Frozen):

@@ -182,6 +182,7 @@ class RegistryActor:
             "resident": len(self._residency.placed),
             "providers": sorted(name for name in self._keys if not is_credential(name)),
             "store": self._launch.store_url.partition(":")[0],
+            "sandboxes": self._pool.hosts.sandboxes,
             "term": self._pool.info.term,
         }
 

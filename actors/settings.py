@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.retention import MAX_TTL_S, Retention
+from actors.domain.tools import SandboxMode, ToolOptions
 
 LOCAL_MODEL = "local/smollm2-135m-instruct"
 """The embedded model: needs no key and no network."""
@@ -52,6 +53,8 @@ class Settings(BaseSettings):
         activation_wait_s: Longest wait of a session for a place when all session actors are busy.
         silence_s: An actor that has not answered for so long is taken for frozen, killed and replaced.
         web_search: Who searches the web for the tool: the URL of a SearXNG instance, or ``package.module:name``.
+        sandbox: ``auto``: commands run in bubblewrap where it works; ``required``: or not at all; ``off``.
+        sandbox_network: Commands in the sandbox may use the network.
         tool_running: Tool calls that one tool host runs at the same time.
         data_plane: False carries everything over Ray calls, which is slower.
         tcp: Whether actors listen on a TCP port of their node, for those on other nodes; None: when there are any.
@@ -88,6 +91,8 @@ class Settings(BaseSettings):
     activation_wait_s: float = Field(default=20.0, gt=0, le=600, allow_inf_nan=False)
     silence_s: float = Field(default=10.0, ge=1, le=600, allow_inf_nan=False)
     web_search: str | None = Field(default=None, repr=False)  # A URL may have credentials in it.
+    sandbox: SandboxMode = "auto"
+    sandbox_network: bool = False
     tool_running: int = Field(default=64, ge=1, le=1024)
     data_plane: bool = True
     tcp: bool | None = None
@@ -111,6 +116,11 @@ class Settings(BaseSettings):
     def retention(self) -> Retention:
         """How long sessions are kept that name no time of their own."""
         return Retention(self.session_ttl_s, self.tenant_ttl_s)
+
+    @property
+    def tool_options(self) -> ToolOptions:
+        """What is chosen about the built-in tools."""
+        return ToolOptions(sandbox=self.sandbox, sandbox_network=self.sandbox_network, web_search=self.web_search)
 
     def provider_key(self, provider: str) -> SecretStr | None:
         """The runtime's key of a provider, from settings or the usual environment variable."""

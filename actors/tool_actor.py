@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.cluster.links import Links
 from actors.cluster.nodes import own_name
-from actors.domain.tools import ToolDefinition
+from actors.domain.tools import ToolDefinition, ToolOptions
 from actors.effect_host import HostLimits
 from actors.effect_host.sink import StoreSink
 from actors.host_actor import HostActor
@@ -24,15 +24,16 @@ class ToolActor(HostActor):
     """A tool host. Its tools are the built-in ones and those it is opened with."""
 
     _definitions: tuple[ToolDefinition, ...] = ()
+    _sandbox = ""
     _node = ""
 
-    async def open(self, info: RuntimeInfo, tools: tuple[Any, ...], running: int, web_search: str | None) -> Toolbox:
+    async def open(self, info: RuntimeInfo, tools: tuple[Any, ...], running: int, options: ToolOptions) -> Toolbox:
         """Take part in a runtime.
 
         Args:
             tools: Functions made by ``@tool``, or their import strings.
             running: Calls that run at the same time.
-            web_search: Who searches the web.
+            options: What is chosen about the built-in tools.
 
         Raises:
             InvalidConfig: a tool cannot be loaded, or two have one name.
@@ -40,10 +41,11 @@ class ToolActor(HostActor):
         if self._doors is None:
             self._life = claim_life(self._name)
             self._node = await asyncio.to_thread(own_name)
-            registry = ToolRegistry.with_builtins({HOST_MARK: self._name}, web_search=web_search)
+            mark = {HOST_MARK: self._name}
+            registry = await asyncio.to_thread(ToolRegistry.with_builtins, mark, options)
             for one in tools:
                 registry.register(as_tool(one))
-            self._definitions = registry.definitions()
+            self._definitions, self._sandbox = registry.definitions(), registry.sandbox
             links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
             sink = StoreSink(RemoteStore(links.to(info.store)))
             executor = ToolExecutor(Path(info.world.workspace) if info.world.workspace else None, registry, sink)
@@ -54,4 +56,4 @@ class ToolActor(HostActor):
         """The host and its tools."""
         peer = await self.describe()
         assert peer is not None, "a toolbox is asked of an open host"
-        return Toolbox(host=peer, node=self._node, definitions=self._definitions)
+        return Toolbox(host=peer, node=self._node, definitions=self._definitions, sandbox=self._sandbox)

@@ -99,6 +99,11 @@ class HostActors:
         """The tool host of a node, and its tools."""
         return self._toolboxes.get(node_id) or await self._once(f"tools {node_id}", lambda: self._start_tools(node_id))
 
+    @property
+    def sandboxes(self) -> dict[str, str]:
+        """How commands are confined on each node that runs them, by the node's name."""
+        return {box.node: box.sandbox for box in self._toolboxes.values()}
+
     async def toolbox_for(self, node: str | None, path: str, asker_id: str) -> Toolbox | None:
         """The tool host on the node of this name; None when it is gone.
 
@@ -119,7 +124,7 @@ class HostActors:
         name = self._launch.name("tools")
         handle = remote_class(ToolActor, name, scheduling_strategy=on_node(node_id, only=True)).remote(name)
         settings = self._launch.settings
-        opening = handle.open.remote(self._info(), self._launch.tools, settings.tool_running, settings.web_search)
+        opening = handle.open.remote(self._info(), self._launch.tools, settings.tool_running, settings.tool_options)
         toolbox = await answered(opening, name, handle)
         return self._know_tools(name, handle, toolbox)
 

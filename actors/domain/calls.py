@@ -77,6 +77,7 @@ class ToolCall(_Call):
     Attributes:
         workspace: Absolute directory; empty means the host's own.
         timeout_s: Longest run of a tool that does not say itself how long it may take; ``limit_s`` binds any.
+        sandboxed: Its commands run in a sandbox, or not at all: a policy wants it.
         priority: Of its lane, 0 first; after ``full_after_s`` of waiting for a place it is as urgent as any.
     """
 
@@ -88,6 +89,7 @@ class ToolCall(_Call):
     workspace: str = ""
     timeout_s: float = 600.0
     limit_s: float | None = None
+    sandboxed: bool = False
     priority: int = 0
     full_after_s: float | None = None
 

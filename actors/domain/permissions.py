@@ -95,6 +95,7 @@ class PermissionPolicy(Frozen):
         default_decision: For all else.
         enabled: False allows everything, whatever the mode.
         mode: What becomes of calls that the lists leave open.
+        require_sandbox: Commands run in a sandbox, or not at all.
     """
 
     deny: tuple[PermissionRule, ...] = ()
@@ -103,6 +104,7 @@ class PermissionPolicy(Frozen):
     default_decision: PermissionDecision = PermissionDecision.ask
     enabled: bool = True
     mode: PermissionMode = PermissionMode.default
+    require_sandbox: bool = False
 
     if TYPE_CHECKING:
 
@@ -115,6 +117,7 @@ class PermissionPolicy(Frozen):
             default_decision: PermissionDecision | str = PermissionDecision.ask,
             enabled: bool = True,
             mode: PermissionMode | str = PermissionMode.default,
+            require_sandbox: bool = False,
         ) -> None: ...
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -42,3 +42,20 @@ class ToolDefinition(Frozen):
     effect: EffectClass = EffectClass.unsafe
     line_argument: str | None = None
     timeout_s: float | None = Field(default=None, gt=0)
+
+
+SandboxMode = Literal["auto", "required", "off"]
+
+
+class ToolOptions(Frozen):
+    """What an operator chooses about the built-in tools of a host.
+
+    Attributes:
+        sandbox: ``auto``: commands run in bubblewrap where it works; ``required``: or not at all; ``off``.
+        sandbox_network: Commands in the sandbox may use the network.
+        web_search: Who searches the web: the URL of a SearXNG instance, or ``package.module:name``.
+    """
+
+    sandbox: SandboxMode = "off"
+    sandbox_network: bool = False
+    web_search: str | None = Field(default=None, repr=False)

@@ -64,6 +64,12 @@ def decide_for(
     return decide(global_policy, config.permission_policy, tool_name, args, workspace=workspace, bounds=above)
 
 
+def demands_sandbox(config: SessionConfig, global_policy: PermissionPolicy | None) -> bool:
+    """Whether any policy that binds the session wants its commands in a sandbox, whether or not it is enabled."""
+    policies = (global_policy, config.permission_policy, *(bound.permission_policy for bound in config.bounds))
+    return any(policy is not None and policy.require_sandbox for policy in policies)
+
+
 def effective(global_policy: PermissionPolicy | None, session_policy: PermissionPolicy | None) -> PermissionPolicy:
     """The policy whose allow and ask rules and default count: the session's, else the global one, else ask."""
     return session_policy or global_policy or _DEFAULT

@@ -21,6 +21,7 @@ from actors.errors import OutputInvalid
 from actors.policy.budgets import FOR_MODEL
 from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
 from actors.policy.lanes import full_after_s, lane_of
+from actors.policy.permissions import demands_sandbox
 from actors.policy.prompts import system_prompt
 from actors.policy.structured import repair_prompt
 from actors.session import budgets, compaction, credentials, titles, tool_steps, unanswered, unpriced, workspace
@@ -289,6 +290,7 @@ def _tool_call(state: State, turn: Turn, call: ToolCallState, around: Surroundin
         workspace=workspace.path_of(state, around),
         timeout_s=state.config.tool_timeout_s,
         limit_s=queue.limit_s(lane),
+        sandboxed=demands_sandbox(state.config, around.global_policy),
         priority=lane.priority,
         full_after_s=full_after_s(queue.priority_boost),
     )

@@ -45,6 +45,7 @@ class ToolContext:
             before and after a change that is about to be made. They are durable when it returns, and outlive the host;
             those recorded before stay. ToolError when they cannot be kept: then do nothing that depends on them.
         recorded: In ``reconcile``: what the lost attempt had recorded.
+        sandboxed: The session's policy wants commands to run in a sandbox, or not at all.
     """
 
     call_id: str
@@ -55,6 +56,7 @@ class ToolContext:
     timeout_s: float
     record: Callable[[Mapping[str, Any]], Awaitable[None]] = _record_nowhere
     recorded: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    sandboxed: bool = False
 
     def record_from_thread(self, facts: Mapping[str, Any]) -> None:
         """``record`` for tools that are plain functions, which run in a thread."""

@@ -12,6 +12,7 @@ from actors.domain.tools import EffectClass, ToolDefinition
 from actors.tools.base import MAX_OUTPUT_BYTES, Tool, ToolContext, schema
 from actors.tools.environment import command_environment
 from actors.tools.process import Ended, run_command
+from actors.tools.sandbox import Sandbox
 
 DEFAULT_TIMEOUT_MS = 120_000
 """Two minutes: a build or a test run of one module."""
@@ -59,29 +60,31 @@ class BashTool(Tool):
         line_argument="command",
     )
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None, sandbox: Sandbox | None = None) -> None:
         """Make the tool.
 
         Args:
             environment: Variables for commands beside the few that come from the host.
+            sandbox: How commands are confined; not at all when None.
 
         Raises:
             InvalidConfig: A variable that must not reach commands.
         """
         self._environment = command_environment(os.environ, environment)
+        self._sandbox = sandbox or Sandbox()
 
     async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
         """Run the command; exit codes other than 0 are errors, with the output so far."""
         timeout_s = min(args.get("timeout", DEFAULT_TIMEOUT_MS) / 1000, ctx.timeout_s)
         output = Output(ctx.emit)
         ended = await run_command(
-            ("bash", "-c", args["command"]),
+            self._sandbox.command(("bash", "-c", args["command"]), ctx.workspace, demanded=ctx.sandboxed),
             directory=ctx.workspace,
             environment=self._environment | {"PWD": str(ctx.workspace)},
             timeout_s=timeout_s,
             on_output=output.add,
         )
-        return _outcome(output.finish(), ended, timeout_s)
+        return _outcome(output.finish(), ended, timeout_s, sandboxed=self._sandbox.works)
 
 
 class Output:
@@ -121,8 +124,8 @@ class Output:
             self._emit(text)
 
 
-def _outcome(text: str, ended: Ended, timeout_s: float) -> ToolOutcome:
-    metadata: dict[str, Any] = {"exit_code": ended.exit_code}
+def _outcome(text: str, ended: Ended, timeout_s: float, *, sandboxed: bool) -> ToolOutcome:
+    metadata: dict[str, Any] = {"exit_code": ended.exit_code, "sandbox": sandboxed}
     if ended.timed_out:
         note = f"[the command timed out after {timeout_s:g} s and was killed, with all its processes]"
         return _noted(text, note, Outcome.timeout, metadata | {"timed_out": True})

@@ -174,6 +174,7 @@ class ToolExecutor:
             emit=lambda text: emit("output", text),
             timeout_s=min(tool.definition.timeout_s or call.timeout_s, call.limit_s or math.inf),
             record=lambda facts: self._record(call, facts),
+            sandboxed=call.sandboxed,
         )
         return _Run(tool, call.args, ctx)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from actors.domain.tools import ToolDefinition
+from actors.domain.tools import ToolDefinition, ToolOptions
 from actors.errors import InvalidConfig
 from actors.session.own_tools import OWN_TOOLS
 from actors.tools.base import Tool
 from actors.tools.bash import BashTool
 from actors.tools.change import EditTool, PatchTool, WriteTool
 from actors.tools.files import LsTool, ReadTool
+from actors.tools.sandbox import Sandbox
 from actors.tools.search import GlobTool, GrepTool
 from actors.tools.worktree import GitWorktreeTool
 
@@ -19,22 +20,29 @@ MAX_TOOLS = 512
 
 
 class ToolRegistry:
-    """Tools by name. A name belongs to one tool; built-in tools cannot be replaced."""
+    """Tools by name. A name belongs to one tool; built-in tools cannot be replaced.
+
+    Attributes:
+        sandbox: How commands are confined, for people.
+    """
 
     def __init__(self, tools: Iterable[Tool] = ()) -> None:
         self._tools: dict[str, Tool] = {}
+        self.sandbox = Sandbox().status
         for tool in tools:
             self.register(tool)
 
     @classmethod
     def with_builtins(
-        cls, environment: Mapping[str, str] | None = None, *, web_search: str | None = None
+        cls,
+        environment: Mapping[str, str] | None = None,
+        options: ToolOptions | None = None,
     ) -> ToolRegistry:
-        """A registry of the built-in tools: files, search, bash, git working trees and the web.
+        """A registry of the built-in tools: files, search, bash, git working trees and the web. Tries the sandbox.
 
         Args:
             environment: Variables for commands beside the few that come from the host.
-            web_search: Who searches the web: the URL of a SearXNG instance, or ``package.module:name``.
+            options: What is chosen about them.
 
         Raises:
             InvalidConfig: A variable that must not reach commands, or no such search provider.
@@ -43,9 +51,13 @@ class ToolRegistry:
         from actors.tools.web.fetch import WebFetchTool  # noqa: PLC0415
         from actors.tools.web.search import WebSearchTool, search_provider  # noqa: PLC0415
 
+        options = options or ToolOptions()
+        sandbox = Sandbox.find(options.sandbox, network=options.sandbox_network)
         files = [ReadTool(), WriteTool(), EditTool(), PatchTool(), LsTool(), GlobTool(), GrepTool()]
-        web = [WebFetchTool(), WebSearchTool(search_provider(web_search))]
-        return cls([*files, *web, BashTool(environment), GitWorktreeTool(environment)])
+        web = [WebFetchTool(), WebSearchTool(search_provider(options.web_search))]
+        registry = cls([*files, *web, BashTool(environment, sandbox), GitWorktreeTool(environment, sandbox)])
+        registry.sandbox = sandbox.status
+        return registry
 
     def register(self, tool: Tool) -> None:
         """Add a tool; it can be called at once.

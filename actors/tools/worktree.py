@@ -14,6 +14,7 @@ from actors.tools.base import Tool, ToolContext, schema, succeeded
 from actors.tools.bash import Output
 from actors.tools.environment import command_environment
 from actors.tools.process import run_command
+from actors.tools.sandbox import Sandbox
 from actors.tools.workspace import locate
 
 DIRECTORY = ".worktrees"
@@ -54,9 +55,10 @@ class GitWorktreeTool(Tool):
         timeout_s=_TIMEOUT_S,
     )
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None, sandbox: Sandbox | None = None) -> None:
         quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
         self._environment = command_environment(os.environ, {**(environment or {}), **quiet})
+        self._sandbox = sandbox or Sandbox()
 
     async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
         """Do what ``command`` says."""
@@ -96,7 +98,7 @@ class GitWorktreeTool(Tool):
     async def _git(self, ctx: ToolContext, *arguments: str) -> str:
         output = Output(lambda _: None)
         ended = await run_command(
-            (*_GIT, *arguments),
+            self._sandbox.command((*_GIT, *arguments), ctx.workspace, demanded=ctx.sandboxed),
             directory=ctx.workspace,
             environment=self._environment,
             timeout_s=min(_TIMEOUT_S, ctx.timeout_s),

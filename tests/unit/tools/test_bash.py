@@ -28,7 +28,9 @@ async def _bash(ctx: ToolContext, command: str, **more: Any) -> ToolOutcome:
 async def test_output_of_both_streams_comes_in_order(context: MakeContext) -> None:
     outcome = await _bash(context(), "echo one; echo two >&2; echo three")
 
-    assert outcome == ToolOutcome(outcome=Outcome.ok, content="one\ntwo\nthree\n", metadata={"exit_code": 0})
+    assert outcome == ToolOutcome(
+        outcome=Outcome.ok, content="one\ntwo\nthree\n", metadata={"exit_code": 0, "sandbox": False}
+    )
 
 
 async def test_a_command_runs_in_the_workspace_with_empty_input(workspace: Path, context: MakeContext) -> None:
