@@ -18,6 +18,11 @@ _RAY_ENVIRONMENT = {
 }
 """What Ray reads when it starts; a value that the caller has set wins."""
 
+_GREENROOM_ENVIRONMENT = {
+    # Many tests look from outside at the processes and files of commands. Those about the sandbox switch it on.
+    "GREENROOM_SANDBOX": "off",
+}
+
 _PROVIDER_PREFIXES = ("OPENAI_", "ANTHROPIC_")
 """Keys and addresses of model providers: no test may spend a developer's money by accident."""
 
@@ -43,6 +48,7 @@ def _prepare_environment() -> None:
         del os.environ[name]
     for name, value in _RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ.update(_GREENROOM_ENVIRONMENT)
 
 
 def _prepare_hypothesis() -> None:
