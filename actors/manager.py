@@ -92,7 +92,18 @@ class SessionManager(SessionOperations):
         tools: Sequence[ToolLike] = (),
         tenant: str = DEFAULT_TENANT,
     ) -> Self:
-        """Start a runtime on any store URL: ``memory:`` or ``sqlite:///path/greenroom.db``."""
+        """Start a runtime on any store URL.
+
+        Args:
+            llm: As for ``new``.
+            url: ``memory:``, ``sqlite:///path/greenroom.db``, or ``postgresql://user:password@host:port/database``
+                with any keyword of libpq, which also looks for what is missing in its environment and ``~/.pgpass``.
+
+        Raises:
+            StoreInUse: A runtime works on it; ``connect`` joins that.
+            StoreUnavailable: The server cannot be reached.
+            InvalidConfig, StoreNotWritable, StoreCorrupt, StoreLost, SnapshotTooNew: There can be no store.
+        """
         from actors.cluster.start import start_runtime
 
         chosen = settings or Settings()

@@ -30,7 +30,7 @@ class Settings(BaseSettings):
         runtime: Name of the runtime, the prefix of its actors' names; many can live in one Ray cluster.
         ray_address: Cluster to join (``auto``, ``host:port``); a cluster on this machine is started when None.
         data_dir: Where ``serve`` keeps its database.
-        store_url: ``sqlite:///...`` or ``memory:``; SQLite in ``data_dir`` when None.
+        store_url: ``postgresql://...``, ``sqlite:///...`` or ``memory:``; SQLite in ``data_dir`` when None.
         model: Default model as ``provider/model``.
         api_keys: Tokens that the HTTP service accepts; none means loopback only.
         workspace: Directory of sessions that name none; the current directory when empty.

@@ -42,6 +42,14 @@ UrlOption = Annotated[str, typer.Option("--url", envvar="GREENROOM_URL", help="A
 KeyOption = Annotated[
     str | None, typer.Option("--api-key", envvar="GREENROOM_API_KEY", show_envvar=True, help="Key of the service.")
 ]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Database in place of that directory: postgresql://user@host/db. With a password in it, set "
+        "GREENROOM_STORE_URL instead: everybody on this machine can read a command line.",
+    ),
+]
 SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")]
 
 
@@ -56,12 +64,13 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on [default: 8000].")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Directory of the database.")] = None,
+    store: StoreOption = None,
     model: Annotated[str | None, typer.Option(help="Default model, as provider/model.")] = None,
 ) -> None:
     """Start the service on this machine and run until Ctrl-C."""
     from serve_app.cli_serve import serve as run
 
-    given = {"host": host, "port": port, "data_dir": data_dir, "model": model}
+    given = {"host": host, "port": port, "data_dir": data_dir, "store_url": store, "model": model}
     run({name: value for name, value in given.items() if value is not None})
 
 

@@ -82,9 +82,16 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> None:
         service = await start_service(settings, tenant=DEFAULT_TENANT)
         stack.push_async_callback(service.stop)
     out().print(Text.assemble("Greenroom is running at ", (service.url, "bold underline")), soft_wrap=True)
-    say(f"Model {model}, data in {settings.store_url or settings.data_dir}. Ctrl-C stops it.", "dim")
+    say(f"Model {model}, data in {_place(settings)}. Ctrl-C stops it.", "dim")
     if model == LOCAL_MODEL:
         say("No provider key is configured, so a small local model answers. It loads with the first question.", "dim")
+
+
+def _place(settings: Settings) -> str:
+    """Where the data is, without the credentials of a URL."""
+    from actors.storage.open import location_of
+
+    return location_of(settings.store_url or str(settings.data_dir))
 
 
 async def _runtime(settings: Settings, model: str) -> SessionManager:

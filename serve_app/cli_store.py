@@ -41,5 +41,5 @@ def verify_all(file: str | None, data_dir: str | None) -> bool:
         if count <= SHOWN_FINDINGS:
             say(str(finding))
     read = f"{verification.sessions} sessions, {verification.records} records, {verification.blobs} blobs"
-    say(f"{verification.path}: {read} read, {count or 'nothing'} wrong.")
+    say(f"{verification.location}: {read} read, {count or 'nothing'} wrong.")
     return not count

@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -139,7 +139,7 @@ class PostgresServer:
         return name
 
 
-def started_server() -> Iterator[PostgresServer]:
+def started_server() -> Generator[PostgresServer]:
     """A server for as long as the generator is not closed; skips the test when there is none."""
     if not HAS_DRIVER:
         pytest.skip("PostgreSQL's driver is not installed here (make sets it up)")

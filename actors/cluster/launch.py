@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import ray
-from pydantic import ConfigDict, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
 from actors.cluster.links import NAMESPACE, awaited
 from actors.domain.base import Frozen
@@ -38,7 +38,7 @@ class Launch(Frozen):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     settings: Settings
-    store_url: str
+    store_url: str = Field(repr=False)  # It may have a password in it.
     model: LlmConfig | None
     tools: tuple[Any, ...]
     token: SecretStr

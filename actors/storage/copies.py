@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from actors.domain.ids import new_ulid
 from actors.errors import (
+    InvalidRequest,
     SnapshotTooNew,
     StoreCorrupt,
     StoreExists,
@@ -26,6 +27,7 @@ from actors.errors import (
     StoreUnavailable,
 )
 from actors.storage.failures import sqlite_failure
+from actors.storage.open import is_postgres
 from actors.storage.rules import SCHEMA_VERSION
 from actors.storage.sqlite import FILE_NAME, SqliteFiles
 
@@ -121,6 +123,7 @@ def back_up(place: str | os.PathLike[str], target: str | os.PathLike[str]) -> Co
 
     Raises:
         StoreNotFound: There is no such store.
+        InvalidRequest: It is not one on SQLite.
         StoreExists: There is something at ``target``.
         StoreNotWritable: It cannot be written.
         StoreUnavailable, StoreCorrupt, SnapshotTooNew: The store cannot be read.
@@ -145,12 +148,13 @@ def restore(backup: str | os.PathLike[str], place: str | os.PathLike[str], *, fo
 
     Raises:
         StoreInUse: A runtime works on the store that is there.
+        InvalidRequest: The place is not one of SQLite.
         StoreExists: There is a database, or there was one of another store.
         StoreNotFound, StoreUnavailable, StoreCorrupt, SnapshotTooNew: The backup cannot be read.
         StoreNotWritable: The directory cannot be written.
     """
-    source = database_of(backup)
     target = _target(place)
+    source = database_of(backup)
     with reading(source) as connection:
         store_id, _ = identity_of(connection, source)
         _check_whole(connection, source)
@@ -171,6 +175,8 @@ def restore(backup: str | os.PathLike[str], place: str | os.PathLike[str], *, fo
 
 
 def _path(place: str | os.PathLike[str]) -> Path:
+    if is_postgres(os.fspath(place)):
+        raise InvalidRequest("This is for SQLite: back a PostgreSQL store up with pg_dump, restore it with pg_restore.")
     return Path(os.fspath(place).removeprefix(_URL)).expanduser().absolute()
 
 

@@ -72,6 +72,11 @@ def database_at(url: str) -> Database:
     raise InvalidConfig(f"There is no store on {parsed.get_backend_name()!r}: use {_KINDS}.")
 
 
+def location_of(url: str) -> str:
+    """What a store's URL names, without user, password and options; raises as ``database_at``."""
+    return url if url == MEMORY_URL else database_at(url).location
+
+
 def is_postgres(url: str) -> bool:
     """Whether a URL names a database on a PostgreSQL server."""
     return url.partition("://")[0].partition("+")[0] in {"postgresql", "postgres"}

@@ -63,6 +63,9 @@ _MANNERS: Final[Mapping[str, str]] = {
 }
 """Settings of every connection."""
 
+_READING: Final[Mapping[str, str]] = {"default_transaction_read_only": "on", "application_name": "greenroom reader"}
+"""Further ones of connections that only read."""
+
 _SETTING: Final = "SELECT set_config(name, value, false) FROM json_each_text(%s::json) AS given (name, value)"
 
 _DURABLE: Final = (
@@ -148,6 +151,12 @@ class PostgresDatabase:
         for engine in engines or ():
             engine.dispose()
 
+    def snapshots(self) -> Engine:
+        """An engine for somebody who is not the owner: its transactions change nothing, and see one moment each."""
+        engine = self._engine(1)
+        event.listen(engine, "connect", self._onlooker)
+        return engine.execution_options(**{STREAM: True})
+
     # --- connections -----------------------------------------------------------------------------------------------
 
     def _engine(self, size: int) -> Engine:
@@ -169,12 +178,16 @@ class PostgresDatabase:
 
     def _reader(self, connection: psycopg.Connection[Any], _record: object) -> None:
         with _closed_on_failure(connection):
-            _set(connection, _MANNERS | {"default_transaction_read_only": "on", "application_name": "greenroom reader"})
+            _set(connection, {**_MANNERS, **_READING})
+
+    def _onlooker(self, connection: psycopg.Connection[Any], _record: object) -> None:
+        with _closed_on_failure(connection):
+            _set(connection, {**_MANNERS, **_READING, "default_transaction_isolation": "repeatable read"})
 
     def _writer(self, connection: psycopg.Connection[Any], _record: object) -> None:
         """Become the owner, again after each loss of the connection."""
         with _closed_on_failure(connection):
-            _set(connection, _MANNERS | {"lock_timeout": f"{LOCK_WAIT_S}s", "application_name": self._owner})
+            _set(connection, {**_MANNERS, "lock_timeout": f"{LOCK_WAIT_S}s", "application_name": self._owner})
             connection.execute(_DURABLE)
             connection.execute(_END_FORMER, (self._owner,))
             try:

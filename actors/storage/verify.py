@@ -1,39 +1,30 @@
-"""The boundary between a SQLite store and somebody who asks whether it is whole: reads everything, changes nothing.
+"""The boundary between a store and somebody who asks whether it is whole: reads everything, changes nothing.
 
-It works on the file of a backup and on a store in use: each session is looked at in a short transaction of its own, so
-that writers are not held up and what is seen of a session belongs together. In memory is one session at a time.
+It works on a store in use as on the file of a backup (``verify_subject``): each session is looked at in a short
+transaction of its own, so that writers are not held up and what is seen of a session belongs together. In memory is one
+session at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
-import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, exists, func, select
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, Engine, Table, exists, func, inspect, select
 
-from actors.storage.copies import back_up, database_of, identity_of, read_only, reading
-from actors.storage.failures import SQLITE, translated
-from actors.storage.open import open_backend
-from actors.storage.rules import SCHEMA_VERSION
+from actors.storage.failures import translated
 from actors.storage.schema import BELONGINGS, BLOBS, ERASED, LINEAGE, METADATA, SESSIONS
 from actors.storage.sql_reads import SqlReads
-from actors.storage.sqlite import FILE_NAME
 from actors.storage.verify_session import SessionCheck
+from actors.storage.verify_subject import MOST, Subject, subject_at
 
 _SESSIONS_PAGE: Final = 200
 _BLOBS_PAGE: Final = 16
 """Rows looked up at a time; a blob has up to 8 MiB."""
-
-_MAX_OF_A_KIND: Final = 100
-"""Findings of one question to the whole database: as many say what a million would say."""
 
 _S: Final = SESSIONS.c
 
@@ -60,7 +51,8 @@ class Verification:
     """
 
     def __init__(self, place: str | os.PathLike[str]) -> None:
-        self.path = database_of(place)
+        self._subject = subject_at(place)
+        self.location = self._subject.location
         self.sessions = self.records = self.blobs = 0
 
     def __iter__(self) -> Iterator[Finding]:
@@ -69,33 +61,20 @@ class Verification:
         Raises:
             StoreUnavailable, StoreCorrupt, SnapshotTooNew: It cannot be read at all.
         """
-        with reading(self.path) as connection:
-            _, version = identity_of(connection, self.path)
-            yield from _pages(connection)
-        if version == SCHEMA_VERSION:
-            yield from self._rows(self.path)
-            return
-        # As a runtime would see it: brought up to date, which changes only a copy here.
-        with tempfile.TemporaryDirectory() as directory:
-            copy = back_up(self.path, Path(directory) / FILE_NAME)
-            open_backend(directory).close()
-            yield from self._rows(copy.path)
+        for what in self._subject.damage():
+            yield Finding("database", what)
+        with self._subject.current() as engine, translated(self.location, self._subject.failures):
+            yield from self._rows(engine)
 
-    def _rows(self, path: Path) -> Iterator[Finding]:
-        with reading(path) as connection:
-            missing = list(_missing(connection))
+    def _rows(self, engine: Engine) -> Iterator[Finding]:
+        missing = list(_missing(engine))
         yield from missing
         if missing:
             return
-        engine = _engine(path)
-        try:
-            with translated(str(path), SQLITE):
-                yield from self._sessions(engine)
-                yield from self._blobs(engine)
-                for table in BELONGINGS:
-                    yield from _orphans(engine, table)
-        finally:
-            engine.dispose()
+        yield from self._sessions(engine)
+        yield from self._blobs(engine)
+        for table in BELONGINGS:
+            yield from _orphans(engine, table)
 
     def _sessions(self, engine: Engine) -> Iterator[Finding]:
         last = ("", "")
@@ -104,7 +83,7 @@ class Verification:
                 keys = _next_sessions(connection, last)
             for tenant, journal_id in keys:
                 with engine.connect() as connection, connection.begin():
-                    check = SessionCheck(SnapshotReads(str(self.path), connection), tenant, journal_id)
+                    check = SessionCheck(SnapshotReads(self._subject, connection), tenant, journal_id)
                     found = list(_findings(check, connection))
                 self.sessions += 1
                 self.records += check.records
@@ -135,12 +114,12 @@ class SnapshotReads(SqlReads):
     """The reads of a store within one transaction of somebody else's.
 
     Args:
-        location: What errors call the store.
+        subject: The store.
         connection: In a transaction.
     """
 
-    def __init__(self, location: str, connection: Connection) -> None:
-        super().__init__(location, SQLITE)
+    def __init__(self, subject: Subject, connection: Connection) -> None:
+        super().__init__(subject.location, subject.failures)
         self._connection = connection
 
     @contextmanager
@@ -148,36 +127,15 @@ class SnapshotReads(SqlReads):
         yield self._connection
 
 
-def _pages(connection: sqlite3.Connection) -> Iterator[Finding]:
-    """What SQLite itself finds: pages, order of keys, indexes against their tables."""
-    for (said,) in connection.execute(f"PRAGMA integrity_check({_MAX_OF_A_KIND})"):
-        if said != "ok":
-            yield Finding("database", str(said))
-
-
-def _missing(connection: sqlite3.Connection) -> Iterator[Finding]:
-    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+def _missing(engine: Engine) -> Iterator[Finding]:
+    with engine.connect() as connection, connection.begin():
+        found = inspect(connection)
+        tables = set(found.get_table_names())
+        indexes = {index["name"] for table in tables for index in found.get_indexes(table)}
     for table in METADATA.sorted_tables:
-        for name in (table.name, *(str(index.name) for index in table.indexes)):
+        for name, there in ((table.name, tables), *((index.name, indexes) for index in table.indexes)):
             if name not in there:
                 yield Finding("database", f"{name} is missing")
-
-
-def _engine(path: Path) -> Engine:
-    engine = create_engine(
-        "sqlite://",
-        creator=lambda: sqlite3.connect(read_only(path), uri=True, isolation_level=None, check_same_thread=False),
-        # As the store's own engine: prepared statements hand their parameters to the driver by name.
-        paramstyle="named",
-        poolclass=StaticPool,
-        hide_parameters=True,
-    )
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
 
 
 def _findings(check: SessionCheck, connection: Connection) -> Iterator[Finding]:
@@ -205,7 +163,7 @@ def _orphans(engine: Engine, table: Table) -> Iterator[Finding]:
         .where(~exists(select(_S.tenant).where(mine)), ~exists(select(ERASED.c.tenant).where(going)))
         .where(~exists(select(LINEAGE.c.tenant).where(forked)))
         .group_by(table.c.tenant, table.c.journal_id)
-        .limit(_MAX_OF_A_KIND)
+        .limit(MOST)
     )
     with engine.connect() as connection, connection.begin():
         rows: list[Any] = list(connection.execute(query))

@@ -135,7 +135,7 @@ class Writer:
         self._put(_Call(work, after, answer))
         done, _ = await asyncio.wait({answer}, timeout=PATIENCE_S)
         if not done:
-            raise StoreUnavailable("its disk does not answer")
+            raise StoreUnavailable("it does not answer")
         return answer.result()
 
     async def close(self) -> None:
@@ -192,7 +192,7 @@ class Writer:
 
     async def _commit(self, batch: list[_Append]) -> None:
         parts = [job.part for job in batch]
-        hangs = StoreUnavailable("its disk does not answer")
+        hangs = StoreUnavailable("it does not answer")
         late = asyncio.get_running_loop().call_later(LATE_S, self._failed, parts, hangs)
         try:
             faults.hit(Point.store_before)

@@ -31,7 +31,7 @@ def _refused(result: Result) -> str:
 
 
 def test_a_backup_is_made_verified_and_restored_elsewhere(tmp_path: Path) -> None:
-    asyncio.run(fill(tmp_path / "store"))
+    asyncio.run(fill(str(tmp_path / "store")))
     copy, new = str(tmp_path / "copy.db"), str(tmp_path / "new")
     with closing(open_backend(str(tmp_path / "store"))):
         made = _ok(_run("backup", copy, GREENROOM_DATA_DIR=str(tmp_path / "store")))
@@ -48,7 +48,7 @@ def test_a_backup_is_made_verified_and_restored_elsewhere(tmp_path: Path) -> Non
 
 
 def test_what_is_wrong_is_said_line_by_line_and_is_no_success(tmp_path: Path) -> None:
-    asyncio.run(fill(tmp_path))
+    asyncio.run(fill(str(tmp_path)))
     with closing(sqlite3.connect(tmp_path / "greenroom.db")) as connection:
         connection.execute("UPDATE sessions SET turns = 99")
         connection.commit()

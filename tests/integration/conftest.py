@@ -129,7 +129,12 @@ async def fresh_runtime(cluster: None, tmp_path_factory: pytest.TempPathFactory)
     made: list[SessionManager] = []
 
     async def make(
-        *, llm: Any = MODEL, directory: Path | None = None, tools: tuple[Any, ...] = (), **settings: Any
+        *,
+        llm: Any = MODEL,
+        directory: Path | None = None,
+        store: str | None = None,
+        tools: tuple[Any, ...] = (),
+        **settings: Any,
     ) -> SessionManager:
         defaults: dict[str, Any] = {
             "runtime": runtime_name(),
@@ -140,8 +145,8 @@ async def fresh_runtime(cluster: None, tmp_path_factory: pytest.TempPathFactory)
             "workspace": str(tmp_path_factory.mktemp("workspace")),
         }
         chosen = Settings(**(defaults | settings))
-        where = directory or tmp_path_factory.mktemp("store")
-        manager = await SessionManager.with_persistence(llm, where, settings=chosen, tools=tools)
+        url = store or str(directory or tmp_path_factory.mktemp("store"))
+        manager = await SessionManager.with_store(llm, url, settings=chosen, tools=tools)
         made.append(manager)
         return manager
 

@@ -20,9 +20,15 @@ class MakeRuntime(Protocol):
     """Starts a runtime of its own for one test; it is closed at the end. ``settings`` are those of ``Settings``."""
 
     async def __call__(
-        self, *, llm: Any = MODEL, directory: Path | None = None, tools: tuple[Any, ...] = (), **settings: Any
+        self,
+        *,
+        llm: Any = MODEL,
+        directory: Path | None = None,
+        store: str | None = None,
+        tools: tuple[Any, ...] = (),
+        **settings: Any,
     ) -> SessionManager:
-        """Start it."""
+        """Start it on the store that a URL names, or on SQLite in a directory."""
         ...
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 
 from actors import SessionManager
 from actors.domain.journal import StoredResult
@@ -17,9 +16,8 @@ from tests.unit.local.runtimes import LIMIT_S, asking, calls, says
 LARGE = "large " * 20_000
 
 
-async def fill(directory: Path) -> None:
-    """Make the store."""
-    store = f"sqlite:///{directory / 'greenroom.db'}"
+async def fill(store: str) -> None:
+    """Make the store that a URL names."""
     async with await SessionManager.local("scripted/echo", store=store) as manager:
         talking = await manager.create_session("talking", SessionConfig(name="Talking"))
         await talking.generate(Message.user(LARGE), timeout=LIMIT_S)
@@ -39,5 +37,5 @@ async def fill(directory: Path) -> None:
         await asking_children.wait_children()
         overflowing = talking.journal_id
     # No call of theirs overflows by itself.
-    with closing(open_backend(str(directory))) as backend:
+    with closing(open_backend(store)) as backend:
         backend.put_result(manager.tenant, overflowing, StoredResult(f"{overflowing}:1:3", 1, b"{}"))

@@ -15,6 +15,7 @@ from actors.domain.journal import Appended, Refused
 from actors.errors import (
     Fenced,
     InternalError,
+    InvalidRequest,
     SnapshotTooNew,
     StoreCorrupt,
     StoreExists,
@@ -276,3 +277,12 @@ def test_a_restoration_that_stops_in_the_middle_can_be_made_again(
 
     with opened(tmp_path / "store") as backend:
         assert len(backend.records(TENANT, journal("s"))) == 3
+
+
+def test_a_store_on_a_server_is_left_to_the_servers_own_tools(tmp_path: Path) -> None:
+    url = "postgresql://app:secret@localhost/greenroom"
+    for copy in (lambda: back_up(url, tmp_path / "file"), lambda: restore(tmp_path / "file", url)):
+        with pytest.raises(InvalidRequest) as refused:
+            copy()
+        assert "pg_dump" in refused.value.message
+        assert "secret" not in str(refused.value)

@@ -16,6 +16,7 @@ import pytest_asyncio
 from actors.errors import SnapshotTooNew, StoreCorrupt, StoreNotFound
 from actors.storage.open import open_backend
 from actors.storage.verify import Verification
+from tests.postgres import PASSWORD, PostgresServer
 from tests.unit.storage.a_store import fill
 from tests.unit.storage.samples import born, part
 
@@ -23,7 +24,7 @@ from tests.unit.storage.samples import born, part
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("whole")
-    await fill(directory)
+    await fill(str(directory))
     return directory
 
 
@@ -33,7 +34,7 @@ def store(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "store"))
 
 
-def said(place: Path) -> list[str]:
+def said(place: Path | str) -> list[str]:
     return [str(finding) for finding in Verification(place)]
 
 
@@ -256,3 +257,37 @@ def test_a_million_findings_of_one_kind_are_not_kept(tmp_path: Path) -> None:
     damaged(tmp_path, "DELETE FROM sessions")
 
     assert len(said(tmp_path)) == 100
+
+
+# --- on a server -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_store_on_a_server_is_read_as_one_on_a_disk_and_each_damage_is_named(postgres: PostgresServer) -> None:
+    schema = postgres.fresh()
+    url = postgres.url(schema)
+    await fill(url)
+
+    # Also while a runtime works on it.
+    with closing(open_backend(url)):
+        verification = Verification(url)
+        assert list(verification) == []
+    assert (verification.sessions, verification.records > 100, verification.blobs >= 1) == (5, True, True)
+    assert PASSWORD not in verification.location
+
+    with postgres.connect(schema) as connection:
+        for statement in (
+            "UPDATE blobs SET body = 'x'",
+            "UPDATE sessions SET turns = turns + 1 WHERE session_id = 'talking'",
+            "INSERT INTO actions VALUES ('default', 'nobody', 'a', 0, 0, 'x', 'approval')",
+        ):
+            assert connection.execute(statement.encode()).rowcount > 0
+        found = "\n".join(said(url))
+        for words in ("its content is not what its name says", "talking", "1 rows in actions belong to no session"):
+            assert words in found
+        connection.execute("DROP INDEX sessions_wake")
+        assert said(url) == ["database: sessions_wake is missing"]
+
+
+def test_a_server_without_a_store_has_nothing_to_verify(postgres: PostgresServer) -> None:
+    with pytest.raises(StoreNotFound):
+        list(Verification(postgres.url(postgres.fresh())))
