@@ -12,6 +12,7 @@ from actors.errors import StoreInUse
 from actors.storage.open import open_backend
 from actors.storage.verify import Verification
 from tests.disks import small_disk
+from tests.integration.crash_site import BOUND_S
 from tests.integration.runtimes import MakeRuntime
 from tests.integration.talking import assert_costs_nothing_but_time
 from tests.postgres import PASSWORD, started_server
@@ -33,7 +34,7 @@ async def test_a_database_server_that_is_killed_and_started_again_costs_nothing_
 ) -> None:
     with closing(started_server()) as servers:
         server = next(servers)
-        manager = await fresh_runtime(store=server.url(), min_warm=2)
+        manager = await fresh_runtime(store=server.url(), min_warm=2, activation_wait_s=BOUND_S)
         try:
             await assert_costs_nothing_but_time(manager, tmp_path, server.kill, server.start_again)
 
