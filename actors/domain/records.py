@@ -24,6 +24,7 @@ The reference implementation's event names map to these:
     persistence_failed              session.persistence_failed
     task_updated                    tasks.updated
     context_compacted               session.compacted
+    subagent_start / subagent_end   child.started / child.completed
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import ray
 
 from actors import SessionConfig, SessionManager, Settings, errors
 from actors.cluster.links import NAMESPACE, actor_names
+from actors.domain.records import RECORD
 from serve_app.app import create_app
 from serve_app.cli import app as command
 from tests.docs.readme import README, ROOT, Block, blocks, code, rows, section
@@ -193,6 +194,19 @@ fork_session generate_title get_tasks set_tasks set_lane_handler get_lane_handle
 complete_external_task set_permission_policy get_permission_policy check_permission add_permission_rule
 add_context_provider remove_context_provider context_provider_names
 """.split()
+
+
+def test_the_table_of_events_has_every_type_that_there_is() -> None:
+    listed: set[str] = set()
+    for line in section("Events").splitlines():
+        domain = ""
+        for name in re.findall(r"`([a-z_.]+)`", line) if line.startswith("| ") else ():
+            domain = name.rpartition(".")[0] or domain
+            listed.add(name if "." in name else f"{domain}.{name}")
+
+    kept = set(RECORD.json_schema()["discriminator"]["mapping"])
+    passing = {"message.delta", "tool.output.delta", "session.persistence_failed", "tree.joined"}
+    assert listed == kept | passing
 
 
 def test_the_table_of_another_services_operations_has_all_of_them_and_says_truly_which_are_here() -> None:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
+
 import pytest
 
-from actors import ConfirmationPolicy, LlmConfig, PermissionPolicy, SessionConfig, SessionLane, SessionManager, errors
+from actors import (
+    ChildSpec,
+    ConfirmationPolicy,
+    LlmConfig,
+    PermissionPolicy,
+    SessionConfig,
+    SessionLane,
+    SessionManager,
+    errors,
+)
+from actors.domain.records import ActionRequested
 from tests.integration.runtimes import NewId
+from tests.integration.waiting import LONG_S
 
 
 async def test_a_child_takes_model_workspace_and_policies_from_its_parent(
@@ -94,3 +108,19 @@ async def test_destroying_a_parent_leaves_its_children(manager: SessionManager, 
     child = await manager.create_child_session(parent.session_id, new_id())
     await manager.destroy_session(parent.session_id)
     assert (await child.generate("hello")).text == "hello"
+
+
+async def test_what_a_child_asks_is_told_and_decided_at_its_parent(manager: SessionManager, new_id: NewId) -> None:
+    parent = await manager.create_session(new_id())
+    name = new_id()
+    await parent.spawn_many([ChildSpec(prompt="/tool ls {}\n/say done", session_id=name)])
+    async with asyncio.timeout(LONG_S), aclosing(parent.events(follow=True, tree=True)) as events:  # pyright: ignore[reportArgumentType] - it is an async generator
+        async for event in events:
+            if isinstance(event, ActionRequested):
+                break
+    (action,) = await parent.actions()
+    assert (action.session_id, action.tool) == (name, "ls")
+    assert (await manager.actions(parent.session_id, tree=False)).items == ()
+    await parent.resolve_action(action.action_id, "approve", args_digest=action.args_digest)
+    assert (await parent.wait_children("all", timeout=LONG_S))[0].text == "done"
+    assert await manager.generate_title(name, timeout=LONG_S) == (await manager.get_info(name)).name != ""
