@@ -102,7 +102,8 @@ def show_session(
             grid.add_row(Text(name, style="dim"), Text(plain(str(value))))
     out().print(grid)
     for action in actions:
-        say(f"Waits: {action['kind']} of {action['tool']} {action['args']} (action {action['action_id']})", "yellow")
+        about = f"of {action['tool']} {action['args']}" if action["tool"] else action["detail"]
+        say(f"Waits: {action['kind']} {about} (action {action['action_id']})", "yellow")
     for message in messages[-SHOWN_MESSAGES:]:
         _show_message(message)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from actors.domain import commands as c
 from actors.domain import records as r
-from actors.domain.actions import Action, ActionKind, Remember, Resolution
+from actors.domain.actions import CHOICES, Action, ActionKind, Remember, Resolution
 from actors.domain.children import MAX_SPAWN_BYTES, NewChild
 from actors.domain.messages import Message, Role
 from actors.domain.permissions import PermissionDecision, PermissionRule
@@ -156,7 +156,10 @@ def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
     if action.action_id in state.expired:
         raise ActionSettled(action.action_id, "timeout")
     if not may_resolve(action, command.resolution):
-        raise InvalidRequest(f"An action of kind {action.kind} cannot be resolved by {command.resolution}.")
+        choices = ", ".join(sorted(CHOICES[action.kind]))
+        raise InvalidRequest(
+            f"An action of kind {action.kind} cannot be resolved by {command.resolution}. Choose one of: {choices}."
+        )
     if command.args is not None and command.resolution is not Resolution.approve:
         raise InvalidRequest("Arguments can be changed only when a call is approved.")
     if command.args_digest is not None and command.args_digest != action.args_digest:

@@ -57,9 +57,15 @@ def test_a_rejected_one_is_a_problem_that_says_what_to_do(tmp_path: Path) -> Non
     assert (turn["status"], turn["error_code"]) == ("failed", "CredentialMissing")
 
 
-def test_a_chat_asks_whether_to_go_on_without_a_key(tmp_path: Path) -> None:
+def test_the_command_line_shows_what_is_waited_for_and_a_chat_asks_whether_to_go_on(tmp_path: Path) -> None:
     with _restarted(tmp_path) as service:
-        said = CliRunner().invoke(app, ["chat", "s", "--url", service.url], input="hello\ny\nn\n/quit\n").output
+        runner, where = CliRunner(), ["s", "--url", service.url]
+        service.ask("first")
+        shown = runner.invoke(app, ["show", *where]).output
+        (action,) = service.http.get("/v1/sessions/s/actions").json()["items"]
+        service.http.post(f"/v1/sessions/s/actions/{action['action_id']}", json={"resolution": "reject"})
+        said = runner.invoke(app, ["chat", *where], input="hello\ny\nn\n/quit\n").output
 
+    assert "Waits: credential The key that was given" in shown
     assert said.count("Go on? [y/n]") == 2
     assert "is not in memory any more" in said
