@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
-from actors.domain.budgets import Amounts, Budget, Resource
+from actors.domain.budgets import NOTHING, Amounts, Budget, Resource
 
 Left = Mapping[Resource, Decimal]
 """Of what is bounded, how much there is; less than nothing where a last call took more than there was."""
@@ -46,7 +46,7 @@ _NAMES: Final = {
 
 def in_force(budget: Budget | None, raised: Amounts) -> Budget:
     """The bounds, with what people granted on top."""
-    if budget is None or raised == Amounts():
+    if budget is None or raised == NOTHING:
         return budget or Budget()
     granted = raised.each
     return Budget.of({one: bound + granted[one] for one, bound in budget.bounds.items()})

@@ -25,6 +25,8 @@ from actors.policy.budgets import FOR_TOOLS, UNPRICED
 from actors.session.state import State
 from actors.session.turn import ToolCallState, Turn
 
+_UNBOUNDED = Budget()
+
 # --- what there is ---------------------------------------------------------------------------------------------------
 
 
@@ -40,13 +42,15 @@ def used(state: State) -> Amounts:
 
 def total(state: State) -> Budget:
     """The bounds in force."""
+    if state.config.budget is None:
+        return _UNBOUNDED
     return policy.in_force(state.config.budget, state.account.raised)
 
 
 def left(state: State) -> dict[Resource, Decimal]:
     """What is left of what is bounded; less than nothing where a last call took more than there was."""
     bounds = total(state)
-    if bounds == Budget():
+    if bounds is _UNBOUNDED:
         return {}
     account = state.account
     return policy.left_of(bounds, used(state) + account.leased + account.returned)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from actors import SessionConfig, SessionManager, Settings
+from actors import Budget, SessionConfig, SessionManager, Settings
 from actors.domain import records as r
 from actors.domain.children import ChildOutcome
 from tests.integration.crash_site import BOUND_S, Gate, kill_all
@@ -53,7 +53,8 @@ async def test_a_parent_and_a_child_that_are_killed_in_the_middle_lose_no_answer
     narrow: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path
 ) -> None:
     gate = Gate(tmp_path)
-    parent = await narrow.create_session(new_id(), permissive)
+    budget = Budget(tool_calls=9)
+    parent = await narrow.create_session(new_id(), permissive.changed(budget=budget))
     asked = asyncio.create_task(parent.generate(f"{spawn(gate.prompt('survived'))}\n/say done", timeout=BOUND_S))
     await event_of(parent, r.ChildStarted)
     await kill_all(narrow.settings.runtime, "session")
@@ -65,8 +66,12 @@ async def test_a_parent_and_a_child_that_are_killed_in_the_middle_lose_no_answer
     (answer,) = await narrow.wait_children(parent.session_id)
     assert answer.text == "survived"
     assert gate.lines == ["begin", "end"]
+    await event_of(parent, r.LeaseReturned)
     types = [record.type for record in await parent.records(limit=1000)]
-    assert types.count("child.completed") == types.count("tool.call.completed") == 1
+    assert types.count("child.completed") == types.count("tool.call.completed") == types.count("lease.returned") == 1
+    standing = (await parent.info()).budget
+    assert standing is not None
+    assert (standing.used.tool_calls, standing.leased.tool_calls, standing.remaining.tool_calls) == (1, 1, 7)
 
 
 async def test_an_answer_that_is_committed_while_the_registry_is_dead_arrives(

@@ -14,6 +14,7 @@ import pytest
 from ray.exceptions import RayError
 
 from actors import (
+    Budget,
     ConfirmationPolicy,
     LlmConfig,
     PermissionPolicy,
@@ -387,15 +388,20 @@ _CROWD: dict[str, tuple[SessionConfig, str, str]] = {
         '/tool sleep {"seconds": 1}\nwoken',
         "woken",
     ),
+    "spent": (
+        SessionConfig(permission_policy=PermissionPolicy.permissive(), budget=Budget(tool_calls=0)),
+        "/tool ls {}\nlisted",
+        "listed",
+    ),
     "waiting": (
-        SessionConfig(permission_policy=PermissionPolicy.permissive()),
+        SessionConfig(permission_policy=PermissionPolicy.permissive(), budget=Budget(tool_calls=9)),
         '/tool spawn_children {"tasks": ["/tool sleep {\\"seconds\\": 1}\\nborn"]}\nparent',
         "parent",
     ),
 }
 """What a session is in the middle of, and its answer in the end."""
 
-EACH = 8
+EACH = 6
 """Sessions of each kind."""
 
 
@@ -424,9 +430,17 @@ async def test_a_runtime_that_is_killed_whole_and_started_again_on_its_store_end
     for number in range(EACH):
         asking = await second.get_session(f"asking-{number}")
         await asking.confirm_tool((await action_of(asking)).action_id, approved=True)
+        spent = await second.get_session(f"spent-{number}")
+        await spent.resolve_action((await action_of(spent)).action_id, "approve")
     assert (await again.wait_turn(receipt, timeout=BOUND_S)).text == "survived"
     assert gate.lines == ["begin"]
     for name, one in receipts.items():
         handle = await second.get_session(name)
         assert (await handle.wait_turn(one, timeout=BOUND_S)).text == _CROWD[name.partition("-")[0]][2]
         await _assert_gapless(handle)
+    for number in range(EACH):
+        waiting = await second.get_session(f"waiting-{number}")
+        await event_of(waiting, r.LeaseReturned)
+        budget = (await waiting.info()).budget
+        assert budget is not None
+        assert (budget.used.tool_calls, budget.leased.tool_calls, budget.remaining.tool_calls) == (1, 1, 7)
