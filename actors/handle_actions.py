@@ -86,6 +86,9 @@ class SessionActions(SessionCommands):
 
     async def _journal_of(self, action_id: str) -> str:
         """Whose action it is: a descendant's, or this session's, which alone knows its tool call ids."""
+        if not action_id.isprintable():
+            # No id of ours, and some databases take no zero bytes.
+            return self.journal_id
         found, _ = await self._listed(tree=True, pending=False, action_id=action_id, limit=1)
         if not found or found[0].session_id == self.session_id:
             return self.journal_id

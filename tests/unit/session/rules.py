@@ -312,6 +312,29 @@ def check_compactions(records: list[r.Record], *, ended: bool = False) -> None:
     assert not ended or due is None
 
 
+def check_titles(records: list[r.Record], *, ended: bool = False) -> None:
+    """One that is wanted is found, in a turn that does nothing else, or given up; the conversation stays as it is."""
+    state = initial()
+    wanted = False
+    for record in records:
+        before, state = state, apply(state, record)
+        turn = before.turn
+        if isinstance(record, r.SessionTitling):
+            wanted = True
+        elif isinstance(record, r.SessionRenamed | r.SessionTitleFailed):
+            assert wanted
+            assert isinstance(record, r.SessionTitleFailed) or (turn is not None and turn.title)
+            name = record.data.name if isinstance(record, r.SessionRenamed) else before.config.name
+            assert state.config.name == name
+            wanted = False
+        if turn is not None and turn.title and isinstance(record, r.ModelCallStarted | r.ModelCallCompleted):
+            assert record.data.summary_of is not None and record.data.summary_of.title
+            assert state.context[: len(before.context)] == before.context
+        assert state.titling == wanted
+        assert not (isinstance(record, r.TURN_ENDS) and turn is not None and turn.title and wanted)
+    assert not ended or not wanted
+
+
 def check_journal(records: list[r.Record]) -> None:
     """Gapless, and time never goes back."""
     assert [record.seq for record in records] == list(range(1, len(records) + 1))

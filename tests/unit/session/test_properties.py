@@ -34,6 +34,7 @@ from tests.unit.session.rules import (
     check_rows_of_tasks,
     check_signals,
     check_tasks,
+    check_titles,
     check_told,
     check_turns,
     check_unsafe,
@@ -138,12 +139,19 @@ def test_after_a_crash_between_any_two_appends_the_turn_still_ends(world: World,
     check_rounds(world.state)
     check_journal(world.records)
     check_compactions(world.records, ended=True)
+    check_titles(world.records, ended=True)
 
 
 @many
 @given(worlds())
 def test_a_compaction_that_is_due_comes_about_once_or_not_at_all(world: World) -> None:
     check_compactions(world.records)
+
+
+@many
+@given(worlds())
+def test_a_title_that_is_wanted_comes_about_once_or_not_at_all(world: World) -> None:
+    check_titles(world.records)
 
 
 _SHORTENING = r.SessionCompacted | r.SessionCleared | r.SessionRewound
