@@ -103,7 +103,8 @@ def show_session(
     out().print(grid)
     for action in actions:
         about = f"of {action['tool']} {action['args']}" if action["tool"] else action["detail"]
-        say(f"Waits: {action['kind']} {about} (action {action['action_id']})", "yellow")
+        whose = "Waits" if action["session_id"] == info["session_id"] else f"{action['session_id']} waits"
+        say(f"{whose}: {action['kind']} {about} (action {action['action_id']})", "yellow")
     for message in messages[-SHOWN_MESSAGES:]:
         _show_message(message)
 

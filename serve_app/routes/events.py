@@ -71,10 +71,8 @@ async def _wait(manager: Manager, receipt: Receipt, wait_s: float, schema: dict[
         )
         return answer(result)
     except TurnPending as pending:
-        actions = await manager.actions(receipt.session_id, tree=False) if pending.why == "requires_action" else None
-        return answer(
-            _accepted(receipt, pending.why).model_copy(update={"actions": actions.items if actions else ()}), 202
-        )
+        actions = (await manager.actions(receipt.session_id)).items
+        return answer(_accepted(receipt, pending.why).model_copy(update={"actions": actions}), 202)
 
 
 def _accepted(receipt: Receipt, why: str = "accepted") -> Accepted:

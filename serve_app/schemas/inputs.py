@@ -53,7 +53,7 @@ class Accepted(Answer):
         seq: Place of the input in the journal; stream or page events after ``seq - 1`` to see it.
         why: ``accepted`` when nobody asked to wait; ``timeout`` when the turn goes on, ``requires_action`` when it
             waits for a person.
-        actions: With ``requires_action``: what it waits for.
+        actions: What the session and those below it wait for, when it was waited for the turn.
     """
 
     session_id: str

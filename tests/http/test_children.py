@@ -135,6 +135,18 @@ def test_the_tree_of_a_session_and_its_end_with_everything_below_it(service: Run
     assert service.http.get("/v1/sessions/s/tree").status_code == 404
 
 
+def test_who_waits_for_a_parents_turn_in_vain_is_told_what_its_children_ask(service: Running) -> None:
+    service.create()
+    spawn(service, {"prompt": "/tool ls {}", "session_id": "kid", "config": {"model": "scripted/prompt"}})
+    with service.stream("GET", "/v1/sessions/kid/events/stream") as events:
+        assert any(event.event == "action.requested" for event in events)
+
+    late = service.ask("/sleep 60", timeout=0.05)
+
+    assert (late.status_code, late.json()["why"]) == (202, "timeout")
+    assert [(one["session_id"], one["tool"]) for one in late.json()["actions"]] == [("kid", "ls")]
+
+
 def test_the_stream_of_a_tree_tells_that_a_child_waits_and_goes_on_where_it_was(service: Running) -> None:
     service.create()
     spawn(service, {"prompt": "/tool ls {}\n/say done", "session_id": "kid", "config": {"model": "scripted/prompt"}})

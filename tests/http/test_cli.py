@@ -59,6 +59,14 @@ def test_a_session_is_shown_with_its_conversation_and_what_it_waits_for(service:
     assert "Waits: approval of ls" in shown
 
 
+def test_what_those_below_a_session_wait_for_is_shown_with_it(service: Running) -> None:
+    service.create("one")
+    service.http.post("/v1/sessions/one/children", json={"session_id": "kid", "config": {"model": "scripted/prompt"}})
+    service.ask("/tool ls {}", "kid")
+
+    assert "kid waits: approval of ls" in _ok(_run(service.url, "show", "one"))
+
+
 def test_events_are_shown_one_a_line(service: Running) -> None:
     service.create("one")
     service.ask("hello", "one")
