@@ -69,7 +69,7 @@ class RuntimeInfo(Frozen):
     runtime: str
     token: SecretStr
     store: Peer
-    registry: str
+    registry: Peer
     term: int
     world: World
     data_plane: bool = True

@@ -13,16 +13,18 @@ from typing import Any
 import ray
 from pydantic import SecretStr
 
+from actors.cluster.doors import Doors
 from actors.cluster.launch import Launch
 from actors.cluster.pool import ActorPool
 from actors.cluster.succession import Succession
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
 from actors.llm.keys import is_credential, new_credential_id
-from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox, World
+from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox
 from actors.residency.residency import Residency
 from actors.residency.takeover import Takeover
 from actors.residency.upkeep import Upkeep
+from actors.served import Served
 from actors.storage.remote import RemoteStore
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,9 @@ class RegistryActor:
 
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
+        name = ray.get_runtime_context().get_actor_name() or launch.registry_name
+        self._served = Served({"resolve": self.resolve, "hibernate": self.hibernate})
+        self._doors = Doors(name, self._served, data_plane=launch.settings.data_plane, tcp=launch.settings.tcp)
         self._takeover = Takeover(self._open)
         self._keys: dict[str, SecretStr] = {}
         self._succession = Succession()
@@ -55,24 +60,9 @@ class RegistryActor:
         store = await self._pool.open_store()
         self._store = RemoteStore(self._pool.links.to(store))
         term = await self._store.next_term()
-        world = World(
-            default_model=launch.model,
-            global_policy=launch.settings.permission_policy,
-            workspace=launch.workspace,
-            shared_workspaces=launch.settings.shared_workspaces,
-        )
-        info = RuntimeInfo(
-            runtime=launch.settings.runtime,
-            token=launch.token,
-            store=store,
-            registry=ray.get_runtime_context().get_actor_name() or launch.registry_name,
-            term=term,
-            world=world,
-            data_plane=launch.settings.data_plane,
-            tcp=launch.settings.tcp,
-        )
+        await self._doors.open(launch.settings.runtime, "registry", launch.token.get_secret_value())
         self._residency = Residency(self._store, self._pool.sessions, term, launch.limits, self._succession.end)
-        await self._pool.open(info, self._residency)
+        await self._pool.open(launch.info(store, self._doors.peer, term), self._residency)
         self._residency.start()
         self._upkeep = Upkeep(self._store, self._residency)
         self._upkeep.start()
@@ -83,11 +73,11 @@ class RegistryActor:
 
     # --- residency -------------------------------------------------------------------------------------------------
 
-    async def resolve(self, tenant: str, journal_id: str, stale: int = 0) -> tuple[Peer, int]:
-        """Where a session is, activated when need be: its actor and its assignment."""
+    async def resolve(self, tenant: str, journal_id: str, stale: int = 0) -> tuple[dict[str, str], int]:
+        """Where a session is, activated when need be: its actor (a ``Peer`` as plain values) and its assignment."""
         await self.open()
         placement = await self._residency.resolve(tenant, journal_id, stale=stale)
-        return self._pool.sessions.peer(placement.seat.seat_id), placement.assignment_no
+        return self._pool.sessions.peer(placement.seat.seat_id).model_dump(), placement.assignment_no
 
     async def where(self, tenant: str, journal_id: str) -> tuple[Peer, int] | None:
         """Where a session is, when it is resident."""
@@ -171,6 +161,14 @@ class RegistryActor:
         await self._pool.surround(world.model_copy(update={"default_model": model, "version": world.version + 1}))
 
     # --- the runtime -------------------------------------------------------------------------------------------------
+
+    async def far(self) -> str:
+        """Where other nodes reach it."""
+        return await self._doors.open_far()
+
+    async def invoke(self, method: str, args: dict[str, Any]) -> list[Any]:
+        """The data plane's methods as a Ray method."""
+        return await self._served.invoke(method, args)
 
     async def status(self) -> dict[str, Any]:
         """How the runtime stands."""

@@ -31,8 +31,8 @@ class Doors:
         self.peer = Peer(name=name, node_id=ray.get_runtime_context().get_node_id())
 
     async def open(self, runtime: str, kind: str, token: str, *, fixed: bool = False) -> Peer:
-        """Listen; ``fixed``: on a Unix socket whose path is always the same."""
-        if self._data_plane:
+        """Listen, unless it does already; ``fixed``: on a Unix socket whose path is always the same."""
+        if self._data_plane and not self.peer.near:
             near = await self._served.listen(runtime, kind, token, fixed=fixed)
             self.peer = self.peer.model_copy(update={"near": near})
             await self.open_far()

@@ -14,6 +14,7 @@ from actors.domain.base import Frozen
 from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
 from actors.errors import GreenroomError, Overloaded
+from actors.peers import Peer, RuntimeInfo, World
 from actors.policy.memory import MB, MemoryLimits
 from actors.policy.warmth import STARTS_AT_ONCE, SeatLimits
 from actors.residency.placement import ResidencyLimits
@@ -48,6 +49,25 @@ class Launch(Frozen):
     def registry_name(self) -> str:
         """Name of the registry."""
         return f"{self.settings.runtime}.registry"
+
+    def info(self, store: Peer, registry: Peer, term: int) -> RuntimeInfo:
+        """What those who take part are told at the start of a registry's term."""
+        world = World(
+            default_model=self.model,
+            global_policy=self.settings.permission_policy,
+            workspace=self.workspace,
+            shared_workspaces=self.settings.shared_workspaces,
+        )
+        return RuntimeInfo(
+            runtime=self.settings.runtime,
+            token=self.token,
+            store=store,
+            registry=registry,
+            term=term,
+            world=world,
+            data_plane=self.settings.data_plane,
+            tcp=self.settings.tcp,
+        )
 
     @property
     def limits(self) -> ResidencyLimits:

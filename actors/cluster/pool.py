@@ -83,7 +83,7 @@ class ActorPool:
 
     def _watch_store(self, info: RuntimeInfo) -> None:
         handle, silence_s = self._alive.handles[info.store.name], self._launch.settings.silence_s
-        self._warden = StoreWarden(handle, info.registry, info.term, silence_s, self._superseded)
+        self._warden = StoreWarden(handle, info.registry.name, info.term, silence_s, self._superseded)
         self._spawn(self._warden.watch())
 
     async def _confirm(self) -> None:

@@ -12,6 +12,9 @@ from actors.peers import RuntimeInfo
 ASK_S: Final = 60.0
 """How long a question to the registry is repeated: Ray starts a dead one again in about two seconds."""
 
+RETRY_FIRST_S, RETRY_MAX_S = 0.05, 1.0
+"""Bounds of the back-off between two questions."""
+
 FIND_S: Final = 2.0
 """Longest wait for the store's word of who the registry is; it says so in milliseconds, unless it is what is broken."""
 
@@ -25,8 +28,8 @@ class RegistryLink:
 
     def follow(self, info: RuntimeInfo) -> None:
         """A registry has presented itself."""
-        self._name = info.registry
-        self._handle = actor_named(info.registry)
+        self._name = info.registry.name
+        self._handle = actor_named(self._name)
 
     async def ask(self, method: str, *args: Any) -> Any:
         """Ask the registry; every question of this kind may be asked twice.
@@ -36,7 +39,7 @@ class RegistryLink:
             GreenroomError: its answer.
         """
         deadline = asyncio.get_running_loop().time() + ASK_S
-        delay = 0.05
+        delay = RETRY_FIRST_S
         while True:
             try:
                 return await awaited(getattr(await self._found(), method).remote(*args), "the registry")
@@ -45,7 +48,7 @@ class RegistryLink:
                 if asyncio.get_running_loop().time() > deadline:
                     raise
             await asyncio.sleep(delay)
-            delay = min(delay * 2, 1.0)
+            delay = min(delay * 2, RETRY_MAX_S)
 
     def tell(self, method: str, *args: Any) -> None:
         """Tell the registry something that it would also learn without."""

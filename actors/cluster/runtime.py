@@ -13,6 +13,7 @@ from actors.checks import checked_directory
 from actors.cluster import nodes
 from actors.cluster.hosts import ClusterHosts
 from actors.cluster.links import Links, actor_named
+from actors.cluster.registry_door import RegistryDoor
 from actors.cluster.registry_link import RegistryLink
 from actors.cluster.shared import SharedContexts
 from actors.domain.calls import CallKey, Delta, HostRef
@@ -57,6 +58,7 @@ class ClusterRuntime:
         self._info = info
         self._end = end
         self._links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
+        self._door = RegistryDoor(self._registry, self._links, info.registry)
         self._hosts = ClusterHosts(self._registry, self._links)
         impatient = ("health", "shelf")
         self._store = RemoteStore(
@@ -106,7 +108,8 @@ class ClusterRuntime:
     async def _place(self, tenant: str, journal_id: str, stale: int) -> tuple[Peer, int]:
         found = self._places.get(journal_id)
         if found is None:
-            found = self._places[journal_id] = await self._ask("resolve", tenant, journal_id, stale)
+            peer, number = await self._door.call("resolve", tenant=tenant, journal_id=journal_id, stale=stale)
+            found = self._places[journal_id] = (Peer(**peer), number)
             while len(self._places) > 100_000:
                 del self._places[next(iter(self._places))]
         return found
@@ -141,7 +144,7 @@ class ClusterRuntime:
         """See ``Runtime.hibernate``."""
         del tenant
         self._places.pop(journal_id, None)
-        return await self._ask("hibernate", journal_id)
+        return await self._door.call("hibernate", journal_id=journal_id)
 
     async def forget(self, tenant: str, journal_id: str) -> None:
         """See ``Runtime.forget``."""

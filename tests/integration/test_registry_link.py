@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
 
 from actors.cluster import registry_link
+from actors.cluster.registry_door import RegistryDoor
 from actors.cluster.registry_link import RegistryLink
 from actors.cluster.wardens import StoreWarden
 from actors.errors import Superseded, TransportLost
@@ -66,7 +67,7 @@ class RegistryHandle:
 
     def __init__(self, answer: Any) -> None:
         self._answer = answer
-        self.status = Method(self._status)
+        self.status = self.open = Method(self._status)
 
     async def _status(self) -> Any:
         if isinstance(self._answer, Exception):
@@ -75,7 +76,12 @@ class RegistryHandle:
 
 
 INFO = RuntimeInfo(
-    runtime="r", token=SecretStr("t"), store=Peer(name="store", node_id="n"), registry="older", term=1, world=World()
+    runtime="r",
+    token=SecretStr("t"),
+    store=Peer(name="store", node_id="n"),
+    registry=Peer(name="older", node_id="n"),
+    term=1,
+    world=World(),
 )
 
 
@@ -103,6 +109,40 @@ async def test_a_registry_that_presents_itself_is_followed(monkeypatch: pytest.M
     link = RegistryLink(INFO)
     assert await link.ask("status") == "the older one"
 
-    link.follow(INFO.model_copy(update={"registry": "newer", "term": 2}))
+    link.follow(INFO.model_copy(update={"registry": Peer(name="newer", node_id="n"), "term": 2}))
 
     assert await link.ask("status") == "the newer one"
+
+
+class Lines:
+    """Connections to registries by name: one that is not among the ``answers`` is lost in the middle of a call."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self._answers = answers
+        self.dropped: list[str] = []
+
+    def to(self, peer: Peer) -> Any:
+        answers = self._answers
+
+        class Caller:
+            async def call(self, method: str, /, **args: Any) -> Any:
+                if peer.name not in answers:
+                    raise TransportLost(peer.name)
+                return method, args, answers[peer.name]
+
+        return Caller()
+
+    async def drop(self, peer: Peer) -> None:
+        self.dropped.append(peer.name)
+
+
+async def test_what_a_registry_that_died_was_asked_the_next_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = INFO.model_copy(update={"registry": Peer(name="newer", node_id="n")})
+    registry = RegistryHandle(newer)
+    monkeypatch.setattr(registry_link, "actor_named", {"older": registry}.get)
+    lines = Lines({"newer": "the newer one"})
+    door = RegistryDoor(RegistryLink(INFO), cast("Any", lines), INFO.registry)
+
+    assert await door.call("resolve", stale=3) == ("resolve", {"stale": 3}, "the newer one")
+
+    assert lines.dropped == ["older"]
