@@ -22,7 +22,7 @@ from actors.domain.shell.line import judged
 from actors.domain.shell.syntax import syntax as shell_syntax
 from actors.errors import GreenroomError, InvalidRequest, NotHere
 from actors.faults import Point
-from actors.session.loading import load_state
+from actors.session.loading import recover
 from actors.session.own_tools import with_own
 from actors.session.ports import Hosts, Store
 from actors.session.runner import SessionRunner
@@ -105,9 +105,9 @@ class SessionHost:
         if former is not None:
             await former.stop()
         faults.hit(Point.assign_before)
-        acquired = await self._store.acquire(tenant, journal_id, term, assignment_no)
+        begun = await self._store.activate(tenant, journal_id, term, assignment_no)
         faults.hit(Point.assign_after)
-        recovered = await load_state(self._store, tenant, journal_id)
+        recovered = await recover(self._store, tenant, journal_id, begun.loaded)
         around = await self._surroundings()
         if self._activating.get(journal_id, (0, None))[0] != assignment_no:
             # A later assignment came, or the session was destroyed, while this one was loading.
@@ -116,7 +116,7 @@ class SessionHost:
             self._store,
             self._hosts,
             recovered,
-            epoch=acquired.epoch,
+            epoch=begun.epoch,
             assignment_no=assignment_no,
             around=around,
         )

@@ -7,7 +7,7 @@ from actors.domain.ids import new_ulid, utc_now
 from actors.domain.journal import AppendPart
 from actors.domain.records import Draft
 from actors.session.children import told
-from actors.session.loading import load_state
+from actors.session.loading import recover
 from actors.session.ports import Store
 from actors.session.projection import place, project, stored
 
@@ -18,15 +18,15 @@ async def contain(store: Store, tenant: str, journal_id: str, term: int, assignm
     Raises:
         Fenced: a newer activation exists. SessionNotFound: it was destroyed. StoreUnavailable: try again.
     """
-    acquired = await store.acquire(tenant, journal_id, term, assignment_no)
-    before = (await load_state(store, tenant, journal_id)).state
+    begun = await store.activate(tenant, journal_id, term, assignment_no)
+    before = (await recover(store, tenant, journal_id, begun.loaded)).state
     draft = Draft(r.SessionError, r.SessionError.Data(code="crash_loop", message=message))
-    state, record = place(before, draft, now=utc_now(), epoch=acquired.epoch)
+    state, record = place(before, draft, now=utc_now(), epoch=begun.epoch)
     letter = told(before, record, state, {})
     part = AppendPart(
         tenant=tenant,
         journal_id=journal_id,
-        epoch=acquired.epoch,
+        epoch=begun.epoch,
         expected_seq=before.seq,
         batch_id=new_ulid(),
         records=(stored(record),),

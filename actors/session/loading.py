@@ -9,7 +9,7 @@ from actors.domain.journal import StoredResult
 from actors.domain.records import decode_record
 from actors.errors import SessionNotFound
 from actors.session.fold import fold
-from actors.session.ports import Store
+from actors.session.ports import Loaded, Store
 from actors.session.state import SNAPSHOT_VERSION, State, from_snapshot, initial
 from actors.session.turn import CallPhase
 
@@ -48,13 +48,8 @@ def _tells(result: StoredResult) -> bool:
     return result.outcome is not None and OUTCOME.validate_json(result.outcome).outcome is not Outcome.unknown
 
 
-async def load_state(store: Store, tenant: str, journal_id: str) -> Recovered:
-    """Read and fold what there is of a session.
-
-    Raises:
-        SessionNotFound: no such journal.
-    """
-    loaded = await store.load(tenant, journal_id)
+async def recover(store: Store, tenant: str, journal_id: str, loaded: Loaded) -> Recovered:
+    """Fold what was read of a session."""
     snapshot = loaded.snapshot
     records = (decode_record(record.body) for record in loaded.records)
     if loaded.shared is not None:

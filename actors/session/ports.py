@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from actors.domain.actions import Action
 from actors.domain.calls import Attached, CallKey, HostRef, ModelCall, Reconciled, ToolCall
 from actors.domain.journal import (
-    Acquired,
     Appended,
     AppendPart,
     Filter,
@@ -48,6 +47,21 @@ class Loaded:
     results: tuple[StoredResult, ...] = ()
     kept: int = 0
     shared: State | None = None
+
+    @property
+    def head(self) -> int:
+        """The last record that is in here, or in what is built upon."""
+        if self.records:
+            return self.records[-1].seq
+        return max(self.kept, self.shared.seq if self.shared is not None else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A session taken over: the epoch under which it may be written, and all that was written before."""
+
+    epoch: int
+    loaded: Loaded
 
 
 class Store(Protocol):
@@ -91,8 +105,13 @@ class Store(Protocol):
         """How many sessions match."""
         ...
 
-    async def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
-        """Take the next epoch."""
+    async def activate(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Activation:
+        """Take the next epoch, and read what there is of the session.
+
+        Raises:
+            Fenced, Superseded: a later assignment, or registry, was here.
+            SessionNotFound: no such journal.
+        """
         ...
 
     async def append(self, part: AppendPart) -> Appended:
@@ -102,10 +121,6 @@ class Store(Protocol):
             Fenced, CommandConflict, SessionNotFound, SessionExists: refused, nothing written.
             StoreUnavailable: not written, or not known to be: retry with the same ``batch_id``.
         """
-        ...
-
-    async def load(self, tenant: str, journal_id: str) -> Loaded:
-        """Snapshot and records for an activation."""
         ...
 
     async def state(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot:

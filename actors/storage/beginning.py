@@ -5,7 +5,8 @@ Above is ``service``; below is a backend.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from actors.domain.journal import Snapshot, StoredRecord
@@ -29,6 +30,15 @@ class Beginning:
 
     loaded: Loaded
     shared: int | None = None
+
+
+async def completed(
+    loaded: Loaded, head: int, page_after: Callable[[int], Awaitable[tuple[StoredRecord, ...]]]
+) -> Loaded:
+    """With all records up to ``head``, where the journal stood when its epoch was taken; None come when it is gone."""
+    while loaded.head < head and (page := await page_after(loaded.head)):
+        loaded = replace(loaded, records=(*loaded.records, *page))
+    return loaded
 
 
 def beginning(backend: Backend, tenant: str, journal_id: str, *, share: bool) -> Beginning:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from actors.storage import wire
 from actors.storage.moments import maybe_micros, maybe_moment, moment
-from actors.storage.rules import MAX_PAGE, bounded, is_last
+from actors.storage.rules import bounded
 from actors.storage.service import StoreService
 from actors.storage.wire import Plain, each, maybe, wellformed
 
@@ -38,8 +38,9 @@ def _writes(service: StoreService) -> dict[str, Handler]:
             read = each(wire.new_in, sessions)
         return await service.create(tenant, command_id, digest, read)
 
-    async def acquire(tenant: str, journal_id: str, term: int, assignment_no: int) -> Plain:
-        return wire.acquired_out(await service.acquire(tenant, journal_id, term, assignment_no))
+    async def activate(tenant: str, journal_id: str, term: int, assignment_no: int, share: bool) -> Plain:
+        acquired, begun = await service.begin(tenant, journal_id, term, assignment_no, share=share)
+        return [wire.acquired_out(acquired), wire.loaded_out(begun.loaded), begun.shared]
 
     async def take_snapshot(tenant: str, journal_id: str) -> Plain:
         return (await service.take_snapshot(tenant, journal_id)).model_dump()
@@ -74,7 +75,7 @@ def _writes(service: StoreService) -> dict[str, Handler]:
         "create": create,
         "destroy": service.destroy,
         "purge_session": service.purge_session,
-        "acquire": acquire,
+        "activate": activate,
         "next_term": service.next_term,
         "take_snapshot": take_snapshot,
         "put_snapshot": put_snapshot,
@@ -148,9 +149,8 @@ def _rows(service: StoreService) -> dict[str, Handler]:
 
 
 def _records(service: StoreService) -> dict[str, Handler]:
-    async def load(tenant: str, journal_id: str, share: bool) -> Plain:
-        begun = await service.beginning(tenant, journal_id, share=share)
-        return [wire.loaded_out(begun.loaded), is_last(begun.loaded.records, MAX_PAGE), begun.shared]
+    async def load(tenant: str, journal_id: str) -> Plain:
+        return wire.loaded_out((await service.beginning(tenant, journal_id)).loaded)
 
     async def state(tenant: str, journal_id: str, upto: int | None) -> Plain:
         return wire.snapshot_out(await service.state(tenant, journal_id, upto=upto))

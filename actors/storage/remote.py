@@ -11,12 +11,12 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from actors.caller import Caller
 from actors.domain.actions import Action
 from actors.domain.journal import (
-    Acquired,
     Appended,
     AppendPart,
     Filter,
@@ -33,12 +33,13 @@ from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo
 from actors.domain.usage import SpentOn
 from actors.errors import StoreUnavailable, TransportLost
-from actors.session.ports import Loaded
+from actors.session.ports import Activation
 from actors.session.state import State
 from actors.storage import wire
+from actors.storage.beginning import completed
 from actors.storage.gathering import Gathering
 from actors.storage.moments import maybe_micros, maybe_moment, micros
-from actors.storage.rules import MAX_PAGE, is_last
+from actors.storage.rules import MAX_PAGE
 from actors.storage.watch import Hint
 from actors.storage.wire import Plain, each, maybe
 
@@ -105,10 +106,20 @@ class RemoteStore:
         args = {"tenant": tenant, "journal_id": journal_id, "command_id": command_id, "digest": digest}
         return await self._call("purge_session", **args)
 
-    async def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
-        """Take the next epoch."""
-        args = {"tenant": tenant, "journal_id": journal_id, "term": term, "assignment_no": assignment_no}
-        return wire.acquired_in(await self._call("acquire", **args))
+    async def activate(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Activation:
+        """See ``Store.activate``."""
+        wanted = {"tenant": tenant, "journal_id": journal_id}
+        taken = {"term": term, "assignment_no": assignment_no, "share": self._shared is not None}
+        got, loaded, upto = await self._call("activate", **wanted, **taken)
+        acquired = wire.acquired_in(got)
+        state: State | None = None
+        if upto is not None and self._shared is not None:
+            state = await self._shared.state(tenant, journal_id, upto)
+            if state is None:
+                loaded = await self._call("load", **wanted)
+        begun = replace(wire.loaded_in(loaded), shared=state)
+        read = partial(self.records, tenant, journal_id, limit=MAX_PAGE)
+        return Activation(acquired.epoch, await completed(begun, acquired.head_seq, lambda after: read(after=after)))
 
     async def append(self, part: AppendPart) -> Appended:
         """See ``Store.append``."""
@@ -173,23 +184,6 @@ class RemoteStore:
     async def count(self, tenant: str, wanted: Filter) -> int:
         """How many sessions match."""
         return await self._call("count", tenant=tenant, wanted=wire.filter_out(wanted))
-
-    async def load(self, tenant: str, journal_id: str) -> Loaded:
-        """Snapshot and records for an activation."""
-        state: State | None = None
-        wanted = {"tenant": tenant, "journal_id": journal_id}
-        plain, complete, upto = await self._call("load", **wanted, share=self._shared is not None)
-        if upto is not None and self._shared is not None:
-            state = await self._shared.state(tenant, journal_id, upto)
-            if state is None:
-                plain, complete, _ = await self._call("load", **wanted, share=False)
-        loaded = replace(wire.loaded_in(plain), shared=state)
-        records = list(loaded.records)
-        while not complete:
-            page = await self.records(tenant, journal_id, after=records[-1].seq, limit=MAX_PAGE)
-            records += page
-            complete = is_last(page, MAX_PAGE)
-        return replace(loaded, records=tuple(records))
 
     async def state(self, tenant: str, journal_id: str, *, upto: int | None = None) -> Snapshot:
         """The fold at a seq, without activating anything."""

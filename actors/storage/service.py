@@ -29,9 +29,11 @@ from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo
 from actors.errors import SessionNotFound, StoreUnavailable
 from actors.faults import Point
+from actors.session.ports import Activation
 from actors.storage.backend import Backend
+from actors.storage.beginning import Beginning, completed
 from actors.storage.folding import Fold
-from actors.storage.rules import bounded
+from actors.storage.rules import MAX_PAGE, bounded
 from actors.storage.service_reads import StoreReads
 from actors.storage.watch import MAX_READERS
 from actors.storage.writer import MAX_QUEUED, Writer
@@ -194,6 +196,24 @@ class StoreService(StoreReads):
         except StoreUnavailable as error:
             self._watchers.failed((tenant, journal_id), error)
             raise
+
+    async def begin(
+        self, tenant: str, journal_id: str, term: int, assignment_no: int, *, share: bool
+    ) -> tuple[Acquired, Beginning]:
+        """``acquire``, and ``beginning`` beside it.
+
+        What is read may lack records that another activation wrote until it lost its epoch; ``completed`` adds them.
+        """
+        return await asyncio.gather(
+            self.acquire(tenant, journal_id, term, assignment_no), self.beginning(tenant, journal_id, share=share)
+        )
+
+    async def activate(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Activation:
+        """See ``Store.activate``."""
+        acquired, begun = await self.begin(tenant, journal_id, term, assignment_no, share=False)
+        read = partial(self.records, tenant, journal_id, limit=MAX_PAGE)
+        loaded = await completed(begun.loaded, acquired.head_seq, lambda after: read(after=after))
+        return Activation(acquired.epoch, loaded)
 
     async def take_snapshot(self, tenant: str, journal_id: str) -> SnapshotInfo:
         """Keep the fold of all that is committed now, without activating the session.

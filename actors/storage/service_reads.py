@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -17,11 +16,10 @@ from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, Stored
 from actors.domain.session import SessionInfo
 from actors.domain.usage import SpentOn
 from actors.errors import SessionNotFound, StoreUnavailable
-from actors.session.ports import Loaded
 from actors.storage.backend import Backend
 from actors.storage.beginning import Beginning, beginning
 from actors.storage.folding import Fold, Folder
-from actors.storage.rules import MAX_PAGE, bounded, is_last, pieces
+from actors.storage.rules import bounded, is_last, pieces
 from actors.storage.shelf import Place
 from actors.storage.threads import Threads
 from actors.storage.watch import Hint, Hints, Subscription, Watchers
@@ -85,16 +83,6 @@ class StoreReads:
     async def count(self, tenant: str, wanted: Filter) -> int:
         """How many sessions match."""
         return await self._read(lambda: self._backend.count(tenant, wanted))
-
-    async def load(self, tenant: str, journal_id: str) -> Loaded:
-        """The newest snapshot, every record after it, and what hosts wrote down of attempts."""
-        loaded = (await self.beginning(tenant, journal_id)).loaded
-        page = loaded.records
-        records = list(page)
-        while not is_last(page, MAX_PAGE):
-            page = await self.records(tenant, journal_id, after=records[-1].seq, limit=MAX_PAGE)
-            records += page
-        return replace(loaded, records=tuple(records))
 
     async def beginning(self, tenant: str, journal_id: str, *, share: bool = False) -> Beginning:
         """What an activation needs, but for the records that do not fit into one page.

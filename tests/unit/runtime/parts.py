@@ -16,7 +16,7 @@ from actors.domain.session import SessionConfig
 from actors.domain.workspaces import Site, Whereabouts
 from actors.errors import GreenroomError
 from actors.residency.placement import Seat
-from actors.session.ports import Loaded, ToolSpec
+from actors.session.ports import Activation, ToolSpec
 from actors.session.projection import new_session
 from actors.storage.memory import MemoryBackend
 from actors.storage.service import StoreService
@@ -30,17 +30,17 @@ MODEL = LlmConfig.of("scripted/echo")
 
 
 class GatedStore(StoreService):
-    """A memory store whose loads wait at gates, one for each, when there are any."""
+    """A memory store whose activations wait at gates, one for each, when there are any."""
 
     def __init__(self) -> None:
         super().__init__(MemoryBackend())
         self.gates: list[Gate] = []
 
-    async def load(self, tenant: str, journal_id: str) -> Loaded:
-        loaded = await super().load(tenant, journal_id)
+    async def activate(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Activation:
+        begun = await super().activate(tenant, journal_id, term, assignment_no)
         if self.gates:
             await self.gates.pop(0).passed()
-        return loaded
+        return begun
 
 
 @dataclass

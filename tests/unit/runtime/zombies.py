@@ -29,12 +29,13 @@ from actors.domain.calls import (
     ToolOutcome,
 )
 from actors.domain.commands import Command
-from actors.domain.journal import Acquired, Appended, AppendPart, FirstOutcome
+from actors.domain.journal import Appended, AppendPart, FirstOutcome
 from actors.domain.messages import Message, Role, StopReason, TextBlock, ToolUseBlock, decode_messages
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.domain.workspaces import Site, Whereabouts
 from actors.effect_host import EffectHost, HostLimits
 from actors.errors import GreenroomError, HostGone, StoreUnavailable, TransportLost
+from actors.session.ports import Activation as Begun
 from actors.session.ports import ToolSpec
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
@@ -208,19 +209,19 @@ class FarStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def acquire(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Acquired:
+    async def activate(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> Begun:
         if assignment_no < LASTING:
             # A second acquisition of one assignment fences the first, and nobody here would activate it again.
-            self._network.bring_again(lambda: self._acquire(tenant, journal_id, term, assignment_no))
-        return await self._over(lambda: self._acquire(tenant, journal_id, term, assignment_no))
+            self._network.bring_again(lambda: self._activate(tenant, journal_id, term, assignment_no))
+        return await self._over(lambda: self._activate(tenant, journal_id, term, assignment_no))
 
-    async def _acquire(self, tenant: str, journal_id: str, term: int, number: int) -> Acquired:
-        acquired = await self._store.acquire(tenant, journal_id, term, number)
-        self._world.epochs[number] = acquired.epoch
-        newer = [one for one, epoch in self._world.epochs.items() if one > number and epoch < acquired.epoch]
+    async def _activate(self, tenant: str, journal_id: str, term: int, number: int) -> Begun:
+        begun = await self._store.activate(tenant, journal_id, term, number)
+        self._world.epochs[number] = begun.epoch
+        newer = [one for one, epoch in self._world.epochs.items() if one > number and epoch < begun.epoch]
         if newer:
             self._world.broken.append(f"assignment {number} acquired after {max(newer)}")
-        return acquired
+        return begun
 
     async def append(self, part: AppendPart) -> Appended:
         self._network.bring_again(lambda: self._append(part))

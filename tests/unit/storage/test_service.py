@@ -25,7 +25,8 @@ from actors.errors import (
     SessionNotFound,
     StoreUnavailable,
 )
-from actors.session.ports import Loaded, Store
+from actors.session.ports import Activation, Loaded, Store
+from actors.storage.beginning import Beginning
 from actors.storage.handlers import store_handlers
 from actors.storage.memory import MemoryBackend
 from actors.storage.open import open_backend
@@ -90,7 +91,7 @@ def store(rig: Rig) -> StoreService | RemoteStore:
 async def live(store: StoreService | RemoteStore, *session_ids: str) -> None:
     await store.create(TENANT, f"create-{session_ids}", "d", [new(one) for one in session_ids])
     for one in session_ids:
-        await store.acquire(TENANT, journal(one), 0, 1)
+        await store.activate(TENANT, journal(one), 0, 1)
 
 
 async def one_turn() -> None:
@@ -109,12 +110,12 @@ async def test_a_sessions_whole_life_goes_through_the_store(store: StoreService 
     assert await store.next_term() == 1
     assert await store.create(TENANT, "c", "d", [new("s")])
     assert not await store.create(TENANT, "c", "d", [new("s")])
-    acquired = await store.acquire(TENANT, journal("s"), 1, 1)
+    begun = await store.activate(TENANT, journal("s"), 1, 1)
     row = full_info("s").model_copy(update={"parent_id": None, "parent_journal_id": None, "root_journal_id": None})
     written = part("s", 1, command="say", actions=(action("a"),), outbox=(outbox(2),), blobs={"ff": b"\x00\xff"})
     written = replace(written, row=row)
 
-    assert (acquired.epoch, acquired.head_seq) == (1, 1)
+    assert (begun.epoch, begun.loaded.head) == (1, 1)
     assert await store.append(written) == Appended(3)
     assert await store.append(written) == Appended(3, replayed=True)
     expected = row.model_copy(update={"head_seq": 3, "epoch": 1})
@@ -157,7 +158,11 @@ async def test_refusals_arrive_as_the_errors_they_are(store: StoreService | Remo
     with pytest.raises(SessionExists) as exists:
         await store.append(part("s", 3, creations=(new("T"),)))
     assert exists.value.session_ids == ("T",)
-    for missing in (store.records(TENANT, "J-none"), store.load(TENANT, "J-none"), store.state(TENANT, "J-none")):
+    for missing in (
+        store.records(TENANT, "J-none"),
+        store.activate(TENANT, "J-none", 0, 1),
+        store.state(TENANT, "J-none"),
+    ):
         with pytest.raises(SessionNotFound):
             await missing
     with pytest.raises(SessionNotFound):
@@ -166,14 +171,31 @@ async def test_refusals_arrive_as_the_errors_they_are(store: StoreService | Remo
 
 async def test_an_activation_loads_the_snapshot_and_what_follows(store: StoreService | RemoteStore) -> None:
     await live(store, "s")
-    assert [one.seq for one in (await store.load(TENANT, journal("s"))).records] == [1]
     first = part("s", 1, 1500)
     await store.append(first)
     await store.put_snapshot(TENANT, journal("s"), Snapshot(10, 3, 1, b"x"))
 
-    loaded = await store.load(TENANT, journal("s"))
+    begun = await store.activate(TENANT, journal("s"), 0, 2)
 
-    assert loaded == Loaded(Snapshot(10, 3, 1, b"x"), first.records[9:], kept=10)
+    assert begun == Activation(2, Loaded(Snapshot(10, 3, 1, b"x"), first.records[9:], kept=10))
+
+
+async def test_an_activation_has_what_the_one_before_it_wrote_to_the_last(
+    store: StoreService | RemoteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await live(store, "s")
+    early = Beginning(Loaded(None, await store.records(TENANT, journal("s"))))
+    written = part("s", 1, 3)
+    await store.append(written)
+
+    async def read_before(*_: object, share: bool = False) -> Beginning:
+        return early
+
+    monkeypatch.setattr(StoreService, "beginning", read_before)
+
+    begun = await store.activate(TENANT, journal("s"), 0, 2)
+
+    assert begun.loaded.records == (*early.loaded.records, *written.records)
 
 
 async def test_a_wait_ends_with_the_commit(store: StoreService | RemoteStore) -> None:
@@ -458,7 +480,7 @@ async def test_malformed_values_are_refused_and_nothing_happens(method: str, arg
 async def test_a_snapshot_by_hand_is_the_newest_whoever_writes_next(store: StoreService | RemoteStore) -> None:
     await live(store, "s")
     await store.append(part("s", 1, 2))
-    await store.acquire(TENANT, journal("s"), 0, 2)
+    await store.activate(TENANT, journal("s"), 0, 2)
 
     taken = await store.take_snapshot(TENANT, journal("s"))
 

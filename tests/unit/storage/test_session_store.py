@@ -74,9 +74,10 @@ async def test_a_store_is_used_over_a_socket_as_in_the_same_process(service: Sto
     link = Link(resolve, TOKEN)
     store = RemoteStore(link)
     await store.create(TENANT, "c", "d", [new("s")])
-    await store.acquire(TENANT, journal("s"), 0, 1)
+    begun = await store.activate(TENANT, journal("s"), 0, 1)
+    assert (begun.epoch, begun.loaded.head) == (1, 1)
     with pytest.raises(SessionNotFound):
-        await store.load(TENANT, "J-none")
+        await store.activate(TENANT, "J-none", 0, 1)
     async with asyncio.timeout(10), aclosing(store.follow(TENANT, journal("s"))) as following:
         assert [one.seq for one in await anext(following)] == [1]
         assert await store.append(part("s", 1)) == Appended(3)

@@ -14,7 +14,7 @@ from actors import SessionManager
 from actors.domain.records import ToolCallStarted
 from actors.errors import InvalidRequest
 from actors.handle import SessionHandle
-from actors.session.loading import load_state
+from actors.session.loading import recover
 from actors.session.state import State
 from actors.storage import beginning
 from actors.storage.arrow import state_of, table_of
@@ -61,7 +61,9 @@ class Rig:
     async def same(self, session: SessionHandle) -> None:
         """Whichever way it is read, the state is the same."""
         key = (self.manager.tenant, session.journal_id)
-        shared, plain = await load_state(self.store, *key), await load_state(self.service, *key)
+        begun = await self.store.activate(*key, 9, 1)
+        again = await self.service.activate(*key, 9, 1)
+        shared, plain = await recover(self.store, *key, begun.loaded), await recover(self.service, *key, again.loaded)
         assert shared == plain
 
 
