@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,6 +23,10 @@ class Frozen(BaseModel):
         object.__setattr__(made, "__pydantic_fields_set__", self.__pydantic_fields_set__.copy())
         object.__setattr__(made, "__pydantic_private__", private.copy() if private is not None else None)
         return made
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself: nobody changes a value. Where one is a field's default, pydantic copies it for every new model."""
+        return self
 
 
 def one_line(text: str) -> str:
