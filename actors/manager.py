@@ -23,7 +23,7 @@ from actors.handle import SessionHandle
 from actors.manager_lookup import Page
 from actors.manager_operations import SessionOperations, StoreHealth, ToolExecutorInfo
 from actors.model_choice import as_model, known_config
-from actors.session.projection import new_session
+from actors.session.projection import new_sessions
 from actors.session.runtime import ModelInfo, Runtime
 from actors.settings import Settings
 
@@ -178,10 +178,8 @@ class SessionManager(SessionOperations):
         # Of what was asked for: the id under which the runtime keeps a key is a new one each time.
         digest = digest_of_json([list(session_ids), (config or SessionConfig()).model_dump(mode="json")])
         cause = check_command_id(command_id) if command_id else new_ulid()
-        now = utc_now()
-        sessions = [
-            new_session(self.tenant, session_id, new_ulid(), wanted, now=now, cause=cause) for session_id in session_ids
-        ]
+        names = [(session_id, new_ulid()) for session_id in session_ids]
+        sessions = new_sessions(self.tenant, names, wanted, now=utc_now(), cause=cause)
         if await self._runtime.store.create(self.tenant, cause, digest, sessions):
             return [SessionHandle(self._runtime, session.row) for session in sessions]
         return [await self.get_session(session_id) for session_id in session_ids]

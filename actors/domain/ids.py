@@ -23,6 +23,7 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9_.-]+")
 _LETTER_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}:\d+")
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(one + two for one in _CROCKFORD for two in _CROCKFORD)
 
 DEFAULT_TENANT = "default"
 
@@ -72,7 +73,7 @@ def new_ulid() -> str:
     Sorts by time of making. Source: github.com/ulid/spec.
     """
     number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
-    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def call_id(journal_id: str, epoch: int, seq: int) -> str:

@@ -5,6 +5,7 @@ Pure. Large content leaves the records for blobs here, and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
@@ -238,3 +239,19 @@ def new_session(
         state, record = place(state, small(draft, blobs), now=now, epoch=0)
         records.append(stored(record))
     return NewSession(row=project(state), records=tuple(records), blobs=blobs)
+
+
+def new_sessions(
+    tenant: str, names: Sequence[tuple[str, str]], config: SessionConfig, *, now: datetime, cause: str
+) -> list[NewSession]:
+    """The same for many that differ in nothing but their names (session id, journal id): only the first is folded."""
+    first = new_session(tenant, *names[0], config, now=now, cause=cause)
+    (written,) = first.records
+    record = r.decode_record(written.body)
+    made = [first]
+    for session_id, journal_id in names[1:]:
+        data = record.data.model_copy(update={"journal_id": journal_id})
+        its_own = record.model_copy(update={"session_id": session_id, "data": data})
+        row = first.row.model_copy(update={"session_id": session_id, "journal_id": journal_id})
+        made.append(replace(first, row=row, records=(replace(written, body=r.encode_record(its_own)),)))
+    return made
