@@ -98,8 +98,10 @@ class ScriptedModel:
 
 def _check_window(call: ModelCall, messages: Sequence[Message]) -> None:
     window = call.llm.options.get("window_tokens")
+    if not isinstance(window, int):
+        return
     used = _usage(call.system, messages, Message.assistant("")).prompt_tokens
-    if isinstance(window, int) and used > window:
+    if used > window:
         raise ContextExceeded(PROVIDER, 400, f"the prompt has {used} tokens, the window {window}", window)
 
 

@@ -47,9 +47,10 @@ async def reactivation(manager: SessionManager) -> list[Figure]:
         await session.hibernate()
     woken: list[float] = []
     slept: list[float] = []
-    for _ in range(WAKES_EACH):
+    for number in range(WAKES_EACH):
         for session in sessions:
-            woken.append(await timed(session.configure(name="again")))
+            # Another name each time: what changes nothing is not written.
+            woken.append(await timed(session.configure(name=f"woken {number}")))
             slept.append(await timed(session.hibernate()))
     await gone(manager, sessions)
     return [
