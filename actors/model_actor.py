@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from pydantic import SecretStr
@@ -9,12 +10,15 @@ from pydantic import SecretStr
 from actors.cluster.links import Links
 from actors.cluster.registry_link import RegistryLink
 from actors.effect_host import HostLimits
+from actors.errors import GreenroomError
 from actors.host_actor import HostActor
 from actors.llm.catalogue import ProviderPool
 from actors.llm.executor import ModelExecutor
 from actors.llm.keys import credentials, is_credential
 from actors.peers import HostPeer, RuntimeInfo
 from actors.storage.remote import RemoteStore
+
+log = logging.getLogger(__name__)
 
 RUNNING = 512
 """Model calls of one host at the same time: they wait for the network nearly all of the time."""
@@ -48,10 +52,18 @@ class ModelActor(HostActor):
     async def _key(self, name: str) -> SecretStr | None:
         """A key by provider name or credential id; one that a session brought is asked of the registry once."""
         if name not in self._keys and is_credential(name):
-            found: SecretStr | None = await self._registry.ask("credential", name)
+            found = await self._ask_for(name)
             if found is not None:
                 self._keys[name] = found
         return self._keys.get(name)
+
+    async def _ask_for(self, name: str) -> SecretStr | None:
+        try:
+            return await self._registry.ask("credential", name)
+        except GreenroomError as exc:
+            # A turn that waits for its key can be told to try again; one that has failed cannot.
+            log.warning("no registry says whether there is key %s: %s", name, exc)
+            return None
 
     async def keys(self) -> dict[str, SecretStr]:
         """The keys here, for a registry that has just restarted."""

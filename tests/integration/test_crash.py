@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from ray.exceptions import RayError
 
 from actors import (
@@ -345,6 +346,33 @@ async def _answers(session: SessionHandle) -> bool:
         return (await session.generate("after", timeout=BOUND_S, command_id="after")).text == "after"
     except StoreUnavailable:
         return False
+
+
+_KEY = SecretStr("sk-kept-in-memory")
+_KEYED = LlmConfig.of("scripted/echo").model_copy(update={"api_key": _KEY})
+
+
+async def test_a_key_outlives_each_who_holds_it_and_is_asked_for_when_all_are_gone(
+    crashing: SessionManager, new_id: NewId
+) -> None:
+    session = await crashing.create_session(new_id(), SessionConfig(model=_KEYED))
+    for kind in ("none", "registry", "models"):
+        if kind != "none":
+            await kill_all(crashing.settings.runtime, kind)
+            # Whoever is started again has the key once it answers.
+            await crashing.runtime_status()
+        assert (await session.generate(kind, timeout=BOUND_S)).text == kind
+
+    holders = [name for kind in ("registry", "models") for name in actors_of(crashing.settings.runtime, kind)]
+    for pid in await asyncio.gather(*(actor_named(name).pid.remote() for name in holders)):
+        os.kill(pid, signal.SIGKILL)
+    receipt = await session.send("at last")
+    action = await action_of(session)
+
+    assert action.kind is ActionKind.credential
+    await session.configure(model_config=_KEYED)
+    assert (await session.wait_turn(receipt, timeout=BOUND_S)).text == "at last"
+    await _assert_gapless(session)
 
 
 async def test_a_session_that_kills_its_process_again_and_again_is_taken_out_of_service(
