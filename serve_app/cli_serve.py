@@ -29,12 +29,13 @@ def serve(given: dict[str, Any]) -> None:
         PortInUse, StoreInUse, StoreNotWritable, StoreCorrupt, RuntimeExists, InvalidConfig: it cannot start.
     """
     settings = settings_of(given)
+    place = _place(settings)
     check_exposure(settings)
     check_port(settings.host, settings.port)
     prepare_environment()
     # It warns of signal handlers that are ours.
     logging.getLogger("ray._private.worker").setLevel(logging.ERROR)
-    asyncio.run(_serve(settings))
+    asyncio.run(_serve(settings, place))
 
 
 def settings_of(given: dict[str, Any]) -> Settings:
@@ -51,11 +52,11 @@ def settings_of(given: dict[str, Any]) -> Settings:
         raise InvalidConfig(f"Setting {name} (GREENROOM_{name.upper()}): {first['msg']}.") from None
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, place: str) -> None:
     ended = asyncio.Event()
     _end_on_signals(ended)
     async with AsyncExitStack() as stack:
-        starting = asyncio.create_task(_start(settings, stack))
+        starting = asyncio.create_task(_start(settings, place, stack))
         waiting = asyncio.create_task(ended.wait())
         await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
@@ -73,7 +74,7 @@ def _end_on_signals(ended: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
 
 
-async def _start(settings: Settings, stack: AsyncExitStack) -> None:
+async def _start(settings: Settings, place: str, stack: AsyncExitStack) -> None:
     model = settings.service_model()
     with err().status("Starting Ray (this takes some seconds)"):
         manager = await _runtime(settings, model)
@@ -82,13 +83,17 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> None:
         service = await start_service(settings, tenant=DEFAULT_TENANT)
         stack.push_async_callback(service.stop)
     out().print(Text.assemble("Greenroom is running at ", (service.url, "bold underline")), soft_wrap=True)
-    say(f"Model {model}, data in {_place(settings)}. Ctrl-C stops it.", "dim")
+    say(f"Model {model}, data in {place}. Ctrl-C stops it.", "dim")
     if model == LOCAL_MODEL:
         say("No provider key is configured, so a small local model answers. It loads with the first question.", "dim")
 
 
 def _place(settings: Settings) -> str:
-    """Where the data is, without the credentials of a URL."""
+    """Where the data is, without the credentials of a URL.
+
+    Raises:
+        InvalidConfig: there can be no store.
+    """
     from actors.storage.open import location_of
 
     return location_of(settings.store_url or str(settings.data_dir))

@@ -23,6 +23,7 @@ from actors.llm.keys import new_credential_id
 from actors.peers import RuntimeInfo
 from actors.registry_actor import RegistryActor
 from actors.settings import Settings
+from actors.storage.open import location_of
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ async def start_runtime(
     """
     if model is not None:
         check_provider(model)
+    # Before anything is started for it.
+    await asyncio.to_thread(location_of, store_url)
     own_ray = await ensure_ray(settings)
     name = f"{settings.runtime}.registry"
     try:

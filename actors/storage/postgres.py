@@ -73,10 +73,11 @@ _DURABLE: Final = (
 )
 """An acknowledged append survives the loss of power, whatever the server does for others; more is left as it is."""
 
-_END_FORMER: Final = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid()"
-)
-"""The owner has lost a connection that the server may still take for alive."""
+_END_FORMER: Final = """
+    SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity
+    WHERE application_name = %s AND pid <> pg_backend_pid()
+"""
+"""The owner has lost a connection that the server may still take for alive; it is waited for, in ms."""
 
 _SIZE: Final = (
     "SELECT sum(pg_total_relation_size(to_regclass(name)))::bigint FROM unnest(CAST(:names AS text[])) AS of (name)"

@@ -66,3 +66,25 @@ def test_what_is_not_there_is_said_in_one_sentence(tmp_path: Path) -> None:
     for command in (("verify", str(tmp_path)), ("backup", str(tmp_path / "x"), "--data-dir", str(tmp_path))):
         assert "no store" in _refused(_run(*command))
     assert "no store" in _refused(_run("restore", str(tmp_path / "x"), "--data-dir", str(tmp_path)))
+
+
+def test_a_store_on_a_server_is_backed_up_with_the_servers_tools_and_its_password_is_not_repeated(
+    tmp_path: Path,
+) -> None:
+    url = "postgresql://app:secret@127.0.0.1:1/greenroom"
+
+    for command in ("backup", "restore"):
+        said = _refused(_run(command, str(tmp_path / "copy.db"), GREENROOM_STORE_URL=url))
+        assert "pg_dump" in said
+    said += _refused(_run("verify", GREENROOM_STORE_URL=url))
+
+    assert "cannot be reached" in said
+    assert "secret" not in said
+
+
+def test_a_store_that_cannot_be_is_refused_before_anything_is_started() -> None:
+    for url in ("postgresql://app:secret@host:port/greenroom", "mysql://app:secret@host/greenroom"):
+        said = _refused(_run("serve", "--port", "1", "--store", url))
+
+        assert "postgresql://user@host/database" in said
+        assert "secret" not in said

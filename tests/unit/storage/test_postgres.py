@@ -30,7 +30,7 @@ from actors.errors import (
 )
 from actors.storage import postgres as product
 from actors.storage import sql_append, sql_journal
-from actors.storage.open import database_at, open_backend
+from actors.storage.open import database_at, location_of, open_backend
 from actors.storage.rules import PAGE_BYTES
 from actors.storage.service import StoreService
 from actors.storage.sql import SqlBackend
@@ -58,9 +58,9 @@ def backend(url: str) -> Iterator[SqlBackend]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for a lock longer than it takes to see that it is held."""
-    monkeypatch.setattr(product, "LOCK_WAIT_S", 0.05)
-    monkeypatch.setattr(product, "_MANNERS", {**product._MANNERS, "lock_timeout": "50ms"})  # pyright: ignore[reportPrivateUsage]
+    """Nobody waits for a lock for much longer than a server takes to see that its owner has gone."""
+    monkeypatch.setattr(product, "LOCK_WAIT_S", 1)
+    monkeypatch.setattr(product, "_MANNERS", {**product._MANNERS, "lock_timeout": "100ms"})  # pyright: ignore[reportPrivateUsage]
 
 
 def cut(server: PostgresServer, backend: SqlBackend) -> None:
@@ -421,7 +421,7 @@ def test_no_log_error_or_figure_tells_the_password_of_the_url(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     good = postgres.url(schema)
-    said: list[str] = []
+    said = [location_of(good)]
     with locked(postgres, schema):
         said += _everything_said_of(good)
     for url in (good, good.replace("app:", "nobody:"), good.replace(f":{postgres.port}", ":1"), f"{good}&unheard_of=1"):
