@@ -241,6 +241,8 @@ def _set(connection: psycopg.Connection[Any], settings: Mapping[str, str]) -> No
 
 def _still_there(connection: psycopg.Connection[Any], _record: object, _proxy: object) -> None:
     """Replace a connection that the server has closed while it was not used: there is an end of file to read then."""
+    if connection.closed:
+        raise DisconnectionError
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
