@@ -326,7 +326,7 @@ TestSqliteProtocol.settings = settings(stateful_step_count=40, max_examples=max(
 
 
 class TestPostgresProtocol(PostgresProtocol.TestCase):
-    settings = settings(stateful_step_count=40, max_examples=max(settings().max_examples // 10, 1))
+    settings = settings(stateful_step_count=40, max_examples=max(settings().max_examples // 20, 1))
 
     @pytest.fixture(autouse=True)
     def _on_a_server(self, postgres: PostgresServer) -> None:
