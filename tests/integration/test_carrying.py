@@ -18,7 +18,12 @@ from actors.errors import GreenroomError, NotHere, TransportLost
 from actors.peers import Peer, RuntimeInfo, World
 
 INFO = RuntimeInfo(
-    runtime="r", token=SecretStr("t"), store=Peer(name="store", node_id="n"), registry="registry", term=1, world=World()
+    runtime="r",
+    token=SecretStr("t"),
+    store=Peer(name="store", node_id="n"),
+    registry=Peer(name="registry", node_id="n"),
+    term=1,
+    world=World(),
 )
 COMMAND = Send(command_id="c", message=Message.user("hello"), fresh=True)
 
@@ -37,18 +42,21 @@ class Cluster:
         self.dropped: list[Peer] = []
         self._answers = answers
 
-    async def ask(self, method: str, tenant: str, journal_id: str, stale: int) -> tuple[Peer, int]:
-        assert (method, tenant, journal_id) == ("resolve", "default", "j")
-        self.stale.append(stale)
-        return Peer(name=f"actor-{len(self.stale)}", node_id="n"), len(self.stale)
-
     def to(self, peer: Peer) -> Cluster:
         return self
 
     async def drop(self, peer: Peer) -> None:
         self.dropped.append(peer)
 
-    async def call(self, method: str, /, **args: Any) -> dict[str, Any]:
+    async def call(self, method: str, /, **args: Any) -> Any:
+        return await {"resolve": self._resolve, "submit": self._submit}[method](**args)
+
+    async def _resolve(self, tenant: str, journal_id: str, stale: int) -> tuple[dict[str, str], int]:
+        assert (tenant, journal_id) == ("default", "j")
+        self.stale.append(stale)
+        return Peer(name=f"actor-{len(self.stale)}", node_id="n").model_dump(), len(self.stale)
+
+    async def _submit(self, **args: Any) -> dict[str, Any]:
         self.fresh.append(args["fresh"])
         error = self._answers(args["assignment_no"])
         if error is not None:
