@@ -63,7 +63,7 @@ def session_row(connection: Connection, tenant: str, journal_id: str) -> Session
 def _family(tenant: str, journal_id: str) -> Select[tuple[str]]:
     """A journal, those of the session's children, of theirs, and so on."""
     family = select(_S.journal_id).where(of_journal(SESSIONS, tenant, journal_id)).cte("family", recursive=True)
-    children = select(_S.journal_id).where(_S.tenant == tenant, _S.parent_journal_id == family.c.journal_id, HAS_PARENT)
+    children = select(_S.journal_id).where(_S.tenant == tenant, _S.parent_journal_id == family.c.journal_id)
     return select(family.union_all(children).c.journal_id)
 
 
@@ -210,7 +210,8 @@ class SqlReads:
         if action_id is not None:
             query = query.where(of.action_id == action_id)
         if pending:
-            query = query.where(PENDING)
+            # Spelled like this the index of all that is pending does not fit, which would be looked through for a few.
+            query = query.where(PENDING if journal_id is None else of.pending != 0)
         if kind is not None:
             query = query.where(of.kind == kind)
         if after is not None:
