@@ -20,12 +20,20 @@ const QUESTIONS = {
   credential: () => "The turn waits for the key of its model, and goes on by itself once that is given.",
 };
 
-const UNITS = { tokens: "tokens", usd: "US dollars", tool_calls: "tool calls", wall_s: "seconds of work" };
+const UNITS = {
+  tokens: ["token", "tokens"],
+  usd: ["US dollar", "US dollars"],
+  tool_calls: ["tool call", "tool calls"],
+  wall_s: ["second of work", "seconds of work"],
+};
 
 /** A budget, or what is left of one, for people: "1,000 tokens, 5 tool calls"; empty when it bounds nothing. */
 export function amounts(budget) {
-  const bounded = Object.keys(UNITS).filter((name) => budget[name] !== null && budget[name] !== undefined);
-  return bounded.map((name) => `${Number(budget[name]).toLocaleString(undefined, { maximumFractionDigits: 4 })} ${UNITS[name]}`).join(", ");
+  const bounded = Object.entries(UNITS).filter(([name]) => budget[name] !== null && budget[name] !== undefined);
+  return bounded.map(([name, [one, many]]) => {
+    const amount = Number(budget[name]);
+    return `${amount.toLocaleString(undefined, { maximumFractionDigits: 4 })} ${amount === 1 ? one : many}`;
+  }).join(", ");
 }
 
 /** Whether a person can answer it here. */

@@ -123,6 +123,20 @@ def test_a_tool_call_waits_for_approval_and_runs_once_it_is_given(page: Page, tm
     page.screenshot(path=tmp_path / "done.png")
 
 
+def test_a_session_whose_budget_is_used_up_says_what_it_asks_for_and_goes_on(page: Page, service: Running) -> None:
+    service.create("thrifty", budget={"tool_calls": 1}, permission_policy={"default_decision": "allow"})
+    page.locator(".session", has_text="thrifty").click()
+    _say(page, "/tool ls {}\n/say looked once")
+    expect(page.locator("#session-facts")).to_contain_text("0 tool calls left")
+    _say(page, "/tool ls {}\n/say looked twice")
+
+    question = page.locator(".item.asking")
+    expect(question).to_contain_text("The budget is used up. Grant 1 tool call more?")
+    question.get_by_role("button", name="Grant more").click()
+
+    expect(page.locator(".item.assistant .text", has_text="looked twice")).to_be_visible()
+
+
 def test_what_a_child_asks_is_answered_at_its_parent(page: Page, service: Running, tmp_path: Path) -> None:
     service.create("above")
     child = {"prompt": _WRITE, "session_id": "below", "config": {"model": "scripted/prompt"}}
