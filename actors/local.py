@@ -52,6 +52,7 @@ class _LocalSeat:
 
     seat_id = "local"
     node_id = "local"
+    node = "local"
 
     def __init__(self, host: SessionHost) -> None:
         self._host = host

@@ -38,8 +38,12 @@ def name_of(node: dict[str, Any]) -> str:
 
 def own_name() -> str:
     """The name of the node of this process. Blocks for a millisecond."""
-    own = ray.get_runtime_context().get_node_id()
-    return next(name_of(node) for node in cast("list[dict[str, Any]]", ray.nodes()) if node["NodeID"] == own)
+    return node_name(ray.get_runtime_context().get_node_id())
+
+
+def node_name(node_id: str) -> str:
+    """The name of a node that is, or was, in the cluster. Blocks for a millisecond."""
+    return next(name_of(node) for node in cast("list[dict[str, Any]]", ray.nodes()) if node["NodeID"] == node_id)
 
 
 def is_only_node() -> bool:

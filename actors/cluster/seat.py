@@ -16,14 +16,16 @@ class ActorSeat:
 
     Args:
         caller: Reaches it, over the data plane where there is one: an activation waits for this.
+        node: Name of its node.
     """
 
-    def __init__(self, handle: Any, peer: Peer, caller: Caller) -> None:
+    def __init__(self, handle: Any, peer: Peer, caller: Caller, node: str) -> None:
         self._caller = caller
         self.handle = handle
         self.peer = peer
         self.seat_id = peer.name
         self.node_id = peer.node_id
+        self.node = node
 
     async def open_far(self) -> None:
         """Have it listen for other nodes."""

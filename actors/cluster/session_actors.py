@@ -13,7 +13,7 @@ import ray
 from actors.cluster.alive import Alive
 from actors.cluster.launch import SESSION_ACTOR_BYTES, Launch, answered, remote_class
 from actors.cluster.links import Links, awaited
-from actors.cluster.nodes import on_node, rooms
+from actors.cluster.nodes import node_name, on_node, rooms
 from actors.cluster.seat import ActorSeat
 from actors.errors import GreenroomError
 from actors.peers import Peer, RuntimeInfo
@@ -76,7 +76,7 @@ class SessionActors:
             peer = await answered(handle.open.remote(info), name, handle)
         finally:
             self._starting[node_id or ""] -= 1
-        seat = self._know(handle, peer)
+        seat = await self._know(handle, peer)
         if self._info() is not info:
             await self._tell(seat, self._info())
         # Whoever is told of deaths may have been told of this one, before anybody knew the seat.
@@ -89,8 +89,9 @@ class SessionActors:
         seats = Counter(seat.node_id for seat in self._seats.values()) + self._starting
         return node_for(nodes, seats)
 
-    def _know(self, handle: Any, peer: Peer) -> ActorSeat:
-        seat = self._seats[peer.name] = ActorSeat(handle, peer, self._links.to(peer))
+    async def _know(self, handle: Any, peer: Peer) -> ActorSeat:
+        node = await asyncio.to_thread(node_name, peer.node_id)
+        seat = self._seats[peer.name] = ActorSeat(handle, peer, self._links.to(peer), node)
 
         async def pulse() -> None:
             self._weigh(peer.name, *await awaited(handle.pulse.remote(), peer.name))
@@ -106,7 +107,7 @@ class SessionActors:
             it died meanwhile.
         """
         info = self._info()
-        seat = self._know(handle, await answered(handle.open.remote(info), name))
+        seat = await self._know(handle, await answered(handle.open.remote(info), name))
         world = await answered(handle.world.remote(), name)
         residents = await answered(handle.residents.remote(), name)
         # Whoever is told of deaths was told of this one before it had anything to lose.

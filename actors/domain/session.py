@@ -224,6 +224,7 @@ class SessionInfo(Frozen):
         inherited_usage: What of ``usage`` a fork has from its source, where it is counted; none for all others.
         inherited_cost_usd: What of ``cost_usd`` a fork has from its source; "0" for all others.
         budget: How it stands with its budget; None when it has none, and has lent nothing.
+        workspace_node: Name of the node that has its files; None before its first tool call, or when any node will do.
     """
 
     tenant: str
@@ -247,6 +248,7 @@ class SessionInfo(Frozen):
     inherited_usage: TokenUsage = TokenUsage()
     inherited_cost_usd: str = "0"
     budget: BudgetStanding | None = None
+    workspace_node: str | None = None
     task: str | None = None
     wake_at: datetime | None = None
     expires_at: datetime | None = None

@@ -29,6 +29,11 @@ class Seat(Protocol):
         """The node it runs on."""
         ...
 
+    @property
+    def node(self) -> str:
+        """The name of that node, as it stands in sessions' ``workspace_node``."""
+        ...
+
     async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> int:
         """See ``SessionHost.assign``.
 

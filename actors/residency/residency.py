@@ -195,7 +195,8 @@ class Residency:
     # --- placing ---------------------------------------------------------------------------------------------------
 
     async def _place(self, tenant: str, journal_id: str, busy: bool) -> None:
-        seat = await self.seats.claim(alone=self.suspects.is_one(journal_id))
+        near = await self._home(tenant, journal_id) if self.seats.several_nodes else None
+        seat = await self.seats.claim(alone=self.suspects.is_one(journal_id), near=near)
         if journal_id in self.placed or seat.seat_id not in self.seats.known:
             # Somebody else was faster, or the seat died on the way here.
             self.seats.leave(seat)
@@ -207,6 +208,13 @@ class Residency:
         placement = Placement(tenant, journal_id, seat, number, ready, busy=busy)
         self.placed[journal_id] = placement
         self._spawn(self._assign(placement))
+
+    async def _home(self, tenant: str, journal_id: str) -> str | None:
+        """The node where a session's files are; None when it is not known, which is no reason not to place it."""
+        with suppress(GreenroomError):
+            row = await self._store.row(tenant, journal_id)
+            return row.workspace_node if row is not None else None
+        return None
 
     async def _assign(self, placement: Placement) -> None:
         seat = placement.seat

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
+from actors.errors import Superseded
 from actors.policy.memory import MB, MemoryLimits, Weight, cause, weighed
-from actors.residency.placement import Placement, Pool
+from actors.residency.placement import Placement, Pool, Seat
 from actors.residency.seats import Seats
 from actors.residency.suspects import Suspects
 
@@ -47,19 +49,20 @@ class Scales:
         One that has grown is replaced when its sessions have come to rest. One that has grown too far is killed, and
         the session that is taken for the cause has a process to itself from then on.
         """
-        weight = weighed(private_bytes, self._limits)
-        if weight is Weight.fine or seat_id not in self._seats.known:
+        weight, use = weighed(private_bytes, self._limits), self._seats.known.get(seat_id)
+        if weight is Weight.fine or use is None:
             return
         self._seats.wear_out(seat_id)
         if weight is Weight.too_heavy:
-            self._spawn(self._kill(seat_id, private_bytes, weights))
+            self._spawn(self._kill(use.seat, private_bytes, weights))
 
-    async def _kill(self, seat_id: str, private_bytes: int, weights: Mapping[str, int]) -> None:
-        busy = {one.journal_id for one in self._placed.values() if one.seat.seat_id == seat_id and one.busy}
+    async def _kill(self, seat: Seat, private_bytes: int, weights: Mapping[str, int]) -> None:
+        busy = {one.journal_id for one in self._placed.values() if one.seat is seat and one.busy}
         named = cause(weights, busy)
         allowed = self._limits.hard_bytes // MB
         why = f"its process had grown to {private_bytes // MB} MB of memory, of {allowed} allowed"
-        log.error("%s is killed: session %s: %s", seat_id, named, why)
+        log.error("%s is killed: session %s: %s", seat.seat_id, named, why)
         if named is not None:
-            self._suspects.condemn(seat_id, named, why)
-        await self._pool.kill(self._seats.known[seat_id].seat)
+            self._suspects.condemn(seat.seat_id, named, why)
+        with suppress(Superseded):  # Then it is another registry's to weigh.
+            await self._pool.kill(seat)

@@ -61,16 +61,22 @@ class Seats:
 
     # --- places ----------------------------------------------------------------------------------------------------
 
-    async def claim(self, *, alone: bool = False) -> Seat:
+    @property
+    def several_nodes(self) -> bool:
+        """Whether it matters where a place is."""
+        return len({use.seat.node_id for use in self.known.values()}) > 1
+
+    async def claim(self, *, alone: bool = False, near: str | None = None) -> Seat:
         """A place, which counts as taken from here; first come, first served.
 
         Args:
+            near: Name of a node that is preferred; who has to wait takes what comes.
             alone: In a seat with nobody in it, which takes nobody else, and is ended afterwards.
 
         Raises:
             Overloaded: too many wait, or none was free in time.
         """
-        use = None if self.line.has(alone=alone) else self._best(alone=alone)
+        use = None if self.line.has(alone=alone) else self._best(alone=alone, near=near)
         if use is not None:
             self._take(use, alone=alone)
             self.line.count()
@@ -100,15 +106,19 @@ class Seats:
         use.load += 1
         use.retiring |= alone
 
-    def _best(self, *, alone: bool = False) -> Use | None:
-        """The emptiest seat with a free place, on the node with the fewest sessions."""
+    def _best(self, *, alone: bool = False, near: str | None = None) -> Use | None:
+        """The emptiest seat with a free place, on the node that is preferred, else on that with the fewest sessions.
+
+        A full node is not worth waiting for, but a fuller one is taken: each tool call would cross over to it, and when
+        it is lost, so are the session's files.
+        """
         free = [use for use in self.known.values() if self._has_room(use) and not (alone and use.load)]
         if len(free) <= 1:
             return free[0] if free else None
         on_node: Counter[str] = Counter()
         for use in self.known.values():
             on_node[use.seat.node_id] += use.load
-        return min(free, key=lambda use: (use.load, on_node[use.seat.node_id]))
+        return min(free, key=lambda use: (use.seat.node != near, use.load, on_node[use.seat.node_id]))
 
     def _has_room(self, use: Use) -> bool:
         return not use.retiring and use.load < self._limits.seats.per_seat

@@ -63,6 +63,7 @@ def project(state: State) -> SessionInfo:
         inherited_usage=state.inherited_usage,
         inherited_cost_usd=str(state.inherited_cost),
         budget=budgets.standing(state),
+        workspace_node=state.workspace_node,
         task=state.task,
         wake_at=state.wake_at,
         expires_at=state.expires_at,

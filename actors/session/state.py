@@ -124,6 +124,11 @@ class State(Frozen):
     account: Account = Account()
 
     @property
+    def workspace_node(self) -> str | None:
+        """Name of the node that has its files; None when any node will do."""
+        return self.workspace.node if self.workspace is not None and not self.workspace.shared else None
+
+    @property
     def activity(self) -> Activity:
         """What the session does now."""
         if self.turn is None:

@@ -39,6 +39,7 @@ def _to_2(connection: Connection) -> None:
         "ALTER TABLE sessions ADD COLUMN inherited_cache_write_tokens BIGINT",
         "ALTER TABLE sessions ADD COLUMN inherited_cost_usd TEXT NOT NULL DEFAULT '0'",
         "ALTER TABLE sessions ADD COLUMN budget TEXT",
+        "ALTER TABLE sessions ADD COLUMN workspace_node TEXT",
         "CREATE INDEX sessions_expires ON sessions (expires_at) WHERE expires_at IS NOT NULL",
         # Without the digest, SQLite preferred to look through all references of the tenant.
         "DROP INDEX blob_refs_journal",

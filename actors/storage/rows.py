@@ -59,6 +59,7 @@ def projection_values(row: SessionInfo) -> Values:
         "cost_usd": row.cost_usd,
         "inherited_cost_usd": row.inherited_cost_usd,
         "budget": row.budget.model_dump_json(exclude_defaults=True) if row.budget is not None else None,
+        "workspace_node": row.workspace_node,
         "task": row.task,
         "needs_actor": int(row.needs_actor),
         "wake_at": maybe_micros(row.wake_at),

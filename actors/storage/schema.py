@@ -96,6 +96,7 @@ SESSIONS: Final = Table(
     _big("inherited_cache_write_tokens", null=True),
     _text("inherited_cost_usd"),
     _text("budget", null=True),
+    _text("workspace_node", null=True),
     _text("task", null=True),
     _small("needs_actor"),
     _big("wake_at", null=True),

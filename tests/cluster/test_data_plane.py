@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,6 +72,18 @@ async def test_sessions_are_spread_over_the_nodes_and_a_turn_with_a_tool_crosses
     assert call.data.host.host_id in actors_of(manager.settings.runtime, "tools")
 
 
+async def test_a_session_comes_back_to_the_node_of_its_files(raylets: Raylets, sessions: Sessions) -> None:
+    session = await sessions.on_worker()
+    await session.generate("/tool ls {}\nlooked", timeout=BOUND_S)
+    assert (await session.info()).workspace_node == raylets.name
+
+    for _ in range(3):
+        # With both nodes empty the oldest session actor would be taken, which is on the head.
+        assert await session.hibernate()
+        await session.generate("hello", timeout=BOUND_S)
+        assert await sessions.is_on_worker(session)
+
+
 async def test_sessions_of_another_node_find_a_restarted_store_again(
     manager: SessionManager, raylets: Raylets, sessions: Sessions
 ) -> None:
@@ -89,6 +104,48 @@ async def test_sessions_of_another_node_find_a_restarted_store_again(
     # As long as nobody could connect, calls went over Ray; that is left after a moment.
     await until_told(crosses, what="the session reaches the store over TCP, on another port")
     await assert_gapless(session)
+
+
+def _cut(actor: Any, ports: set[int]) -> int:
+    """Cut, as a network would, all TCP connections of this process with one of these ports at an end."""
+    cut = 0
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        with suppress(OSError):
+            if not str(entry.readlink()).startswith("socket:"):
+                continue
+            with socket.socket(fileno=os.dup(int(entry.name))) as end:
+                if end.family == socket.AF_INET and {end.getpeername()[1], end.getsockname()[1]} & ports:
+                    end.shutdown(socket.SHUT_RDWR)
+                    cut += 1
+    return cut
+
+
+async def test_a_connection_between_nodes_that_is_cut_loses_and_repeats_nothing(
+    manager: SessionManager, sessions: Sessions, tmp_path: Path
+) -> None:
+    session = await sessions.on_worker()
+    await session.resolve()
+    actor, epoch = session.actor, (await session.info()).epoch
+    (store,) = [actor_named(name) for name in actors_of(manager.settings.runtime, "store")]
+    ports = {int((await one.far.remote()).rpartition(":")[2]) for one in (store, actor)}
+    gate = Gate(tmp_path)
+    receipt = await session.send(gate.prompt("crossed"), command_id="held")
+    await gate.begun()
+
+    cut = await actor.__ray_call__.remote(_cut, ports)
+    assert cut >= 2, "the driver reached the session over TCP, and the session the store"
+    await gate.open()
+
+    assert (await session.wait_turn(receipt, timeout=BOUND_S)).text == "crossed"
+    assert gate.lines == ["begin", "end"]
+    for number in range(10):
+        asked = asyncio.create_task(session.generate(f"{number}", timeout=BOUND_S, command_id=f"c-{number}"))
+        await actor.__ray_call__.remote(_cut, ports)
+        assert (await asked).text == f"{number}"
+    await assert_gapless(session)
+    inputs = [one for one in await session.records(limit=1000) if one.type == "user.message"]
+    assert [one.cause for one in inputs][1:] == ["held", *(f"c-{number}" for number in range(10))]
+    assert (await session.info()).epoch == epoch, "nobody took it for dead"
 
 
 async def test_who_does_not_know_the_token_is_refused(manager: SessionManager, sessions: Sessions) -> None:

@@ -135,6 +135,7 @@ class FakeSeat:
     assigned: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     released: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     node_id: str = "node"
+    node: str = "node"
     private: int = 0
 
     async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> int:

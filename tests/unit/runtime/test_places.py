@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from actors.domain.session import SessionInfo
 from actors.errors import Overloaded
 from actors.policy.warmth import SeatLimits
 from actors.residency.line import Line
 from actors.residency.placement import ResidencyLimits, Seat
 from actors.residency.residency import Residency
-from tests.unit.runtime.parts import TENANT, FakeSeat, NoSeats, gated_store
+from tests.unit.runtime.parts import LIMIT_S, TENANT, FakeSeat, GatedStore, NoSeats, create, gated_store
 
 
 async def settle() -> None:
@@ -79,6 +80,27 @@ async def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> No
             late.cancel()
         assert [journal_id for journal_id, _ in seat.assigned] == ["first", *(f"s-{number}" for number in range(20))]
         await asyncio.gather(*waiting)
+
+
+class BoundStore(GatedStore):
+    """All sessions but one have their files on one node."""
+
+    async def row(self, tenant: str, journal_id: str) -> SessionInfo | None:
+        row = await super().row(tenant, journal_id)
+        return row.model_copy(update={"workspace_node": "there"}) if row is not None and journal_id != "any" else row
+
+
+async def test_a_session_is_placed_on_the_node_of_its_files_while_there_is_room() -> None:
+    names = ("a", "b", "c", "any")
+    limits = ResidencyLimits(seats=SeatLimits(per_seat=2))
+    async with asyncio.timeout(LIMIT_S), BoundStore() as store:
+        await create(store, *names)
+        made = Residency(store, NoSeats(), 1, limits)
+        for seat in (FakeSeat("here", node_id="1", node="here"), FakeSeat("there", node_id="2", node="there")):
+            made.add_seat(seat)
+        placed = [(await made.resolve(TENANT, name)).seat.seat_id for name in names]
+        assert placed == ["there", "there", "here", "here"], "a fuller node is preferred, a full one is not waited for"
+        await made.close()
 
 
 async def test_a_place_that_comes_to_one_who_has_just_left_goes_to_the_next() -> None:

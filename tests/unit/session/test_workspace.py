@@ -18,6 +18,7 @@ from actors.domain.workspaces import Site, Workspace
 from actors.errors import InvalidRequest
 from actors.session.own_tools import with_own
 from actors.session.plan import CommandGiven
+from actors.session.projection import project
 from actors.session.workspace import whereabouts
 from tests.unit.session.world import ALL_TOOLS, World
 
@@ -78,6 +79,7 @@ def test_the_first_call_ties_the_session_to_the_node_in_the_same_append() -> Non
     ]
     assert _bound(world) == [Workspace(node="n1", path=ROOT)]
     assert _running_on(world) == HERE
+    assert project(world.state).workspace_node == "n1", "where its next activation is placed, if there is room"
 
 
 def test_nothing_begins_before_somebody_says_where() -> None:
@@ -194,6 +196,7 @@ def test_only_approve_and_reject_answer_the_question() -> None:
 def test_shared_files_are_on_every_node() -> None:
     world = _settled_on(_world(shared_workspaces=True), "n1")
     assert _bound(world) == [Workspace(node="n1", path=ROOT, shared=True)]
+    assert project(world.state).workspace_node is None
 
     assert whereabouts(world.state, world.around).node is None
 

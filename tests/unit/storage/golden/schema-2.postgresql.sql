@@ -137,6 +137,7 @@ CREATE TABLE sessions (
 	inherited_cache_write_tokens BIGINT, 
 	inherited_cost_usd TEXT COLLATE "C" NOT NULL, 
 	budget TEXT COLLATE "C", 
+	workspace_node TEXT COLLATE "C", 
 	task TEXT COLLATE "C", 
 	needs_actor SMALLINT NOT NULL, 
 	wake_at BIGINT, 

@@ -137,6 +137,7 @@ CREATE TABLE sessions (
 	inherited_cache_write_tokens BIGINT, 
 	inherited_cost_usd TEXT NOT NULL, 
 	budget TEXT, 
+	workspace_node TEXT, 
 	task TEXT, 
 	needs_actor SMALLINT NOT NULL, 
 	wake_at BIGINT, 
