@@ -116,7 +116,7 @@ async def crashing(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> A
         idle_timeout_s=3600,
         workspace=str(tmp_path_factory.mktemp("workspace")),
     )
-    tools = ("tests.integration.given_tools:leave_mark",)
+    tools = tuple(f"tests.integration.given_tools:{name}" for name in ("leave_mark", "take_host_along"))
     store = tmp_path_factory.mktemp("store")
     manager = await SessionManager.with_persistence(MODEL, store, settings=settings, tools=tools)
     yield manager

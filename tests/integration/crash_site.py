@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
+from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -58,29 +61,54 @@ def actors_of(runtime: str, kind: str) -> list[str]:
     return actor_names(f"{runtime}.{kind}")
 
 
-async def kill(handle: Any) -> int:
-    """Kill an actor's process as the kernel would; returns its pid."""
+class Death(StrEnum):
+    """How a process ends."""
+
+    killed = "killed"
+    exited = "exited"
+    crashed = "crashed"
+
+
+def end_this_process(how: Death) -> None:
+    """End the process that runs this, with nothing cleaned up."""
+    if how is Death.killed:
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif how is Death.exited:
+        os._exit(0)
+    ctypes.string_at(0)
+
+
+def _end(actor: Any, how: Death) -> None:
+    end_this_process(how)
+
+
+async def kill(handle: Any, how: Death = Death.killed) -> int:
+    """End an actor's process: from outside as the kernel would, or from inside; returns its pid."""
     pid = await handle.pid.remote()
-    os.kill(pid, signal.SIGKILL)
+    if how is Death.killed:
+        os.kill(pid, signal.SIGKILL)
+        return pid
+    with suppress(RayActorError):
+        await handle.__ray_call__.remote(_end, how)
     return pid
 
 
-async def kill_all(runtime: str, kind: str) -> None:
+async def kill_all(runtime: str, kind: str, how: Death = Death.killed) -> None:
     """Kill all of a runtime's actors of one kind; when the last was killed just now, the one that takes its place."""
 
     async def any_killed() -> bool:
-        return any([await _kill_living(name) for name in actors_of(runtime, kind)])
+        return any([await _kill_living(name, how) for name in actors_of(runtime, kind)])
 
     await until_told(any_killed, what=f"there is an actor of kind {kind} to be killed", within_s=BOUND_S)
 
 
-async def _kill_living(name: str) -> bool:
+async def _kill_living(name: str, how: Death) -> bool:
     """Kill an actor; False when it was dead already, though its name is still there."""
     handle = actor_named(name)
     if handle is None:
         return False
     try:
-        await kill(handle)
+        await kill(handle, how)
     except RayActorError:
         return False
     return True

@@ -8,6 +8,7 @@ from typing import Any
 from actors import tool
 from actors.domain.calls import Verdict
 from actors.tools.base import ToolContext
+from tests.integration.crash_site import Death, end_this_process
 
 
 @tool(effect="pure")
@@ -25,6 +26,15 @@ async def count(word: str) -> int:
 def _find_mark(args: dict[str, Any], ctx: ToolContext) -> str | Verdict:
     made = Path(ctx.recorded["mark"])
     return f"{made.read_text()}, seen afterwards" if made.exists() else Verdict.not_done
+
+
+@tool(effect="unsafe")
+def take_host_along(folder: str, how: str) -> str:
+    """Leave a mark, and end the process of the tool host."""
+    with (Path(folder) / "mark").open("a") as file:
+        file.write("once")
+    end_this_process(Death(how))
+    return "never"
 
 
 @tool(effect="unsafe", reconcile=_find_mark)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections import Counter
@@ -31,13 +32,21 @@ from actors.domain.actions import ActionKind
 from actors.domain.policies import OnInDoubt
 from actors.errors import SessionEnded, StoreUnavailable
 from tests.integration.conftest import MODEL, MakeRuntime
-from tests.integration.crash_site import BOUND_S, Gate, actors_of, kill, kill_all
+from tests.integration.crash_site import BOUND_S, Death, Gate, actors_of, kill, kill_all
 from tests.integration.processes import none_left
 from tests.integration.waiting import action_of, event_of
 
 NewId = Callable[[], str]
 
-KINDS_BESIDE_THE_TOOL = ("session", "registry", "models", "store")
+DEATHS_BESIDE_THE_TOOL = (
+    ("session", Death.killed),
+    ("session", Death.exited),
+    ("session", Death.crashed),
+    ("registry", Death.killed),
+    ("models", Death.killed),
+    ("models", Death.crashed),
+    ("store", Death.killed),
+)
 
 
 async def _types(session: SessionHandle) -> Counter[str]:
@@ -49,16 +58,16 @@ async def _assert_gapless(session: SessionHandle) -> None:
     assert [record.seq for record in records] == list(range(1, len(records) + 1))
 
 
-@pytest.mark.parametrize("kind", KINDS_BESIDE_THE_TOOL)
+@pytest.mark.parametrize(("kind", "how"), DEATHS_BESIDE_THE_TOOL)
 async def test_a_turn_survives_the_death_of_any_actor_beside_its_tool(
-    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path, kind: str
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path, kind: str, how: Death
 ) -> None:
     gate = Gate(tmp_path)
     session = await crashing.create_session(new_id(), permissive)
     waiting = asyncio.create_task(session.generate(gate.prompt("survived"), timeout=BOUND_S))
     await gate.begun()
 
-    await kill_all(crashing.settings.runtime, kind)
+    await kill_all(crashing.settings.runtime, kind, how)
     await gate.open()
 
     result = await waiting
@@ -195,6 +204,25 @@ async def test_a_retried_call_runs_on_the_new_host(
     started = [one for one in await session.records(limit=1000) if isinstance(one, r.ToolCallStarted)]
     assert [one.data.attempt for one in started] == [1, 2]
     assert started[0].data.call_id == started[1].data.call_id
+
+
+@pytest.mark.parametrize("how", [Death.exited, Death.crashed])
+async def test_a_tool_that_ends_its_host_from_inside_has_run_once_and_is_asked_about(
+    crashing: SessionManager, permissive: SessionConfig, new_id: NewId, tmp_path: Path, how: Death
+) -> None:
+    session = await crashing.create_session(new_id(), permissive)
+    given = json.dumps({"folder": str(tmp_path), "how": how.value})
+    receipt = await session.send(f"/tool take_host_along {given}\nwent on")
+
+    action = await action_of(session)
+    assert action.kind is ActionKind.in_doubt
+    await session.resolve_action(action.action_id, "skip")
+    assert (await session.wait_turn(receipt, timeout=BOUND_S)).text == "went on"
+    assert (tmp_path / "mark").read_text() == "once"
+    types = await _types(session)
+    assert (types["tool.call.started"], types["tool.call.in_doubt"], types["tool.call.completed"]) == (1, 1, 1)
+    await _assert_gapless(session)
+    assert (await session.generate("after", timeout=BOUND_S)).text == "after"
 
 
 async def test_a_tool_that_can_tell_is_asked_when_its_host_was_killed(
