@@ -474,6 +474,8 @@ async def test_a_runtime_that_is_killed_whole_and_started_again_on_its_store_end
     for kind, (config, prompt, _) in _CROWD.items():
         for handle in await first.create_sessions([f"{kind}-{number}" for number in range(EACH)], config):
             receipts[handle.session_id] = await handle.send(prompt)
+    keyed = await first.create_session("keyed", SessionConfig(model=_SLOW.model_copy(update={"api_key": _KEY})))
+    await keyed.send("go", command_id="go")
     # In the order in which nobody can repair anything any more.
     for kind in ("registry", "session", "models", "store", "tools"):
         await kill_all(first.settings.runtime, kind)
@@ -483,6 +485,10 @@ async def test_a_runtime_that_is_killed_whole_and_started_again_on_its_store_end
     again = await second.get_session("s")
     doubt = await action_of(again)
     await again.resolve_action(doubt.action_id, "skip")
+    keyed = await second.get_session("keyed")
+    assert (await action_of(keyed)).kind is ActionKind.credential
+    await keyed.configure(model_config=_SLOW.model_copy(update={"api_key": _KEY}))
+    assert (await keyed.wait_turn(await keyed.send("go", command_id="go"), timeout=BOUND_S)).text == "slow"
     for number in range(EACH):
         asking = await second.get_session(f"asking-{number}")
         await asking.confirm_tool((await action_of(asking)).action_id, approved=True)
