@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from actors.domain.external_tasks import ExternalTask, ExternalTaskResult
     from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig, TaskHandlerMode
     from actors.domain.llm import LlmConfig
+    from actors.domain.mcp import McpServerConfig, McpStatus
     from actors.domain.messages import ContentBlock, Message, TokenUsage
     from actors.domain.permissions import PermissionDecision, PermissionMode, PermissionPolicy, PermissionRule
     from actors.domain.policies import ConfirmationPolicy, SessionLane, TimeoutAction
@@ -42,6 +43,8 @@ _HOMES = {
     "ExternalTaskResult": "actors.domain.external_tasks",
     "LaneHandlerConfig": "actors.domain.lanes",
     "LlmConfig": "actors.domain.llm",
+    "McpServerConfig": "actors.domain.mcp",
+    "McpStatus": "actors.domain.mcp",
     "Message": "actors.domain.messages",
     "PermissionDecision": "actors.domain.permissions",
     "PermissionMode": "actors.domain.permissions",
@@ -78,6 +81,8 @@ __all__ = [
     "ExternalTaskResult",
     "LaneHandlerConfig",
     "LlmConfig",
+    "McpServerConfig",
+    "McpStatus",
     "Message",
     "PermissionDecision",
     "PermissionMode",

@@ -21,6 +21,7 @@ from actors.handle_actions import SessionActions
 from actors.handle_children import SessionChildren
 from actors.handle_compaction import SessionCompaction
 from actors.handle_lanes import SessionLanes
+from actors.handle_mcp import SessionMcp
 from actors.handle_permissions import SessionPermissions
 from actors.handle_stream import TurnStream
 from actors.handle_tasks import SessionTasks
@@ -40,6 +41,7 @@ class SessionHandle(
     SessionChildren,
     SessionCompaction,
     SessionLanes,
+    SessionMcp,
     SessionPermissions,
     SessionTasks,
     SessionTitles,

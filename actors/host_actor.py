@@ -28,7 +28,10 @@ class HostActor:
 
     async def _start(self, info: RuntimeInfo, kind: str, executor: Executor, limits: HostLimits, links: Links) -> None:
         store = RemoteStore(links.to(info.store))
-        self._host = EffectHost(self._name, executor, StoreSink(store), limits)
+        await self._serve(info, kind, EffectHost(self._name, executor, StoreSink(store), limits))
+
+    async def _serve(self, info: RuntimeInfo, kind: str, host: EffectHost) -> None:
+        self._host = host
         self._served = Served(host_handlers(self._host))
         doors = Doors(self._name, self._served, data_plane=info.data_plane, tcp=info.tcp)
         await doors.open(info.runtime, kind, info.token.get_secret_value())

@@ -16,6 +16,7 @@ from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.command import Command
 from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
+from actors.domain.mcp import McpServerConfig, McpStatus
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import EffectHost
@@ -26,11 +27,13 @@ from actors.llm.executor import ModelExecutor
 from actors.llm.keys import credentials, is_credential, new_credential_id
 from actors.llm.models import known_models
 from actors.local_hosts import LocalHosts
+from actors.local_servers import LocalServers
+from actors.mcp.roster import Key
 from actors.policy.warmth import SeatLimits
 from actors.residency.placement import ResidencyLimits, Seat
 from actors.residency.residency import Residency
 from actors.residency.upkeep import Upkeep
-from actors.session.own_tools import all_definitions
+from actors.session.own_tools import shared_definitions
 from actors.session.runtime import ModelInfo
 from actors.session.submitted import Submitted
 from actors.session.surroundings import Surroundings
@@ -126,7 +129,8 @@ class LocalRuntime:
         self._models = EffectHost(f"models-{name}", models, sink)
         self._tools = EffectHost(f"tools-{name}", tools, sink)
         self._registry = registry
-        self._hosts = LocalHosts(self._models, self._tools, registry)
+        self._servers = LocalServers(self._store, sink, self._workspace, self._resurround)
+        self._hosts = LocalHosts(self._models, self._tools, registry, self._servers)
         self._sessions = SessionHost(self._store, self._hosts, self._around(), on_end=self._ended)
         term = await self._store.next_term()
         settings = self._settings
@@ -136,6 +140,10 @@ class LocalRuntime:
         self._residency.add_seat(_LocalSeat(self._sessions))
         self._upkeep = Upkeep(self._store, self._residency)
         self._upkeep.start()
+        await self._servers.roster.load()
+
+    async def _resurround(self) -> None:
+        await self._sessions.surround(self._around())
 
     def _around(self) -> Surroundings:
         return Surroundings(
@@ -190,6 +198,7 @@ class LocalRuntime:
         await self._sessions.drop(journal_id, SessionNotFound(journal_id))
         if placement is not None:
             self._residency.forget(journal_id, placement.assignment_no)
+        await self._servers.roster.forget(journal_id)
 
     async def resolve(self, tenant: str, journal_id: str) -> tuple[Any, tuple[str, int]] | None:
         """See ``Runtime.resolve``; there are no actors here."""
@@ -209,9 +218,23 @@ class LocalRuntime:
         del after
         return self._hosts.deltas(host, key)
 
-    async def tools(self) -> tuple[ToolDefinition, ...]:
+    async def tools(self, tenant: str) -> tuple[ToolDefinition, ...]:
         """See ``Runtime.tools``."""
-        return all_definitions(self._registry.definitions())
+        return shared_definitions(await self._hosts.tools(), tenant)
+
+    async def add_mcp_server(
+        self, tenant: str, journal_id: str, session_id: str | None, config: McpServerConfig
+    ) -> McpStatus:
+        """See ``Runtime.add_mcp_server``."""
+        return await self._servers.roster.add(Key.of(tenant, journal_id, config.name), session_id, config)
+
+    async def remove_mcp_server(self, tenant: str, journal_id: str, name: str) -> bool:
+        """See ``Runtime.remove_mcp_server``."""
+        return await self._servers.roster.remove(Key.of(tenant, journal_id, name))
+
+    async def mcp_servers(self, tenant: str) -> tuple[McpStatus, ...]:
+        """See ``Runtime.mcp_servers``."""
+        return self._servers.roster.status(tenant)
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """See ``Runtime.models``."""
@@ -268,5 +291,6 @@ class LocalRuntime:
         await self._sessions.close()
         await self._models.close()
         await self._tools.close()
+        await self._servers.roster.close()
         await self._providers.close()
         await self._store.close()

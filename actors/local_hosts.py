@@ -9,6 +9,7 @@ from actors.domain.calls import Attached, CallKey, Delta, HostRef, ModelCall, Re
 from actors.domain.workspaces import Site, Whereabouts
 from actors.effect_host import EffectHost
 from actors.errors import HostGone
+from actors.local_servers import LocalServers
 from actors.session.ports import ToolSpec
 from actors.tools.registry import ToolRegistry
 
@@ -16,13 +17,14 @@ from actors.tools.registry import ToolRegistry
 class LocalHosts:
     """``actors.session.ports.Hosts`` over hosts in this process."""
 
-    def __init__(self, models: EffectHost, tools: EffectHost, registry: ToolRegistry) -> None:
+    def __init__(self, models: EffectHost, tools: EffectHost, registry: ToolRegistry, servers: LocalServers) -> None:
         self._models = models
         self._tools = tools
         self._registry = registry
+        self._servers = servers
 
     def _host(self, ref: HostRef) -> EffectHost:
-        for host in (self._models, self._tools):
+        for host in (self._models, self._tools, *self._servers.hosts()):
             if host.ref == ref:
                 return host
         raise HostGone(ref.host_id, "it ended with its process")
@@ -32,9 +34,9 @@ class LocalHosts:
         del provider
         return self._models.ref
 
-    async def tools(self) -> dict[str, ToolSpec]:
+    async def tools(self) -> tuple[ToolSpec, ...]:
         """See ``Hosts.tools``."""
-        return {one.name: ToolSpec(one) for one in self._registry.definitions()}
+        return (*map(ToolSpec, self._registry.definitions()), *self._servers.specs())
 
     async def site(self, asked: Whereabouts) -> Site:
         """See ``Hosts.site``."""
@@ -69,7 +71,7 @@ class LocalHosts:
 
     async def confirmed_dead(self, host: HostRef) -> bool:
         """A host of another process: its reapers ended what it ran when that process did."""
-        return host not in (self._models.ref, self._tools.ref)
+        return host not in (self._models.ref, self._tools.ref, *(one.ref for one in self._servers.hosts()))
 
     async def deltas(self, host: HostRef, key: CallKey) -> AsyncIterator[Delta]:
         """The output of a call as it comes."""

@@ -243,11 +243,11 @@ class SessionManager(SessionOperations):
 
     async def list_tools(self) -> list[ToolDefinition]:
         """The tools that sessions can use, sorted by name."""
-        return list(await self._runtime.tools())
+        return list(await self._runtime.tools(self.tenant))
 
     async def tool_executor(self) -> ToolExecutorInfo:
         """What runs the tools of sessions that name no workspace."""
-        tools = await self._runtime.tools()
+        tools = await self._runtime.tools(self.tenant)
         status = await self._runtime.status()
         return ToolExecutorInfo(workspace=str(status["workspace"]), tools=tuple(tool.name for tool in tools))
 

@@ -22,6 +22,7 @@ from actors.manager_children import ChildOperations
 from actors.manager_compaction import CompactionOperations
 from actors.manager_forks import ForkOperations
 from actors.manager_lanes import LaneOperations
+from actors.manager_mcp import McpOperations
 from actors.manager_models import ModelOperations
 from actors.manager_permissions import PermissionOperations
 from actors.manager_removal import RemovalOperations
@@ -54,6 +55,7 @@ class SessionOperations(
     CompactionOperations,
     ForkOperations,
     LaneOperations,
+    McpOperations,
     ModelOperations,
     PermissionOperations,
     RemovalOperations,

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from actors.cluster.doors import Doors
 from actors.cluster.launch import Launch
 from actors.cluster.pool import ActorPool
+from actors.cluster.registry_mcp import RegistryMcp
 from actors.cluster.succession import Succession
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
@@ -30,7 +31,7 @@ from actors.storage.remote import RemoteStore
 log = logging.getLogger(__name__)
 
 
-class RegistryActor:
+class RegistryActor(RegistryMcp):
     """One per runtime. When Ray restarts it, it takes over what there is without being asked."""
 
     def __init__(self, launch: Launch) -> None:
@@ -62,7 +63,7 @@ class RegistryActor:
         term = await self._store.next_term()
         await self._doors.open(launch.settings.runtime, "registry", launch.token.get_secret_value())
         self._residency = Residency(self._store, self._pool.sessions, term, launch.limits, self._succession.end)
-        await self._pool.open(launch.info(store, self._doors.peer, term), self._residency)
+        await self._pool.open(launch.info(store, self._doors.peer, term), self._residency, self._store)
         self._residency.start()
         self._upkeep = Upkeep(self._store, self._residency)
         self._upkeep.start()
@@ -97,6 +98,7 @@ class RegistryActor:
         if placement is not None:
             await self._pool.sessions.drop(placement.seat.seat_id, journal_id)
             self._residency.forget(journal_id, placement.assignment_no)
+        await self._pool.servers.roster.forget(journal_id)
 
     async def session_ended(self, journal_id: str, assignment_no: int, code: str) -> None:
         """A session stopped by itself in its actor."""

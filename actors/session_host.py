@@ -24,8 +24,9 @@ from actors.errors import GreenroomError, InvalidRequest, NotHere
 from actors.faults import Point
 from actors.session.loading import recover
 from actors.session.own_tools import with_own
-from actors.session.ports import Hosts, Store
+from actors.session.ports import Hosts, Store, ToolSpec
 from actors.session.runner import SessionRunner
+from actors.session.state import State
 from actors.session.submitted import Submitted
 from actors.session.surroundings import Surroundings
 
@@ -64,6 +65,7 @@ class SessionHost:
         self._store = store
         self._hosts = hosts
         self._around = around
+        self._tools: tuple[ToolSpec, ...] = ()
         self._on_end = on_end
         self._runners: dict[str, SessionRunner] = {}
         self._activating: dict[str, tuple[int, asyncio.Task[SessionRunner]]] = {}
@@ -71,7 +73,7 @@ class SessionHost:
     async def warm(self) -> None:
         """Have everything there that the first session needs: the tools, the way to the store, the reader of shells."""
         reader = asyncio.to_thread(shell_syntax, "true")  # It takes a tenth of a second to load.
-        await asyncio.gather(self._surroundings(), self._store.identity(), reader)
+        await asyncio.gather(self._know_tools(), self._store.identity(), reader)
 
     async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
         """Activate a session; the same assignment given twice is one.
@@ -108,7 +110,7 @@ class SessionHost:
         begun = await self._store.activate(tenant, journal_id, term, assignment_no)
         faults.hit(Point.assign_after)
         recovered = await recover(self._store, tenant, journal_id, begun.loaded)
-        around = await self._surroundings()
+        await self._know_tools()
         if self._activating.get(journal_id, (0, None))[0] != assignment_no:
             # A later assignment came, or the session was destroyed, while this one was loading.
             raise NotHere(journal_id, assignment_no)
@@ -118,18 +120,20 @@ class SessionHost:
             recovered,
             epoch=begun.epoch,
             assignment_no=assignment_no,
-            around=around,
+            around=self._around_of(recovered.state),
         )
         self._runners[journal_id] = runner
         runner.stopped.add_done_callback(lambda done: self._ended(journal_id, runner, done))
         runner.start()
         return runner
 
-    async def _surroundings(self) -> Surroundings:
-        if not self._around.tools:
-            tools = with_own(await self._hosts.tools())
-            self._around = replace(self._around, tools=tools)
-        return self._around
+    async def _know_tools(self) -> None:
+        if not self._tools:
+            self._tools = await self._hosts.tools()
+
+    def _around_of(self, state: State) -> Surroundings:
+        """The world around one session: with the tools that are its own, or its tenant's, among those of all."""
+        return replace(self._around, tools=with_own(self._tools, state.tenant, state.journal_id))
 
     def _ended(self, journal_id: str, runner: SessionRunner, done: asyncio.Future[GreenroomError | None]) -> None:
         # What lines of a shell mean is remembered, and the lines are the session's.
@@ -202,11 +206,10 @@ class SessionHost:
 
     async def surround(self, around: Surroundings) -> None:
         """The world has changed, for all sessions here and those to come; the tools are asked for again."""
-        self._around = replace(around, tools=self._around.tools)
-        tools = with_own(await self._hosts.tools())
-        self._around = replace(self._around, tools=tools)
+        self._around = around
+        self._tools = await self._hosts.tools()
         for runner in self._runners.values():
-            runner.surround(self._around)
+            runner.surround(self._around_of(runner.state))
 
     def weights(self) -> dict[str, int]:
         """What each session here holds, by journal id: the tokens of its context, to compare them with each other."""

@@ -133,6 +133,14 @@ class HostActors:
         self._know(name, handle, toolbox.host)
         return toolbox
 
+    def watch(self, name: str, handle: Any, host: HostPeer) -> None:
+        """Know a host that somebody else has started."""
+        self._know(name, handle, host)
+
+    def unwatch(self, name: str) -> None:
+        """It is being ended on purpose."""
+        self._alive.forget(name)
+
     def _know(self, name: str, handle: Any, host: HostPeer) -> None:
         self._hosts[host.ref.host_id] = host
         self._alive.keep(name, handle)

@@ -47,9 +47,10 @@ class ClusterHosts:
             found = self._models[provider] = self._learn(await self._ask("model_host", provider, self._links.node_id))
         return found.ref
 
-    async def tools(self) -> dict[str, ToolSpec]:
+    async def tools(self) -> tuple[ToolSpec, ...]:
         """See ``Hosts.tools``."""
-        return {one.name: ToolSpec(one) for one in (await self._own_toolbox()).definitions}
+        own, servers = await asyncio.gather(self._own_toolbox(), self._ask("mcp_tools"))
+        return (*map(ToolSpec, own.definitions), *servers)
 
     async def _own_toolbox(self) -> Toolbox:
         toolbox: Toolbox = await self._ask("toolbox", self._links.node_id)

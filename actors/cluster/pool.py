@@ -19,12 +19,14 @@ from actors.cluster.alive import Alive
 from actors.cluster.host_actors import KINDS, HostActors
 from actors.cluster.launch import HEAD, Launch, answered, remote_class
 from actors.cluster.links import Links, actor_named, actor_names, awaited
+from actors.cluster.mcp_servers import KIND, McpServers
 from actors.cluster.nodes import is_alive, living
 from actors.cluster.session_actors import SessionActors
 from actors.cluster.wardens import StoreWarden
 from actors.errors import GreenroomError, Superseded
 from actors.peers import Peer, RuntimeInfo, World
 from actors.residency.residency import Residency
+from actors.session.ports import Store
 from actors.store_actor import StoreActor
 
 log = logging.getLogger(__name__)
@@ -43,10 +45,11 @@ class ActorPool:
 
     Attributes:
         info: What those who take part in the runtime are told, as of now.
-        sessions, hosts: The session actors, and the effect hosts.
+        sessions, hosts, servers: The session actors, the effect hosts, and MCP servers.
     """
 
     info: RuntimeInfo
+    servers: McpServers
 
     def __init__(
         self,
@@ -90,10 +93,12 @@ class ActorPool:
         """Raise Superseded when another registry has taken over: what there is belongs to that one now."""
         await self._warden.ask()
 
-    async def open(self, info: RuntimeInfo, residency: Residency) -> None:
+    async def open(self, info: RuntimeInfo, residency: Residency, store: Store) -> None:
         """Find the actors of a former registry, and the world as it had left it; then start what is missing."""
         self.info = info
         self._residency = residency
+        confirm = self._confirm
+        self.servers = McpServers(self._launch, store, self.hosts, lambda: self.info, confirm, self._resurround)
         self._watch_store(info)
         names = await asyncio.to_thread(actor_names, f"{info.runtime}.")
         await asyncio.gather(*(self._adopt(name) for name in names))
@@ -103,6 +108,7 @@ class ActorPool:
         own = ray.get_runtime_context().get_node_id()
         await self.hosts.toolbox(own)
         self._spawn(self._quietly(self.hosts.model_host("scripted", own)))
+        self._spawn(self._quietly(self.servers.roster.load()))
 
     async def _adopt(self, name: str) -> None:
         kind = name.removeprefix(f"{self.info.runtime}.").partition(".")[0]
@@ -112,6 +118,8 @@ class ActorPool:
         try:
             if kind == "session":
                 await self._adopt_seat(name, handle)
+            elif kind == KIND:
+                await self.servers.adopt(name, handle)
             elif kind in KINDS:
                 await self.hosts.adopt(kind, name, handle)
         except (GreenroomError, AssertionError) as exc:
@@ -132,6 +140,10 @@ class ActorPool:
     async def surround(self, world: World) -> None:
         """Tell every session actor of a changed world."""
         self.info = self.info.model_copy(update={"world": world})
+        await self.sessions.surround(self.info)
+
+    async def _resurround(self) -> None:
+        """The world is as it was, and the tools may be others."""
         await self.sessions.surround(self.info)
 
     # --- nodes -------------------------------------------------------------------------------------------------------
@@ -168,6 +180,7 @@ class ActorPool:
             self._lost(name)
             await self.links.drop(seat.peer)
             return
+        self.servers.bury(name)
         toolbox = self.hosts.bury(name)
         if toolbox is not None:
             await self._quietly(self._replace_tools(toolbox.host.peer.node_id))
@@ -186,6 +199,7 @@ class ActorPool:
 
     async def let_go(self) -> None:
         """Watch nobody any more; they go on."""
+        self.servers.roster.let_go()
         for task in list(self._tasks):
             task.cancel()
         self._alive.close()

@@ -21,6 +21,7 @@ from actors.domain.command import Command
 from actors.domain.commands import Reply
 from actors.domain.contexts import Beginning, Contexts
 from actors.domain.llm import LlmConfig
+from actors.domain.mcp import McpServerConfig, McpStatus
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.tools import ToolDefinition
 from actors.domain.turns import TurnEnd
@@ -28,7 +29,8 @@ from actors.errors import InternalError, NotHere, Overloaded, StoreUnavailable, 
 from actors.llm.catalogue import check_provider
 from actors.llm.models import known_models
 from actors.peers import Peer, RuntimeInfo
-from actors.session.own_tools import all_definitions
+from actors.session.own_tools import shared_definitions
+from actors.session.ports import ToolSpec
 from actors.session.runtime import ModelInfo
 from actors.session.submitted import Submitted
 from actors.storage.arrow import table_at
@@ -179,9 +181,24 @@ class ClusterRuntime:
 
     # --- tools and models --------------------------------------------------------------------------------------------
 
-    async def tools(self) -> tuple[ToolDefinition, ...]:
+    async def tools(self, tenant: str) -> tuple[ToolDefinition, ...]:
         """See ``Runtime.tools``."""
-        return all_definitions((await self._ask("toolbox")).definitions)
+        own, servers = await asyncio.gather(self._ask("toolbox"), self._ask("mcp_tools"))
+        return shared_definitions((*map(ToolSpec, own.definitions), *servers), tenant)
+
+    async def add_mcp_server(
+        self, tenant: str, journal_id: str, session_id: str | None, config: McpServerConfig
+    ) -> McpStatus:
+        """See ``Runtime.add_mcp_server``."""
+        return await self._ask("add_mcp_server", tenant, journal_id, session_id, config)
+
+    async def remove_mcp_server(self, tenant: str, journal_id: str, name: str) -> bool:
+        """See ``Runtime.remove_mcp_server``."""
+        return await self._ask("remove_mcp_server", tenant, journal_id, name)
+
+    async def mcp_servers(self, tenant: str) -> tuple[McpStatus, ...]:
+        """See ``Runtime.mcp_servers``."""
+        return await self._ask("mcp_servers", tenant)
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """See ``Runtime.models``."""

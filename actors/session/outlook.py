@@ -64,7 +64,8 @@ class Outlook:
         Returns:
             Who would run the call now; None when nobody would, or it is a model call.
         """
-        tools = with_own(await self._hosts.tools())
+        state = self._state()
+        tools = with_own(await self._hosts.tools(), state.tenant, state.journal_id)
         self.around = replace(self.around, tools=tools, model_host=None, model_error=None, site=None)
         spec = tools.get(call.name) if isinstance(call, ToolCall) else None
         if spec is None or spec.host is not None:

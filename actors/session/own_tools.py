@@ -100,14 +100,16 @@ OWN_TOOLS: Final[Mapping[str, ToolSpec]] = {one.name: ToolSpec(definition=one, h
 """The tools that every session has, whatever hosts there are."""
 
 
-def with_own(tools: Mapping[str, ToolSpec]) -> dict[str, ToolSpec]:
-    """The tools of hosts, and those that need none."""
-    return {**tools, **OWN_TOOLS}
+def with_own(tools: Iterable[ToolSpec], tenant: str = "", journal_id: str = "") -> dict[str, ToolSpec]:
+    """The tools of hosts that a session can use, and those that need no host, by name."""
+    mine = {spec.definition.name: spec for spec in tools if spec.is_for(tenant, journal_id)}
+    return {**mine, **OWN_TOOLS}
 
 
-def all_definitions(definitions: Iterable[ToolDefinition]) -> tuple[ToolDefinition, ...]:
-    """The same for their definitions alone, by name."""
-    return tuple(sorted((*definitions, *(spec.definition for spec in OWN_TOOLS.values())), key=lambda one: one.name))
+def shared_definitions(tools: Iterable[ToolSpec], tenant: str) -> tuple[ToolDefinition, ...]:
+    """What all sessions of a tenant can use, by name."""
+    shared = with_own((spec for spec in tools if spec.journal_id is None), tenant)
+    return tuple(shared[name].definition for name in sorted(shared))
 
 
 def begun(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Iterator[Draft]:

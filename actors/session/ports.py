@@ -25,6 +25,7 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.mcp import KnownServer
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo
 from actors.domain.tools import ToolDefinition
@@ -209,6 +210,14 @@ class Store(Protocol):
         """Forget messages by (tenant, sender's journal, seq): their receivers have committed what they say."""
         ...
 
+    async def put_server(self, tenant: str, journal_id: str, name: str, server: KnownServer | None) -> None:
+        """Keep an MCP server in the place of the one of its name; None forgets it. Shared ones have no journal: ""."""
+        ...
+
+    async def servers(self) -> tuple[tuple[str, str, KnownServer], ...]:
+        """Over all tenants: (tenant, journal_id, server) of the MCP servers that are kept, in order."""
+        ...
+
     async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
         """Sessions of all tenants that should live in an actor now."""
         ...
@@ -236,10 +245,21 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool, and the host that runs it; None: the one on the node of the session's workspace."""
+    """A tool, and the host that runs it; None: the one on the node of the session's workspace.
+
+    Attributes:
+        tenant: Whose sessions can use it; None: all.
+        journal_id: The one session that can; None: all of the tenant.
+    """
 
     definition: ToolDefinition
     host: HostRef | None = None
+    tenant: str | None = None
+    journal_id: str | None = None
+
+    def is_for(self, tenant: str, journal_id: str) -> bool:
+        """Whether a session can use it."""
+        return self.tenant in (None, tenant) and self.journal_id in (None, journal_id)
 
 
 class Hosts(Protocol):
@@ -257,8 +277,8 @@ class Hosts(Protocol):
         """
         ...
 
-    async def tools(self) -> dict[str, ToolSpec]:
-        """The tools there are now, by name."""
+    async def tools(self) -> tuple[ToolSpec, ...]:
+        """The tools there are now; of those that one session can use, each has a name of its own."""
         ...
 
     async def site(self, asked: Whereabouts) -> Site:

@@ -15,6 +15,7 @@ from actors.domain.base import Frozen
 from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.command import Command
 from actors.domain.llm import LlmConfig
+from actors.domain.mcp import McpServerConfig, McpStatus
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.tools import ToolDefinition
 from actors.session.ports import Store
@@ -83,8 +84,26 @@ class Runtime(Protocol):
         """The output of a running call as it comes; ends when the call has settled or its host is gone."""
         ...
 
-    async def tools(self) -> tuple[ToolDefinition, ...]:
-        """The tools there are, sorted by name."""
+    async def tools(self, tenant: str) -> tuple[ToolDefinition, ...]:
+        """The tools that all sessions of a tenant can use, sorted by name."""
+        ...
+
+    async def add_mcp_server(
+        self, tenant: str, journal_id: str, session_id: str | None, config: McpServerConfig
+    ) -> McpStatus:
+        """Configure an MCP server, of one journal or ("") of all the tenant's, and connect it.
+
+        Raises:
+            InvalidConfig: the name is taken, or there are too many.
+        """
+        ...
+
+    async def remove_mcp_server(self, tenant: str, journal_id: str, name: str) -> bool:
+        """Forget one and end it; False when there is none."""
+        ...
+
+    async def mcp_servers(self, tenant: str) -> tuple[McpStatus, ...]:
+        """How the servers of a tenant stand."""
         ...
 
     async def models(self) -> tuple[ModelInfo, ...]:

@@ -26,6 +26,7 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.mcp import KnownServer
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo
 from actors.domain.usage import SpentOn
@@ -226,6 +227,14 @@ class Backend(Protocol):
 
     def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
         """What hosts wrote down of a journal's attempts, in order."""
+        ...
+
+    def put_server(self, tenant: str, journal_id: str, name: str, server: KnownServer | None) -> None:
+        """Keep an MCP server in the place of the one of its name; None forgets it. Shared ones have no journal: ""."""
+        ...
+
+    def servers(self) -> tuple[tuple[str, str, KnownServer], ...]:
+        """Over all tenants: (tenant, journal_id, server) of the MCP servers that are kept, in order."""
         ...
 
     def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:

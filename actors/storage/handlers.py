@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Final
 
+from actors.domain.mcp import KnownServer
 from actors.storage import wire
 from actors.storage.moments import maybe_micros, maybe_moment, moment
 from actors.storage.rules import bounded
@@ -24,7 +25,14 @@ which the frame of its append had room for, still fits."""
 
 def store_handlers(service: StoreService) -> dict[str, Handler]:
     """The methods of a store by name: async functions, and async generator functions for ``follow`` and ``hints``."""
-    return {**_writes(service), **_rows(service), **_records(service), **_content(service), **_streams(service)}
+    return {
+        **_writes(service),
+        **_rows(service),
+        **_records(service),
+        **_content(service),
+        **_servers(service),
+        **_streams(service),
+    }
 
 
 def _writes(service: StoreService) -> dict[str, Handler]:
@@ -193,6 +201,19 @@ def _content(service: StoreService) -> dict[str, Handler]:
         return each(wire.result_out, await service.results(tenant, journal_id))
 
     return {"blobs": blobs, "receivers": receivers, "letters": letters, "results": results}
+
+
+def _servers(service: StoreService) -> dict[str, Handler]:
+    async def put_server(tenant: str, journal_id: str, name: str, server: bytes | None) -> None:
+        with wellformed():
+            read = KnownServer.model_validate_json(server) if server is not None else None
+        await service.put_server(tenant, journal_id, name, read)
+
+    async def servers() -> Plain:
+        found = await service.servers()
+        return [[tenant, journal_id, one.model_dump_json().encode()] for tenant, journal_id, one in found]
+
+    return {"put_server": put_server, "servers": servers}
 
 
 def _streams(service: StoreService) -> dict[str, Handler]:

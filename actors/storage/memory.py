@@ -23,6 +23,7 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.mcp import KnownServer
 from actors.domain.retention import Retention
 from actors.errors import CommandConflict, Fenced, SessionNotFound, StoreLost, StoreUnavailable, Superseded
 from actors.storage.memory_journal import Journal
@@ -67,7 +68,7 @@ class MemoryBackend(MemoryReads):
         """Forget everything; idempotent."""
         with self._lock:
             self._lost = True
-            for table in (self._journals, self._by_key, self._blobs, self._commands):
+            for table in (self._journals, self._by_key, self._blobs, self._commands, self._servers):
                 table.clear()
 
     # --- commands --------------------------------------------------------------------------------------------------
@@ -130,6 +131,13 @@ class MemoryBackend(MemoryReads):
                 return False
             journal.snapshot = snapshot
             return True
+
+    def put_server(self, tenant: str, journal_id: str, name: str, server: KnownServer | None) -> None:
+        """See ``Backend.put_server``."""
+        with self._access():
+            self._servers.pop((tenant, journal_id, name), None)
+            if server is not None:
+                self._servers[tenant, journal_id, name] = server
 
     def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
         """See ``Backend.put_result``."""

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from actors.domain.actions import Action
 from actors.domain.ids import new_ulid
 from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult, StoreIdentity
+from actors.domain.mcp import KnownServer
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SessionState
 from actors.domain.usage import SpentOn
@@ -54,6 +55,7 @@ class MemoryReads:
         self._by_key: dict[tuple[str, str], Journal] = {}
         self._blobs: dict[tuple[str, str], bytes] = {}
         self._commands: dict[tuple[str, str], Command] = {}
+        self._servers: dict[tuple[str, str, str], KnownServer] = {}
         self._letters: dict[tuple[str, str], dict[tuple[str, int], Letter]] = {}
 
     @contextmanager
@@ -201,6 +203,11 @@ class MemoryReads:
         mail = (letter for some in self._letters.values() for letter in some.values())
         sent = any((letter.tenant, letter.journal_id) == (row.tenant, row.journal_id) for letter in mail)
         return not sent and (row.tenant, row.journal_id) not in self._letters
+
+    def servers(self) -> tuple[tuple[str, str, KnownServer], ...]:
+        """See ``Backend.servers``."""
+        with self._access():
+            return tuple((tenant, journal_id, one) for (tenant, journal_id, _), one in sorted(self._servers.items()))
 
     def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
         """See ``Backend.results``."""

@@ -23,7 +23,8 @@ Step = Callable[[Connection], None]
 def _to_2(connection: Connection) -> None:
     """Children owe their parents answers, letters outlive their senders, sessions may expire, forks share records.
 
-    What models took is found by time. What tools recorded is kept beside outcomes, of which there may be none.
+    What models took is found by time. MCP servers are kept. What tools recorded is kept beside
+    outcomes, of which there may be none.
 
     No release of version 1 wrote to the outbox, so the table is made anew. Blobs go with the last session that holds
     them; those of sessions that version 1 destroyed were left to a purge that nobody called.
@@ -45,6 +46,8 @@ def _to_2(connection: Connection) -> None:
         "DROP INDEX blob_refs_journal",
         "CREATE INDEX blob_refs_journal ON blob_refs (tenant, journal_id, digest)",
         "CREATE TABLE erased (tenant TEXT NOT NULL, journal_id TEXT NOT NULL, PRIMARY KEY (tenant, journal_id))",
+        "CREATE TABLE mcp_servers (tenant TEXT NOT NULL, journal_id TEXT NOT NULL, name TEXT NOT NULL, "
+        "body BLOB NOT NULL, PRIMARY KEY (tenant, journal_id, name))",
         "CREATE TABLE lineage (tenant TEXT NOT NULL, journal_id TEXT NOT NULL, upto_seq BIGINT NOT NULL, "
         "source_journal_id TEXT NOT NULL, PRIMARY KEY (tenant, journal_id, upto_seq))",
         "CREATE INDEX lineage_source ON lineage (tenant, source_journal_id, upto_seq)",

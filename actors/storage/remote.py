@@ -26,7 +26,6 @@ from actors.domain.journal import (
     Refused,
     Snapshot,
     StoredRecord,
-    StoredResult,
     StoreIdentity,
 )
 from actors.domain.retention import Retention
@@ -39,6 +38,7 @@ from actors.storage import wire
 from actors.storage.beginning import completed
 from actors.storage.gathering import Gathering
 from actors.storage.moments import maybe_micros, maybe_moment, micros
+from actors.storage.remote_kept import RemoteKept
 from actors.storage.rules import MAX_PAGE
 from actors.storage.watch import Hint
 from actors.storage.wire import Plain, each, maybe
@@ -57,7 +57,7 @@ class SharedStates(Protocol):
         ...
 
 
-class RemoteStore:
+class RemoteStore(RemoteKept):
     """A store somewhere else.
 
     Args:
@@ -136,10 +136,6 @@ class RemoteStore:
         """Keep a snapshot."""
         plain = wire.snapshot_out(snapshot)
         return await self._call("put_snapshot", tenant=tenant, journal_id=journal_id, snapshot=plain)
-
-    async def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
-        """See ``Backend.put_result``."""
-        await self._call("put_result", tenant=tenant, journal_id=journal_id, result=wire.result_out(result))
 
     async def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
         """See ``Backend.delivered``."""
@@ -272,10 +268,6 @@ class RemoteStore:
         """See ``Backend.letters``."""
         page = await self._call("letters", tenant=tenant, target_journal_id=target_journal_id, limit=limit)
         return tuple(each(wire.letter_in, page))
-
-    async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
-        """What hosts wrote down of a journal's attempts."""
-        return tuple(each(wire.result_in, await self._call("results", tenant=tenant, journal_id=journal_id)))
 
     async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
         """Sessions of all tenants that should live in an actor now."""

@@ -210,6 +210,16 @@ COMMANDS: Final = Table(
 )
 """What create and destroy were told, and answered, in the last day."""
 
+MCP_SERVERS: Final = Table(
+    "mcp_servers",
+    METADATA,
+    _text("tenant", key=True),
+    _text("journal_id", key=True),
+    _text("name", key=True),
+    _bytes("body"),
+)
+"""MCP servers without their secrets; of those that all sessions of the tenant share, ``journal_id`` is empty."""
+
 ERASED: Final = Table(
     "erased",
     METADATA,

@@ -25,6 +25,7 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.mcp import KnownServer
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo
 from actors.errors import SessionNotFound, StoreUnavailable
@@ -244,6 +245,10 @@ class StoreService(StoreReads):
     async def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
         """See ``Backend.put_result``."""
         await self._write().call(lambda: self._backend.put_result(tenant, journal_id, result))
+
+    async def put_server(self, tenant: str, journal_id: str, name: str, server: KnownServer | None) -> None:
+        """See ``Backend.put_server``."""
+        await self._write().call(lambda: self._backend.put_server(tenant, journal_id, name, server))
 
     async def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
         """See ``Backend.delivered``."""

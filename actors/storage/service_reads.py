@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from actors.domain.actions import Action
 from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult, StoreIdentity
+from actors.domain.mcp import KnownServer
 from actors.domain.session import SessionInfo
 from actors.domain.usage import SpentOn
 from actors.errors import SessionNotFound, StoreUnavailable
@@ -181,6 +182,10 @@ class StoreReads:
     async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
         """All kept outcomes of a journal."""
         return await self._read(lambda: self._backend.results(tenant, journal_id))
+
+    async def servers(self) -> tuple[tuple[str, str, KnownServer], ...]:
+        """See ``Backend.servers``."""
+        return await self._read(self._backend.servers)
 
     async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
         """Sessions of all tenants that should live in an actor now."""

@@ -26,9 +26,10 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
+from actors.domain.mcp import KnownServer
 from actors.domain.retention import Retention
 from actors.errors import CommandConflict, StoreUnavailable
-from actors.storage import sql_append, sql_journal, sql_results, sql_retention
+from actors.storage import sql_append, sql_journal, sql_results, sql_retention, sql_servers
 from actors.storage.database import WRITE, Database
 from actors.storage.migrations import establish
 from actors.storage.moments import micros
@@ -156,6 +157,16 @@ class SqlBackend(SqlReads):
             values = {"seq": snapshot.seq, "version": snapshot.version, "epoch": snapshot.epoch, "body": snapshot.body}
             connection.execute(insert(SNAPSHOTS).values(tenant=tenant, journal_id=journal_id, **values))
         return True
+
+    def put_server(self, tenant: str, journal_id: str, name: str, server: KnownServer | None) -> None:
+        """See ``Backend.put_server``."""
+        with self._write() as connection:
+            sql_servers.put(connection, tenant, journal_id, name, server)
+
+    def servers(self) -> tuple[tuple[str, str, KnownServer], ...]:
+        """See ``Backend.servers``."""
+        with self._read() as connection:
+            return sql_servers.every(connection)
 
     def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
         """See ``Backend.put_result``."""

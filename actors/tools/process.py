@@ -185,7 +185,7 @@ def _start(
             pipes.extend(os.pipe())
         control_end, control, output, output_end, report, report_end = pipes
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", _REAPER, str(directory), str(int(GRACE_S * 1000)), *argv],
+            [sys.executable, "-I", "-S", _REAPER, str(directory), str(int(GRACE_S * 1000)), "-", *argv],
             stdin=control_end,
             stdout=output_end,
             stderr=report_end,

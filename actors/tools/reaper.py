@@ -6,10 +6,11 @@ in a session and process group of its own, adopts every process that the command
 ends, when its stdin says so, or when its stdin closes because the host is gone, all that is left of the command is
 terminated, then killed.
 
-    reaper.py DIRECTORY GRACE_MS PROGRAM ARGUMENT...
+    reaper.py DIRECTORY GRACE_MS PIPES PROGRAM ARGUMENT...
 
+    PIPES     "-", or "A:B": the descriptors that the command gets as its stdin and its stderr
     stdin     the host keeps it open; any byte, or the end, means: stop
-    stdout    goes to the command, as its stdout and stderr
+    stdout    goes to the command, as its stdout, and without PIPES also as its stderr
     stderr    "pid N", then "exit CODE" when nothing of the command is left, or "error REASON" when it did not start
 """
 
@@ -37,14 +38,17 @@ def main(arguments: list[str]) -> None:
     """Run the command in ``arguments``; returns when nothing of it is left."""
     if os.fork():
         os._exit(0)
-    directory, grace_ms, *command = arguments
+    directory, grace_ms, pipes, *command = arguments
     _prepare()
     try:
         os.chdir(directory)
-        leader = _spawn(command)
+        leader = _spawn(command, _streams(pipes))
     except OSError as error:
         _say(f"error {error.strerror}")
         return
+    if pipes != "-":
+        for descriptor in pipes.split(":"):
+            os.close(int(descriptor))
     _say(f"pid {leader}")
     # Only the command holds its output open: the host reads to the end of it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -74,12 +78,22 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(*arguments)
 
 
-def _spawn(command: list[str]) -> int:
+def _streams(pipes: str) -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:
+    """What the command's stdin and stderr are; the reaper itself holds neither once the command runs."""
+    if pipes == "-":
+        return [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, 1, 2)]
+    given, errors = map(int, pipes.split(":"))
+    for descriptor in (given, errors):
+        os.set_inheritable(descriptor, False)
+    return [(os.POSIX_SPAWN_DUP2, given, 0), (os.POSIX_SPAWN_DUP2, errors, 2)]
+
+
+def _spawn(command: list[str], streams: list[tuple[int, ...] | tuple[int, int, str, int, int]]) -> int:
     return os.posix_spawnp(
         command[0],
         command,
         os.environ,
-        file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, 1, 2)],
+        file_actions=streams,
         setsid=True,
         setsigmask=(),
         setsigdef=(*_IGNORED, _PIPE, _FILE_SIZE),

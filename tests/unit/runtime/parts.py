@@ -95,8 +95,8 @@ class FakeHosts(UnclearHosts):
             await self.finding[provider].passed()
         return HostRef(host_id=f"host-of-{provider}", incarnation="1")
 
-    async def tools(self) -> dict[str, ToolSpec]:
-        return {}
+    async def tools(self) -> tuple[ToolSpec, ...]:
+        return ()
 
     async def site(self, asked: Whereabouts) -> Site:
         return Site(asked, "here", HostRef(host_id="tools", incarnation="1"))

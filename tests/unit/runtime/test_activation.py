@@ -115,10 +115,10 @@ async def test_an_activation_that_fails_after_its_epoch_was_taken_can_be_given_a
     class Broken(FakeHosts):
         broken = True
 
-        async def tools(self) -> dict[str, ToolSpec]:
+        async def tools(self) -> tuple[ToolSpec, ...]:
             if self.broken:
                 raise InternalError("Broken")
-            return {}
+            return ()
 
     async with gated_store() as store:
         await create(store, "a")

@@ -252,8 +252,8 @@ class FarHosts:
     async def model_host(self, provider: str) -> HostRef:
         return self._world.hosts["models"].host.ref
 
-    async def tools(self) -> dict[str, ToolSpec]:
-        return {one.name: ToolSpec(one) for one in (LINE, LOOK)}
+    async def tools(self) -> tuple[ToolSpec, ...]:
+        return (ToolSpec(LINE), ToolSpec(LOOK))
 
     async def site(self, asked: Whereabouts) -> Site:
         return Site(asked, "here", self._world.hosts["tools"].host.ref)

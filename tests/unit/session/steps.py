@@ -405,7 +405,7 @@ _COMMAND_KINDS = (
 )
 
 _SURROUNDINGS: tuple[dict[str, Any], ...] = (
-    {"tools": with_own({})},
+    {"tools": with_own(())},
     {"tools": WITH_OWN},
     {"model_host": None},
     {"model_host": None, "model_error": ("ModelUnavailable", "no host")},

@@ -29,7 +29,7 @@ THERE = HostRef(host_id="tools-there", incarnation="1")
 
 def _world(**around: object) -> World:
     world = World(config=SessionConfig(permission_policy=PermissionPolicy.permissive()))
-    tools = with_own({name: replace(spec, host=None) for name, spec in ALL_TOOLS.items()})
+    tools = with_own(replace(spec, host=None) for spec in ALL_TOOLS.values())
     world.around = replace(world.around, tools=tools, workspace=ROOT, **around)
     return world
 

@@ -56,7 +56,7 @@ ALL_TOOLS = {
     "put": spec("put", EffectClass.idempotent),
     "act": spec("act", EffectClass.unsafe),
 }
-WITH_OWN = with_own(ALL_TOOLS)
+WITH_OWN = with_own(ALL_TOOLS.values())
 
 
 @dataclass

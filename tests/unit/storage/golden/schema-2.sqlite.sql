@@ -64,6 +64,14 @@ CREATE TABLE lineage (
 
 CREATE INDEX lineage_source ON lineage (tenant, source_journal_id, upto_seq);
 
+CREATE TABLE mcp_servers (
+	tenant TEXT NOT NULL, 
+	journal_id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	body BLOB NOT NULL, 
+	PRIMARY KEY (tenant, journal_id, name)
+);
+
 CREATE TABLE meta (
 	id INTEGER NOT NULL, 
 	store_id TEXT NOT NULL, 

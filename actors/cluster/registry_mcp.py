@@ -1,0 +1,47 @@
+"""What the registry is asked about MCP servers: a part of ``RegistryActor``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors.cluster.pool import ActorPool
+from actors.domain.mcp import McpServerConfig, McpStatus
+from actors.mcp.roster import Key
+from actors.session.ports import ToolSpec
+
+
+class RegistryMcp:
+    """Delegates to the pool's roster."""
+
+    _pool: ActorPool
+
+    async def open(self) -> Any:
+        """See ``RegistryActor.open``."""
+        raise NotImplementedError
+
+    async def add_mcp_server(
+        self, tenant: str, journal_id: str, session_id: str | None, config: McpServerConfig
+    ) -> McpStatus:
+        """See ``Runtime.add_mcp_server``."""
+        await self.open()
+        return await self._pool.servers.roster.add(Key.of(tenant, journal_id, config.name), session_id, config)
+
+    async def remove_mcp_server(self, tenant: str, journal_id: str, name: str) -> bool:
+        """See ``Runtime.remove_mcp_server``."""
+        await self.open()
+        return await self._pool.servers.roster.remove(Key.of(tenant, journal_id, name))
+
+    async def mcp_servers(self, tenant: str) -> tuple[McpStatus, ...]:
+        """See ``Runtime.mcp_servers``."""
+        await self.open()
+        return self._pool.servers.roster.status(tenant)
+
+    async def mcp_tools(self) -> tuple[ToolSpec, ...]:
+        """The tools of all MCP servers, and whose they are."""
+        await self.open()
+        return self._pool.servers.roster.specs()
+
+    async def mcp_changed(self, key: Key) -> None:
+        """A server has something new to tell."""
+        await self.open()
+        self._pool.servers.roster.look(key)

@@ -1,0 +1,317 @@
+"""MCP servers as configured and as they stand: what is asked of the service, and what it tells without secrets.
+
+Values of ``env`` and ``headers``, tokens, client secrets, and what a URL carries beside its address, are secrets: they
+are held in memory only. What the store keeps of a server is ``McpServerConfig.without_secrets``.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, Self, cast
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, field_serializer, field_validator, model_validator
+
+from actors.domain.base import Frozen, one_line
+from actors.domain.tools import ToolDefinition
+
+MAX_SERVER_NAME: Final = 32
+"""Half of what a provider takes for a tool's name: the other half is for the tool's own."""
+
+MAX_SERVERS: Final = 64
+"""Servers of one tenant that all its sessions share, and of one session alone: each is a process of about 170 MB."""
+
+MAX_ARGS: Final = 256
+"""Arguments, variables or headers of one server."""
+
+MAX_SECRET_CHARS: Final = 64 * 1024
+"""Secrets of one server together: what HTTP servers take in headers, and an environment holds with ease."""
+
+_SERVER_NAME = re.compile(r"[A-Za-z0-9-]+(_[A-Za-z0-9-]+)*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_NOT_FOR_SERVERS = frozenset({"ld_preload", "ld_library_path", "ld_audit"})
+
+Secrets = dict[str, SecretStr]
+
+
+class StdioTransport(Frozen):
+    """A child process that speaks over its stdin and stdout.
+
+    Attributes:
+        command: Program, looked up in PATH; no shell is involved.
+        cwd: Where it starts; the runtime's own directory when None.
+    """
+
+    type: Literal["stdio"] = "stdio"
+    command: str = Field(min_length=1, max_length=4096)
+    args: tuple[str, ...] = Field(default=(), max_length=MAX_ARGS)
+    cwd: str | None = None
+
+    @field_validator("command", "cwd")
+    @classmethod
+    def _no_zero(cls, value: str | None) -> str | None:
+        if value is not None and "\0" in value:
+            raise ValueError("must not hold a zero character")
+        return value
+
+    @field_validator("args")
+    @classmethod
+    def _no_zeros(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any("\0" in one or len(one) > 32_768 for one in value):
+            raise ValueError("an argument has at most 32,768 characters, and no zero among them")
+        return value
+
+
+class HttpTransport(Frozen):
+    """A server at a URL: streamable HTTP, or the SSE of older servers.
+
+    Attributes:
+        url: User info and query are secrets, like the headers' values.
+        headers: Sent with every request.
+    """
+
+    type: Literal["streamable-http", "sse"] = "streamable-http"
+    url: SecretStr
+    headers: Secrets = Field(default={}, max_length=MAX_ARGS)
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(one_line(value.get_secret_value()))
+            good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("must be an http or https URL with a host")
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, value: Secrets) -> Secrets:
+        for name, secret in value.items():
+            if not _HEADER.fullmatch(name) or not secret.get_secret_value().isprintable():
+                raise ValueError("names of headers are tokens, and their values one line")
+        return value
+
+    @property
+    def address(self) -> str:
+        """The URL without what may be secret in it."""
+        parts = urlsplit(self.url.get_secret_value())
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        netloc = host if parts.port is None else f"{host}:{parts.port}"
+        return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+
+    @field_serializer("url")
+    def _shown(self, _: SecretStr) -> str:
+        return self.address
+
+
+Transport = Annotated[StdioTransport | HttpTransport, Field(discriminator="type")]
+
+_KINDS = {"stdio": "stdio", "http": "streamable-http", "streamable-http": "streamable-http", "sse": "sse"}
+
+
+class McpOAuth(Frozen):
+    """How the service proves who it is to an HTTP server.
+
+    Attributes:
+        access_token: Sent as it is; nothing else is needed then.
+        token_url: Where a token is got for ``client_id`` and ``client_secret`` (the client-credentials grant).
+    """
+
+    access_token: SecretStr | None = None
+    token_url: str | None = None
+    client_id: str | None = Field(default=None, max_length=1024)
+    client_secret: SecretStr | None = None
+    scopes: tuple[str, ...] = Field(default=(), max_length=64)
+
+    @field_validator("token_url")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+                raise ValueError("must be an http or https URL without user info and query")
+        return value
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        credentials = self.token_url and self.client_id and self.client_secret
+        if self.access_token is None and not credentials:
+            raise ValueError("give access_token, or token_url with client_id and client_secret")
+        return self
+
+
+class McpServerConfig(Frozen):
+    """An MCP server.
+
+    ``transport`` is an object with its ``type``, or its type's name with its members beside it (``transport="stdio",
+    command=...``). Types are ``stdio``, ``streamable-http`` (also ``http``) and ``sse``.
+
+    Attributes:
+        name: 1 to 32 letters, digits, ``-`` and single ``_``: the tools are called ``mcp__NAME__TOOL``.
+        enabled: False keeps it configured and unconnected.
+        env: Variables of a stdio server beside HOME, LANG, LOGNAME, PATH, SHELL, TERM, TMPDIR, TZ and USER, which are
+            all that it inherits.
+        tool_timeout_s: Longest run of one of its tools in seconds.
+        connect_timeout_s: Longest time in seconds from the start to the list of tools.
+        trust_annotations: Believe what the server says of its tools: those it calls read-only are pure, those it calls
+            idempotent may be repeated. Otherwise each call is unsafe.
+    """
+
+    name: str
+    transport: Transport
+    enabled: bool = True
+    env: Secrets = Field(default={}, max_length=MAX_ARGS)
+    oauth: McpOAuth | None = None
+    tool_timeout_s: float = Field(default=60.0, gt=0, le=3600)
+    connect_timeout_s: float = Field(default=30.0, gt=0, le=300)
+    trust_annotations: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        given = dict(cast("dict[str, Any]", data))
+        kind = given.get("transport")
+        if isinstance(kind, str):
+            members = ("command", "args", "cwd") if kind == "stdio" else ("url", "headers")
+            given["transport"] = {"type": kind} | {name: given.pop(name) for name in members if name in given}
+        nested = given.get("transport")
+        if isinstance(nested, dict) and "type" in nested:
+            known = cast("dict[str, Any]", nested)
+            if known["type"] not in _KINDS:
+                raise ValueError(f"transport: the type is one of {', '.join(_KINDS)}")
+            given["transport"] = known | {"type": _KINDS[known["type"]]}
+        return given
+
+    @field_validator("name")
+    @classmethod
+    def _fits(cls, value: str) -> str:
+        if len(value) > MAX_SERVER_NAME or not _SERVER_NAME.fullmatch(value):
+            raise ValueError(
+                f"1 to {MAX_SERVER_NAME} letters, digits, '-' and single '_' between them: tools are mcp__NAME__TOOL"
+            )
+        return value
+
+    @field_validator("env")
+    @classmethod
+    def _variables(cls, value: Secrets) -> Secrets:
+        for name, secret in value.items():
+            if not _VARIABLE.fullmatch(name) or "\0" in secret.get_secret_value():
+                raise ValueError("env: names are letters, digits and '_', values have no zero character")
+            if name.lower() in _NOT_FOR_SERVERS:
+                raise ValueError(f"env: {name} changes what every program does, and is not passed on")
+        return value
+
+    @model_validator(mode="after")
+    def _belongs(self) -> Self:
+        if isinstance(self.transport, StdioTransport) and self.oauth is not None:
+            raise ValueError("oauth is for servers at a URL")
+        if isinstance(self.transport, HttpTransport) and self.env:
+            raise ValueError("env is for stdio servers; give a server at a URL headers or oauth")
+        if sum(map(len, self.secrets)) > MAX_SECRET_CHARS:
+            raise ValueError(f"secrets have at most {MAX_SECRET_CHARS} characters together")
+        return self
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, the longest first: what must not appear in anything that is told."""
+        found = [*self.env.values()]
+        if isinstance(self.transport, HttpTransport):
+            found += self.transport.headers.values()
+            parts = urlsplit(self.transport.url.get_secret_value())
+            found += [SecretStr(part) for part in (parts.query, parts.username, parts.password) if part]
+        if self.oauth is not None:
+            found += [one for one in (self.oauth.access_token, self.oauth.client_secret) if one is not None]
+        values = {one.get_secret_value() for one in found}
+        return tuple(sorted((value for value in values if value), key=len, reverse=True))
+
+    def without_secrets(self) -> KnownServer:
+        """What may be written down of it."""
+        shown: dict[str, Any] = self.model_dump(mode="json", exclude={"env", "oauth"})
+        shown["transport"].pop("headers", None)
+        return KnownServer(config=shown, complete=not self.secrets and self.oauth is None)
+
+
+class KnownServer(Frozen):
+    """What the store keeps of a server.
+
+    Attributes:
+        config: The configuration's members that are no secrets.
+        complete: There was no secret; the server can be connected again from this.
+    """
+
+    config: dict[str, Any]
+    complete: bool
+
+    def restored(self) -> McpServerConfig:
+        """The configuration, as far as it was kept."""
+        return McpServerConfig.model_validate(self.config)
+
+
+class McpState(StrEnum):
+    """How a server stands."""
+
+    connecting = "connecting"
+    connected = "connected"
+    reconnecting = "reconnecting"
+    """It was lost, or never reached; it is tried again after a pause."""
+
+    disabled = "disabled"
+    needs_secrets = "needs_secrets"
+    """The runtime that was given its secrets has ended: add the server again with them."""
+
+
+class McpStatus(Frozen):
+    """How a server stands, for people; no secrets.
+
+    Attributes:
+        session_id: The session that it is private to; None when all share it.
+        where: Program of a stdio server, address of another.
+        protocol: Version that was agreed on.
+        tools_left_out: Tools that the server offers and that are not published: too many, too large, or nameless.
+        error: Why it is not connected, or was not the last time.
+    """
+
+    name: str
+    session_id: str | None = None
+    transport: Literal["stdio", "streamable-http", "sse"]
+    where: str
+    enabled: bool = True
+    state: McpState
+    protocol: str | None = None
+    server: str | None = None
+    tool_count: int = 0
+    tools_left_out: int = 0
+    error: str | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether its tools can be called now."""
+        return self.state is McpState.connected
+
+
+class McpOffer(Frozen):
+    """What a server's actor tells of it: how it stands, and the tools it publishes."""
+
+    status: McpStatus
+    definitions: tuple[ToolDefinition, ...] = ()
+
+
+def status_of(config: McpServerConfig, state: McpState, session_id: str | None = None, **more: Any) -> McpStatus:
+    """The status of a server of this configuration."""
+    transport = config.transport
+    return McpStatus(
+        name=config.name,
+        session_id=session_id,
+        transport=transport.type,
+        where=transport.command if isinstance(transport, StdioTransport) else transport.address,
+        enabled=config.enabled,
+        state=state,
+        **more,
+    )

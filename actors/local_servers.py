@@ -1,0 +1,42 @@
+"""MCP servers of a runtime that lives in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from actors.domain.ids import new_ulid
+from actors.domain.mcp import McpServerConfig
+from actors.effect_host import EffectHost, ResultSink
+from actors.mcp.roster import Key, Roster, Running
+from actors.mcp.server import McpServer
+from actors.session.ports import Store, ToolSpec
+
+
+class LocalServers:
+    """The servers, and the hosts that run their tools.
+
+    Args:
+        directory: Where stdio servers start that name none.
+        changed: Called when the tools that sessions can use may be others.
+    """
+
+    def __init__(self, store: Store, sink: ResultSink, directory: str, changed: Callable[[], Awaitable[None]]) -> None:
+        self.roster = Roster(store, self._start, changed)
+        self._sink = sink
+        self._directory = directory
+        self._running: dict[Key, McpServer] = {}
+
+    async def _start(self, key: Key, config: McpServerConfig) -> Running:
+        name = f"mcp-{new_ulid()}"
+        server = McpServer(name, config, self._directory, self._sink, lambda: self.roster.look(key))
+        self._running[key] = server
+        server.start()
+        return server
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """Their tools."""
+        return self.roster.specs()
+
+    def hosts(self) -> list[EffectHost]:
+        """Who runs them."""
+        return [server.effects for server in self._running.values()]

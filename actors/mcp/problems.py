@@ -1,0 +1,51 @@
+"""Why a server is not there, in a sentence that people can use and that holds none of its secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from actors.mcp.stdio import ServerProcess
+
+MAX_CHARS: Final = 1000
+_SHORTEST_SECRET: Final = 4
+"""Shorter values are no secrets, and replacing them would spoil the sentence."""
+
+
+def sentence(why: BaseException | None, process: ServerProcess | None, secrets: Sequence[str]) -> str:
+    """What has gone wrong, as far as it can be said."""
+    text = process.problem if process is not None and process.problem else _text(why)
+    if process is not None and process.stderr:
+        text = f"{text}. The end of its stderr: {process.stderr}"
+    return hidden(text, secrets)[:MAX_CHARS]
+
+
+def hidden(text: str, secrets: Sequence[str]) -> str:
+    """The text with secrets made unreadable, and without control characters."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    return "".join(one if one.isprintable() or one == "\n" else " " for one in text)
+
+
+def _text(why: BaseException | None) -> str:
+    found = next(_leaves(why), why) if why is not None else None
+    match found:
+        case None:
+            return "the connection was closed"
+        case TimeoutError():
+            return "it did not answer in time"
+        case OSError():
+            return found.strerror or type(found).__name__
+        case _:
+            said = str(found).strip()
+            return said if said and len(said) < MAX_CHARS else type(found).__name__
+
+
+def _leaves(why: BaseException) -> Iterator[BaseException]:
+    """The exceptions of a group, those that are no consequence of others first."""
+    if not isinstance(why, BaseExceptionGroup):
+        yield why
+        return
+    inner = [leaf for one in why.exceptions for leaf in _leaves(one)]
+    yield from sorted(inner, key=lambda leaf: type(leaf).__name__ in {"CancelledError", "BrokenResourceError"})

@@ -1,0 +1,54 @@
+"""One MCP server as a runtime keeps it: the connection, and the effect host that runs its tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actors.domain.calls import HostRef
+from actors.domain.mcp import McpOffer, McpServerConfig
+from actors.effect_host import EffectHost, HostLimits, ResultSink
+from actors.mcp.connection import McpConnection
+from actors.mcp.executor import McpExecutor
+from actors.tools.leftovers import HOST_MARK
+
+RUNNING = 64
+"""Calls of one server at the same time; further ones wait for their place."""
+
+
+class McpServer:
+    """A server in this process.
+
+    Args:
+        name: Of its host; every process of the server carries it.
+        changed: Called when what it offers has changed.
+    """
+
+    def __init__(
+        self, name: str, config: McpServerConfig, directory: str, sink: ResultSink, changed: Callable[[], None]
+    ) -> None:
+        self.connection = McpConnection(config, directory, {HOST_MARK: name}, changed)
+        self.executor = McpExecutor(self.connection)
+        self.effects = EffectHost(name, self.executor, sink, HostLimits(running=RUNNING))
+
+    @property
+    def host(self) -> HostRef:
+        """Who runs its tools."""
+        return self.effects.ref
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self.connection.start()
+
+    async def first(self) -> McpOffer:
+        """What it offers once the first attempt to connect has come to something."""
+        await self.connection.first()
+        return await self.offer()
+
+    async def offer(self) -> McpOffer:
+        """What it offers now."""
+        return McpOffer(status=self.connection.status, definitions=self.connection.published.definitions)
+
+    async def close(self) -> None:
+        """End it: running calls are cancelled, and nothing is left of a child process."""
+        await self.effects.close()
+        await self.connection.close()

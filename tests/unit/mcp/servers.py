@@ -1,0 +1,80 @@
+"""Servers for tests, their connections, and calls of their tools."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from actors.domain.calls import HostRef, ToolCall, ToolOutcome
+from actors.domain.mcp import McpServerConfig
+from actors.domain.tools import EffectClass
+from actors.mcp.connection import McpConnection
+from actors.mcp.executor import McpExecutor
+
+RAW = str(Path(__file__).with_name("raw_server.py"))
+
+LIMIT_S = 20.0
+"""Longest wait for anything that has to happen."""
+
+
+def raw(*args: str, name: str = "raw", **more: Any) -> McpServerConfig:
+    """The server that misbehaves on demand."""
+    return McpServerConfig.model_validate(
+        {"name": name, "transport": "stdio", "command": sys.executable, "args": ["-I", "-S", RAW, *args], **more}
+    )
+
+
+class Connected:
+    """A connection whose changes can be waited for."""
+
+    def __init__(self, config: McpServerConfig) -> None:
+        self._changed = asyncio.Event()
+        self.connection = McpConnection(config, "/", {}, self._changed.set, back_off_s=0.01)
+        self.executor = McpExecutor(self.connection)
+        self.deltas: list[str] = []
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(LIMIT_S):
+            while not true():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def call(self, tool: str, args: dict[str, Any] | None = None, **more: Any) -> Awaitable[ToolOutcome]:
+        call = ToolCall(
+            call_id="j:1:1",
+            tenant="default",
+            journal_id="j",
+            session_id="s",
+            turn_id="t",
+            epoch=1,
+            host=HostRef(host_id="h", incarnation="1"),
+            tool_use_id="u",
+            name=f"mcp__{self.connection.config.name}__{tool}",
+            args=args or {},
+            effect=more.pop("effect", EffectClass.unsafe),
+            **more,
+        )
+        return self._execute(call)
+
+    async def _execute(self, call: ToolCall) -> ToolOutcome:
+        async with asyncio.timeout(LIMIT_S):
+            outcome = await self.executor.execute(call, lambda _channel, text: self.deltas.append(text))
+        assert isinstance(outcome, ToolOutcome)
+        return outcome
+
+
+@asynccontextmanager
+async def connected(config: McpServerConfig) -> AsyncGenerator[Connected]:
+    """A connection to a server, as far as it came."""
+    one = Connected(config)
+    one.connection.start()
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            await one.connection.first()
+        yield one
+    finally:
+        await one.connection.close()

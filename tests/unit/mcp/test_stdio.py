@@ -1,0 +1,159 @@
+"""A server as a child process: what its tools give, and what becomes of calls when it misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from actors.domain.calls import Outcome
+from actors.domain.mcp import McpState
+from actors.domain.messages import Base64Source
+from actors.domain.tools import EffectClass
+from actors.tools.leftovers import leftovers_of
+from tests.unit.mcp.servers import connected, raw
+
+
+async def test_a_tool_is_called_and_its_text_comes_back() -> None:
+    async with connected(raw()) as server:
+        assert server.connection.status.connected
+        assert server.connection.status.protocol == "2025-11-25"
+        outcome = await server.call("add", {"a": 1, "b": 2})
+        assert (outcome.outcome, outcome.content) == (Outcome.ok, "3")
+
+
+async def test_images_resources_and_structured_content_come_through() -> None:
+    async with connected(raw()) as server:
+        pictures = await server.call("pictures")
+        assert pictures.content == "[Image: image/png]\n[Image: image/tiff]\ninner"
+        assert [image.source.media_type for image in pictures.images if isinstance(image.source, Base64Source)] == [
+            "image/png"
+        ]
+        structured = await server.call("structured")
+        assert structured.content == '{"sum": 3}'
+        assert structured.metadata == {"structured_content": {"sum": 3}}
+
+
+async def test_a_tool_that_says_no_is_a_failed_call() -> None:
+    async with connected(raw()) as server:
+        outcome = await server.call("refuse")
+        assert (outcome.outcome, outcome.content, outcome.exit_code) == (Outcome.error, "no", 1)
+
+
+async def test_progress_is_output_of_the_running_call() -> None:
+    async with connected(raw()) as server:
+        await server.call("progress")
+        assert server.deltas == ["[1/2] step 1\n", "[2/2] step 2\n"]
+
+
+async def test_a_changed_list_of_tools_is_read_again() -> None:
+    async with connected(raw()) as server:
+        await server.call("grow")
+        await server.until(lambda: "mcp__raw__grown" in (server.connection.published.names or {}))
+
+
+async def test_cancelling_a_call_reaches_the_server_and_spares_the_connection(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    async with connected(raw(str(told))) as server:
+        call = asyncio.ensure_future(server.call("linger"))
+        await asyncio.sleep(0)
+        await server.call("add", {"a": 1, "b": 1})
+        call.cancel()
+        assert await asyncio.to_thread(told.read_text) == "cancelled"
+        assert (await server.call("add", {"a": 1, "b": 1})).content == "2"
+
+
+async def test_a_call_that_takes_too_long_is_ended_and_says_so() -> None:
+    async with connected(raw("/dev/null", tool_timeout_s=0.2)) as server:
+        outcome = await server.call("deaf")
+        assert outcome.outcome is Outcome.timeout
+        assert "timed out after 0.2 s" in outcome.content
+        assert (await server.call("add", {"a": 1, "b": 1})).content == "2"
+
+
+async def test_a_server_inherits_only_harmless_variables_and_those_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary")
+    monkeypatch.setenv("SOMETHING", "canary")
+    async with connected(raw(env={"TOKEN": "hunter2"})) as server:
+        names = (await server.call("environment")).content.split("\n")
+        assert "TOKEN" in names and "PATH" in names
+        assert not {"OPENAI_API_KEY", "SOMETHING"} & set(names)
+
+
+async def test_a_server_that_crashes_fails_its_call_clearly_and_is_connected_again(tmp_path: Path) -> None:
+    async with connected(raw(str(tmp_path / "x"))) as server:
+        outcome = await server.call("crash")
+        assert outcome.outcome is Outcome.error
+        assert "went away during the call" in outcome.content and "may or may not have taken effect" in outcome.content
+        assert (await server.call("add", {"a": 2, "b": 2})).content == "4"
+        assert server.connection.tries == 2
+
+
+async def test_a_call_that_may_be_repeated_is_made_again_after_a_crash(tmp_path: Path) -> None:
+    async with connected(raw(str(tmp_path / "x"), trust_annotations=True)) as server:
+        effects = {one.name: one.effect for one in server.connection.published.definitions}
+        assert effects["mcp__raw__again"] is EffectClass.idempotent
+        assert effects["mcp__raw__add"] is EffectClass.pure
+        assert effects["mcp__raw__crash"] is EffectClass.unsafe
+        assert (await server.call("again", effect=EffectClass.idempotent)).content == "the second time"
+
+
+async def test_annotations_of_a_server_that_is_not_trusted_are_not_believed() -> None:
+    async with connected(raw()) as server:
+        assert {one.effect for one in server.connection.published.definitions} == {EffectClass.unsafe}
+
+
+async def test_lines_that_are_no_messages_are_passed_over() -> None:
+    async with connected(raw()) as server:
+        assert (await server.call("junk")).content == "made noise"
+        assert server.connection.tries == 1
+
+
+async def test_a_result_is_cut_to_what_a_model_reads() -> None:
+    async with connected(raw()) as server:
+        outcome = await server.call("huge", {"n": 1_000_000})
+        assert len(outcome.content) <= 100 * 1024
+        assert "more bytes" in outcome.content[-80:]
+
+
+async def test_a_message_without_end_costs_the_connection_and_nothing_else() -> None:
+    async with connected(raw()) as server:
+        outcome = await server.call("huge", {"n": 9 * 1024 * 1024})
+        assert outcome.outcome is Outcome.error
+        await server.until(lambda: "8 MiB" in (server.connection.status.error or "") or server.connection.tries > 1)
+        assert (await server.call("add", {"a": 1, "b": 1})).content == "2"
+
+
+async def test_of_ten_thousand_tools_only_so_many_are_published() -> None:
+    async with connected(raw("x", "--many")) as server:
+        status = server.connection.status
+        assert (status.tool_count, status.tools_left_out) == (256, 10_000 - 256)
+
+
+async def test_a_secret_that_the_server_tells_is_hidden_where_it_is_an_error() -> None:
+    async with connected(raw(env={"TOKEN": "hunter2222"})) as server:
+        assert "hunter2222" not in repr(server.connection.status)
+        assert "hunter2222" not in repr(server.connection.config)
+
+
+async def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
+    async with connected(raw("x", "--silent", connect_timeout_s=0.3)) as server:
+        assert server.connection.status.state is McpState.reconnecting
+        assert "did not answer in time" in (server.connection.status.error or "")
+
+
+async def test_a_program_that_is_not_there_is_told() -> None:
+    config = raw().model_copy(update={"transport": raw().transport.model_copy(update={"command": "/no/such/program"})})
+    async with connected(config) as server:
+        assert "could not be started: No such file" in (server.connection.status.error or "")
+        outcome = await server.call("add", {"a": 1, "b": 1}, limit_s=0.05)
+        assert "The call was not made" in outcome.content
+
+
+async def test_nothing_is_left_of_a_server_that_does_not_want_to_end() -> None:
+    async with connected(raw("x", "--stubborn", env={"TOOL_HOST_ID": "mcp-test-stubborn"})):
+        assert leftovers_of("mcp-test-stubborn")
+    assert not leftovers_of("mcp-test-stubborn")
