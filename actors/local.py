@@ -28,7 +28,7 @@ from actors.llm.keys import credentials, is_credential, new_credential_id
 from actors.llm.models import known_models
 from actors.local_hosts import LocalHosts
 from actors.local_servers import LocalServers
-from actors.mcp.roster import Key
+from actors.mcp.running import Key
 from actors.policy.warmth import SeatLimits
 from actors.residency.placement import ResidencyLimits, Seat
 from actors.residency.residency import Residency

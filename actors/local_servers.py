@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from actors.domain.ids import new_ulid
 from actors.domain.mcp import McpServerConfig
 from actors.effect_host import EffectHost, ResultSink
-from actors.mcp.roster import Key, Roster, Running
+from actors.mcp.roster import Roster
+from actors.mcp.running import Key, Running
 from actors.mcp.server import McpServer
 from actors.session.ports import Store, ToolSpec
 

@@ -10,7 +10,7 @@ from actors.domain.mcp import McpOffer, McpServerConfig
 from actors.effect_host.sink import StoreSink
 from actors.errors import InternalError
 from actors.host_actor import HostActor
-from actors.mcp.roster import Key
+from actors.mcp.running import Key
 from actors.mcp.server import McpServer
 from actors.peers import HostPeer, RuntimeInfo
 from actors.storage.remote import RemoteStore

@@ -14,7 +14,8 @@ from actors.cluster.nodes import on_node
 from actors.domain.calls import HostRef
 from actors.domain.mcp import McpOffer, McpServerConfig
 from actors.errors import GreenroomError
-from actors.mcp.roster import Key, Roster, Running
+from actors.mcp.roster import Roster
+from actors.mcp.running import Key, Running
 from actors.mcp_actor import McpActor
 from actors.peers import HostPeer, RuntimeInfo
 from actors.session.ports import Store

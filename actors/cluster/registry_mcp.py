@@ -6,7 +6,7 @@ from typing import Any
 
 from actors.cluster.pool import ActorPool
 from actors.domain.mcp import McpServerConfig, McpStatus
-from actors.mcp.roster import Key
+from actors.mcp.running import Key
 from actors.session.ports import ToolSpec
 
 
@@ -39,6 +39,7 @@ class RegistryMcp:
     async def mcp_tools(self) -> tuple[ToolSpec, ...]:
         """The tools of all MCP servers, and whose they are."""
         await self.open()
+        await self._pool.servers.roster.settled()
         return self._pool.servers.roster.specs()
 
     async def mcp_changed(self, key: Key) -> None:

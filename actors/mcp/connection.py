@@ -14,27 +14,22 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.domain.mcp import HttpTransport, McpServerConfig, McpState, McpStatus, StdioTransport, status_of
-from actors.mcp.definitions import MAX_TOOLS, Published, publish
+from actors.domain.mcp import McpServerConfig, McpState, McpStatus, status_of
+from actors.domain.mcp_transports import HttpTransport, StdioTransport
+from actors.mcp.definitions import Published
 from actors.mcp.http import http_transport
+from actors.mcp.listing import LIST_PAUSE_S, follow, listed
 from actors.mcp.problems import sentence
 from actors.mcp.stdio import EXIT_S, GONE_S, ServerProcess, stdio_transport
 
 if TYPE_CHECKING:
     from mcp import Client
-    from mcp_types import Tool
 
 log = logging.getLogger(__name__)
 
 BACK_OFF_FIRST_S: Final = 0.5
 BACK_OFF_MAX_S: Final = 60.0
 """Bounds of the pause before a new connection; a server that was up for a minute begins at the first again."""
-
-LIST_PAUSE_S: Final = 1.0
-"""Between two looks at the list of tools, however often the server says that it has changed."""
-
-MAX_PAGES: Final = 64
-"""Pages of one list: a server that never ends its list is cut short."""
 
 CLOSE_S: Final = EXIT_S + GONE_S + 1.0
 """Longest wait for a server to be gone."""
@@ -188,12 +183,13 @@ class McpConnection:
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(self.config.connect_timeout_s):
                 await stack.enter_async_context(client)
-                await self._list(client)
+                self.published = await listed(client, self.config)
             self._client, self._error = client, None
             self._turn(McpState.connected)
-            helpers = [asyncio.create_task(work) for work in (self._follow(client), self._renew(client))]
+            work = [follow(client, self._relist, self.config.name), self._renew(client)]
             if process is not None:
-                helpers.append(asyncio.create_task(self._watch(process)))
+                work.append(self._watch(process))
+            helpers = [asyncio.create_task(one) for one in work]
             stack.callback(lambda: [helper.cancel() for helper in helpers])
             await self._lost.wait()
             self._client = None
@@ -208,32 +204,13 @@ class McpConnection:
         if getattr(message, "method", "") == "notifications/tools/list_changed":
             self._relist.set()
 
-    async def _follow(self, client: Client) -> None:
-        """On the newer protocol changes are told to those who listen."""
-        if client.server_capabilities.tools is None or not client.protocol_version >= "2026":
-            return
-        from mcp.client.subscriptions import SubscriptionLost
-
-        while True:
-            try:
-                async with client.listen(tools_list_changed=True) as changes:
-                    async for _ in changes:
-                        self._relist.set()
-                return
-            except SubscriptionLost:
-                self._relist.set()
-            except Exception as exc:
-                log.info("changes of the tools of MCP server %s are not told: %s", self.config.name, type(exc).__name__)
-                return
-            await asyncio.sleep(LIST_PAUSE_S)
-
     async def _renew(self, client: Client) -> None:
         while True:
             await self._relist.wait()
             self._relist.clear()
             try:
                 async with asyncio.timeout(self.config.connect_timeout_s):
-                    await self._list(client)
+                    self.published = await listed(client, self.config)
             except Exception as exc:
                 log.info(
                     "the tools of MCP server %s could not be listed again: %s", self.config.name, type(exc).__name__
@@ -241,23 +218,6 @@ class McpConnection:
             else:
                 self._changed()
             await asyncio.sleep(LIST_PAUSE_S)
-
-    async def _list(self, client: Client) -> None:
-        if client.server_capabilities.tools is None:
-            self.published = Published()
-            return
-        found: list[Tool] = []
-        cursor: str | None = None
-        more = 0
-        for _ in range(MAX_PAGES):
-            page = await client.list_tools(cursor=cursor)
-            taken = page.tools[: MAX_TOOLS - len(found)]
-            found += taken
-            more += len(page.tools) - len(taken)
-            cursor = page.next_cursor
-            if cursor is None or len(found) >= MAX_TOOLS:
-                break
-        self.published = publish(self.config, found, more=more)
 
     # --- calls -------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.domain.mcp import HttpTransport, McpOAuth
+from actors.domain.mcp_transports import HttpTransport, McpOAuth
 
 if TYPE_CHECKING:
     import httpx2

@@ -9,14 +9,13 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from actors.domain.calls import HostRef
-from actors.domain.mcp import MAX_SERVERS, McpOffer, McpServerConfig, McpState, McpStatus, status_of
+from actors.domain.mcp import MAX_SERVERS, McpOffer, McpServerConfig, McpStatus
 from actors.errors import GreenroomError, InvalidConfig
+from actors.mcp.running import SHARED, Key, Running, Server, Start
 from actors.session.ports import Store, ToolSpec
 
 log = logging.getLogger(__name__)
@@ -25,67 +24,8 @@ RESTART_FIRST_S: Final = 0.2
 RESTART_MAX_S: Final = 30.0
 """Bounds of the pause before a server's actor, or the look at it, is tried again."""
 
-SHARED: Final = ""
-"""In the place of a journal: the server is there for all sessions of the tenant."""
-
-
-class Key(NamedTuple):
-    """A server among all. Names that differ by case only are one: permission rules do not tell them apart."""
-
-    tenant: str
-    journal_id: str
-    name: str
-
-    @classmethod
-    def of(cls, tenant: str, journal_id: str, name: str) -> Key:
-        """The key of a name as somebody wrote it."""
-        return cls(tenant, journal_id, name.lower())
-
-
-class Running(Protocol):
-    """A server that somebody keeps connected."""
-
-    @property
-    def host(self) -> HostRef:
-        """Who runs its tools."""
-        ...
-
-    async def first(self) -> McpOffer:
-        """What it offers once the first attempt to connect has come to something."""
-        ...
-
-    async def offer(self) -> McpOffer:
-        """What it offers now."""
-        ...
-
-    async def close(self) -> None:
-        """End it; nothing is left of it afterwards."""
-        ...
-
-
-Start = Callable[[Key, McpServerConfig], Awaitable[Running]]
-
-
-@dataclass(slots=True, eq=False)
-class _Server:
-    """One server. ``config`` lacks its secrets when ``complete`` is False."""
-
-    config: McpServerConfig
-    session_id: str | None
-    complete: bool = True
-    running: Running | None = None
-    offer: McpOffer | None = None
-    error: str | None = None
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def status(self) -> McpStatus:
-        if not self.complete:
-            return status_of(self.config, McpState.needs_secrets, self.session_id)
-        if self.offer is None or self.running is None:
-            state = McpState.connecting if self.config.enabled else McpState.disabled
-            return status_of(self.config, state, self.session_id, error=self.error)
-        return self.offer.status.model_copy(update={"session_id": self.session_id})
+REPLACED_S: Final = 5.0
+"""Longest wait for an actor in the place of one that has died: it is up in two or three seconds."""
 
 
 class Roster:
@@ -100,7 +40,7 @@ class Roster:
         self._store = store
         self._start = start
         self._changed = changed
-        self._servers: dict[Key, _Server] = {}
+        self._servers: dict[Key, Server] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._telling: asyncio.Task[Any] | None = None
         self._news = False
@@ -109,7 +49,7 @@ class Roster:
 
     async def adopt(self, key: Key, config: McpServerConfig, running: Running) -> None:
         """Take over a server that a former registry had started."""
-        server = self._servers[key] = _Server(config, await self._session_of(key), running=running)
+        server = self._servers[key] = Server(config, await self._session_of(key), running=running)
         server.offer = await running.offer()
 
     async def load(self) -> None:
@@ -127,7 +67,7 @@ class Roster:
             if session_id is None and journal_id:
                 await self._store.put_server(tenant, journal_id, key.name, None)
                 continue
-            server = self._servers[key] = _Server(config, session_id, complete=known.complete)
+            server = self._servers[key] = Server(config, session_id, complete=known.complete)
             if known.complete and config.enabled:
                 self._spawn(self._restart(key, server))
 
@@ -146,7 +86,7 @@ class Roster:
         """
         self._check(key)
         await self._store.put_server(key.tenant, key.journal_id, key.name, config.without_secrets())
-        server = self._servers.setdefault(key, _Server(config, session_id))
+        server = self._servers.setdefault(key, Server(config, session_id))
         async with server.turn:
             await self._stop(server)
             server.config, server.complete = config, True
@@ -188,6 +128,17 @@ class Roster:
         mine = sorted((key.name, key.journal_id, one) for key, one in self._servers.items() if key.tenant == tenant)
         return tuple(one.status for _, _, one in mine)
 
+    async def settled(self) -> None:
+        """Wait for servers whose actor has died until another has taken its place, a little while at most."""
+        missing = [
+            one.settled.wait() for one in self._servers.values() if one.offer is not None and one.running is None
+        ]
+        if missing:
+            waits = [asyncio.ensure_future(wait) for wait in missing]
+            await asyncio.wait(waits, timeout=REPLACED_S)
+            for wait in waits:
+                wait.cancel()
+
     def specs(self) -> tuple[ToolSpec, ...]:
         """The tools of all servers that were connected once: a call of one that is away waits a little."""
         return tuple(
@@ -205,7 +156,7 @@ class Roster:
         if server is not None:
             self._spawn(self._look(server))
 
-    async def _look(self, server: _Server) -> None:
+    async def _look(self, server: Server) -> None:
         running = server.running
         if running is None:
             return
@@ -225,9 +176,10 @@ class Roster:
         server = self._servers.get(key)
         if server is not None and server.running is not None:
             server.running = None
+            server.settled.clear()
             self._spawn(self._restart(key, server))
 
-    async def _restart(self, key: Key, server: _Server) -> None:
+    async def _restart(self, key: Key, server: Server) -> None:
         pause = RESTART_FIRST_S
         while self._servers.get(key) is server:
             async with server.turn:
@@ -239,17 +191,19 @@ class Roster:
             await asyncio.sleep(pause)
             pause = min(pause * 2, RESTART_MAX_S)
 
-    async def _run(self, key: Key, server: _Server, *, wait: bool) -> None:
+    async def _run(self, key: Key, server: Server, *, wait: bool) -> None:
         before = server.offer.definitions if server.offer is not None else ()
         try:
             running = await self._start(key, server.config)
             server.offer = _keeping(await (running.first() if wait else running.offer()), before)
         except GreenroomError as exc:
             server.error = exc.message
-            return
-        server.running, server.error = running, None
+        else:
+            server.running, server.error = running, None
+        finally:
+            server.settled.set()
 
-    async def _stop(self, server: _Server) -> None:
+    async def _stop(self, server: Server) -> None:
         running, server.running, server.offer = server.running, None, None
         if running is not None:
             try:

@@ -25,12 +25,12 @@ from actors.domain.journal import (
     StoredResult,
     StoreIdentity,
 )
-from actors.domain.mcp import KnownServer
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo
 from actors.domain.tools import ToolDefinition
 from actors.domain.usage import SpentOn
 from actors.domain.workspaces import Site, Whereabouts
+from actors.session.server_store import ServerStore
 from actors.session.state import State
 
 
@@ -65,7 +65,7 @@ class Activation:
     loaded: Loaded
 
 
-class Store(Protocol):
+class Store(ServerStore, Protocol):
     """A store as sessions, handles and the registry use it: asynchronous, group-committing, able to wait."""
 
     async def identity(self) -> StoreIdentity:
@@ -208,14 +208,6 @@ class Store(Protocol):
 
     async def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
         """Forget messages by (tenant, sender's journal, seq): their receivers have committed what they say."""
-        ...
-
-    async def put_server(self, tenant: str, journal_id: str, name: str, server: KnownServer | None) -> None:
-        """Keep an MCP server in the place of the one of its name; None forgets it. Shared ones have no journal: ""."""
-        ...
-
-    async def servers(self) -> tuple[tuple[str, str, KnownServer], ...]:
-        """Over all tenants: (tenant, journal_id, server) of the MCP servers that are kept, in order."""
         ...
 
     async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:

@@ -13,11 +13,11 @@ _NAMES = """
 SessionManager SyncSessionManager SessionHandle Settings SessionConfig SessionState LlmConfig Message ContentBlock
 TokenUsage ContextUsage AgentResult Event Receipt ToolDefinition tool ConfirmationPolicy TimeoutAction SessionLane
 Budget PermissionPolicy PermissionRule PermissionDecision PermissionMode ChildSpec ChildResult Task errors
-LaneHandlerConfig TaskHandlerMode ExternalTask ExternalTaskResult SessionQueueConfig
+LaneHandlerConfig TaskHandlerMode ExternalTask ExternalTaskResult SessionQueueConfig McpServerConfig McpStatus
 """.split()
 
 _LATER = """
-McpServerConfig Skill SkillRegistry MemoryItem
+Skill SkillRegistry MemoryItem
 """.split()
 
 _OPERATIONS = """
@@ -29,13 +29,14 @@ confirm_tool actions resolve_action set_confirmation_policy get_confirmation_pol
 get_permission_policy check_permission add_permission_rule dry_run_policy hibernate_session pending_inputs
 withdraw_input effects spawn_many wait_children child_results fork_session fork_many rewind_session snapshot
 purge_session context_table context_ref get_tasks set_tasks export_session import_session tree set_lane_handler
-get_lane_handler pending_external_tasks external_tasks lease_external_task complete_external_task set_queue_config
-generate_title tool_metrics queue_stats queue_metrics dead_letters new with_persistence with_store connect close usage
+get_lane_handler add_mcp_server remove_mcp_server mcp_status pending_external_tasks external_tasks lease_external_task
+complete_external_task set_queue_config generate_title tool_metrics queue_stats queue_metrics dead_letters new
+with_persistence with_store connect close usage
 """.split()
 
 _LATER_OPERATIONS = """
 set_skill_registry skill_registry set_memory_store memory_store
-set_mcp_manager add_mcp_server remove_mcp_server mcp_status add_context_provider
+set_mcp_manager add_context_provider
 remove_context_provider context_provider_names
 generate_many drain
 """.split()

@@ -15,6 +15,7 @@ from actors import (
     ConfirmationPolicy,
     ExternalTaskResult,
     LaneHandlerConfig,
+    McpServerConfig,
     PermissionPolicy,
     SessionHandle,
     SessionManager,
@@ -28,6 +29,7 @@ from tests.unit.local.runtimes import asking, calls, config, record_of, runtime,
 _RECEIPT = Receipt(session_id="s", journal_id="01ARZ3NDEKTSV4RRFFQ69G5FAV", input_id="i", seq=2)
 
 _ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "add_mcp_server": (McpServerConfig.model_validate({"name": "a", "transport": "stdio", "command": "x"}),),
     "add_message": ("hello",),
     "add_permission_rule": ("allow", "ls"),
     "check_permission": ("ls", {}),
@@ -44,6 +46,7 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "generate_streaming": ("go",),
     "get_lane_handler": ("query",),
     "lease_external_task": ("t",),
+    "remove_mcp_server": ("a",),
     "resolve_action": ("a", "approve"),
     "rewind": (1,),
     "rewind_session": (1,),
@@ -67,7 +70,11 @@ _KEYWORDS: dict[str, dict[str, Any]] = {"configure": {"name": "other"}, "lease_e
 _FORGIVING = {"destroy_session", "purge_session", "get_child_sessions"}
 """Operations for which a session that is not there is no error."""
 
-_NO_SESSION = {"create_session", "import_session", "list_sessions", "actions"}
+_NO_SESSION = {"create_session", "import_session", "list_sessions", "actions"} | {
+    "add_mcp_server",
+    "mcp_status",
+    "remove_mcp_server",
+}
 """Operations that make a session, or can name one and are about others as well."""
 
 

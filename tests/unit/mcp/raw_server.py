@@ -1,10 +1,9 @@
 """A server without the SDK: it starts in 30 ms, speaks the older protocol, and misbehaves on demand.
 
-    python -I -S raw_server.py [FILE]
+    python -I -S raw_server.py [FILE] [--many] [--silent] [--stubborn]
 
-Tools: add, environment, pictures, structured, progress, linger (told of its cancel, it writes FILE), grow, junk, huge,
-crash, deaf (never answers), refuse, secret (says the value of TOKEN), again (crashes once). With --many it lists
-10,000 tools, with --silent it says nothing, with --stubborn it does not end.
+It writes FILE when it is told of a cancelled call. ``again`` crashes unless FILE is there. With --many it lists 10,000
+tools, with --silent it says nothing, with --stubborn it does not end.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
-TOOLS = {"add": {"readOnlyHint": True}, "again": {"idempotentHint": True}}
-NAMES = "add environment pictures structured progress linger grow junk huge crash deaf refuse secret again".split()
+Args = dict[str, Any]
+
+HINTS = {"add": {"readOnlyHint": True}, "again": {"idempotentHint": True}}
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
@@ -26,49 +27,64 @@ def send(message: dict[str, Any]) -> None:
 
 
 def tools() -> list[dict[str, Any]]:
-    names = [f"tool_{number}" for number in range(10_000)] if "--many" in sys.argv else NAMES
-    return [{"name": name, "inputSchema": {"type": "object"}, "annotations": TOOLS.get(name)} for name in names]
+    names = [f"tool_{number}" for number in range(10_000)] if "--many" in sys.argv else list(CALLS)
+    return [{"name": name, "inputSchema": {"type": "object"}, "annotations": HINTS.get(name)} for name in names]
 
 
 def text(*texts: str, **more: Any) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": one} for one in texts], **more}
 
 
-def call(number: Any, name: str, args: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any] | None:
-    if name == "add":
-        return text(str(args["a"] + args["b"]))
-    if name == "environment":
-        return text("\n".join(sorted(os.environ)))
-    if name == "pictures":
-        images = [{"type": "image", "mimeType": kind, "data": PIXEL} for kind in ("image/png", "image/tiff")]
-        resource = {"type": "resource", "resource": {"uri": "file:///a", "mimeType": "text/plain", "text": "inner"}}
-        return {"content": [*images, resource]}
-    if name == "structured":
-        return {"content": [], "structuredContent": {"sum": 3}}
-    if name == "progress":
-        for step in (1, 2):
-            params = {"progressToken": meta["progressToken"], "progress": step, "total": 2, "message": f"step {step}"}
-            send({"method": "notifications/progress", "params": params})
-        return text("done")
-    if name == "grow":
-        NAMES.append("grown")
-        send({"method": "notifications/tools/list_changed"})
-        return text("grown")
-    if name == "junk":
-        print("this is no message")
-        return text("made noise")
-    if name == "huge":
-        return text("x" * int(args["n"]))
-    if name in ("crash", "again"):
-        if name == "again" and os.path.exists(sys.argv[1]):
-            return text("the second time")
-        open(sys.argv[1], "w").close()
-        os._exit(3)
-    if name == "refuse":
-        return text("no", isError=True)
-    if name == "secret":
-        return text(f"the token is {os.environ['TOKEN']}", isError=True)
-    return None
+def pictures(args: Args, meta: Args) -> Args:
+    images = [{"type": "image", "mimeType": kind, "data": PIXEL} for kind in ("image/png", "image/tiff")]
+    resource = {"type": "resource", "resource": {"uri": "file:///a", "mimeType": "text/plain", "text": "inner"}}
+    return {"content": [*images, resource]}
+
+
+def progress(args: Args, meta: Args) -> Args:
+    for step in (1, 2):
+        params = {"progressToken": meta["progressToken"], "progress": step, "total": 2, "message": f"step {step}"}
+        send({"method": "notifications/progress", "params": params})
+    return text("done")
+
+
+def grow(args: Args, meta: Args) -> Args:
+    CALLS["grown"] = lambda args, meta: text("I am new")
+    send({"method": "notifications/tools/list_changed"})
+    return text("grown")
+
+
+def junk(args: Args, meta: Args) -> Args:
+    sys.stdout.write("this is no message\n")
+    return text("made noise")
+
+
+def crash(args: Args, meta: Args) -> None:
+    os._exit(3)
+
+
+def again(args: Args, meta: Args) -> Args:
+    if os.path.exists(sys.argv[1]):
+        return text("the second time")
+    open(sys.argv[1], "w").close()
+    os._exit(3)
+
+
+CALLS: dict[str, Callable[[Args, Args], Args | None]] = {
+    "add": lambda args, meta: text(str(args["a"] + args["b"])),
+    "environment": lambda args, meta: text("\n".join(sorted(os.environ))),
+    "pid": lambda args, meta: text(str(os.getpid())),
+    "pictures": pictures,
+    "structured": lambda args, meta: {"content": [], "structuredContent": {"sum": 3}},
+    "progress": progress,
+    "grow": grow,
+    "junk": junk,
+    "huge": lambda args, meta: text("x" * int(args["n"])),
+    "crash": crash,
+    "again": again,
+    "refuse": lambda args, meta: text("no", isError=True),
+    "deaf": lambda args, meta: None,
+}
 
 
 def answer(message: dict[str, Any]) -> None:
@@ -80,7 +96,7 @@ def answer(message: dict[str, Any]) -> None:
     elif method == "tools/list":
         send({"id": number, "result": {"tools": tools()}})
     elif method == "tools/call":
-        result = call(number, params["name"], params.get("arguments") or {}, params.get("_meta") or {})
+        result = CALLS[params["name"]](params.get("arguments") or {}, params.get("_meta") or {})
         if result is not None:
             send({"id": number, "result": result})
     elif method == "notifications/cancelled":

@@ -60,9 +60,13 @@ class Connected:
         )
         return self._execute(call)
 
+    def _emit(self, channel: str, text: str) -> None:
+        del channel
+        self.deltas.append(text)
+
     async def _execute(self, call: ToolCall) -> ToolOutcome:
         async with asyncio.timeout(LIMIT_S):
-            outcome = await self.executor.execute(call, lambda _channel, text: self.deltas.append(text))
+            outcome = await self.executor.execute(call, self._emit)
         assert isinstance(outcome, ToolOutcome)
         return outcome
 

@@ -58,7 +58,7 @@ async def test_cancelling_a_call_reaches_the_server_and_spares_the_connection(tm
     told = tmp_path / "told"
     os.mkfifo(told)
     async with connected(raw(str(told))) as server:
-        call = asyncio.ensure_future(server.call("linger"))
+        call = asyncio.ensure_future(server.call("deaf"))
         await asyncio.sleep(0)
         await server.call("add", {"a": 1, "b": 1})
         call.cancel()
@@ -131,12 +131,6 @@ async def test_of_ten_thousand_tools_only_so_many_are_published() -> None:
     async with connected(raw("x", "--many")) as server:
         status = server.connection.status
         assert (status.tool_count, status.tools_left_out) == (256, 10_000 - 256)
-
-
-async def test_a_secret_that_the_server_tells_is_hidden_where_it_is_an_error() -> None:
-    async with connected(raw(env={"TOKEN": "hunter2222"})) as server:
-        assert "hunter2222" not in repr(server.connection.status)
-        assert "hunter2222" not in repr(server.connection.config)
 
 
 async def test_a_server_that_says_nothing_is_given_up_in_time() -> None:

@@ -24,6 +24,7 @@ from actors.handle_reads import SessionReads
 from actors.llm.catalogue import ProviderPool
 from actors.llm.executor import ModelExecutor
 from actors.local_hosts import LocalHosts
+from actors.local_servers import LocalServers
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost
 from actors.tools.executor import ToolExecutor
@@ -31,6 +32,10 @@ from actors.tools.function import tool
 from actors.tools.registry import ToolRegistry
 from tests.unit.local.runtimes import calls, says, script
 from tests.unit.runtime.parts import LIMIT_S, TENANT, GatedStore, create
+
+
+async def _no_news() -> None:
+    return None
 
 
 class Hosts(LocalHosts):
@@ -91,7 +96,8 @@ class Site:
         limits = HostLimits(cancel_s=0.01, idle_s=self._idle_s)
         models = ModelExecutor(ProviderPool(_no_key).of, _no_blobs)
         self.tools = EffectHost("tools", ToolExecutor(Path.cwd(), self._registry, sink), sink, limits)
-        self.hosts = Hosts(EffectHost("models", models, sink), self.tools, self._registry)
+        servers = LocalServers(store, sink, "/", _no_news)
+        self.hosts = Hosts(EffectHost("models", models, sink), self.tools, self._registry, servers)
 
     async def hosts_replaced(self) -> None:
         """Others, which know nothing, take the place of the hosts."""

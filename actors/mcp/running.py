@@ -1,0 +1,84 @@
+"""One MCP server as the roster knows it: its key, who keeps it connected, what it offered last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from actors.domain.calls import HostRef
+from actors.domain.mcp import McpOffer, McpServerConfig, McpState, McpStatus, status_of
+
+SHARED: Final = ""
+"""In the place of a journal: the server is there for all sessions of the tenant."""
+
+
+class Key(NamedTuple):
+    """A server among all. Names that differ by case only are one: permission rules do not tell them apart."""
+
+    tenant: str
+    journal_id: str
+    name: str
+
+    @classmethod
+    def of(cls, tenant: str, journal_id: str, name: str) -> Key:
+        """The key of a name as somebody wrote it."""
+        return cls(tenant, journal_id, name.lower())
+
+
+class Running(Protocol):
+    """A server that somebody keeps connected."""
+
+    @property
+    def host(self) -> HostRef:
+        """Who runs its tools."""
+        ...
+
+    async def first(self) -> McpOffer:
+        """What it offers once the first attempt to connect has come to something."""
+        ...
+
+    async def offer(self) -> McpOffer:
+        """What it offers now."""
+        ...
+
+    async def close(self) -> None:
+        """End it; nothing is left of it afterwards."""
+        ...
+
+
+Start = Callable[[Key, McpServerConfig], Awaitable[Running]]
+
+
+@dataclass(slots=True, eq=False)
+class Server:
+    """One server.
+
+    Attributes:
+        complete: Nothing of its configuration was lost with a runtime that has ended.
+        running: Who keeps it connected; None when nobody does.
+        offer: What it offered last.
+        error: Why nobody could be started to keep it connected.
+        turn: Held by whoever starts or ends it.
+        settled: The last attempt to start it has come to something.
+    """
+
+    config: McpServerConfig
+    session_id: str | None
+    complete: bool = True
+    running: Running | None = None
+    offer: McpOffer | None = None
+    error: str | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def status(self) -> McpStatus:
+        """How it stands."""
+        if not self.complete:
+            return status_of(self.config, McpState.needs_secrets, self.session_id)
+        if self.offer is None or self.running is None:
+            state = McpState.connecting if self.config.enabled else McpState.disabled
+            return status_of(self.config, state, self.session_id, error=self.error)
+        return self.offer.status.model_copy(update={"session_id": self.session_id})

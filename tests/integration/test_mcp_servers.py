@@ -1,0 +1,77 @@
+"""An MCP server in an actor of its own: used by sessions, killed with its actor, found by a new registry."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Any
+
+import ray
+
+from actors import McpServerConfig, PermissionPolicy, SessionConfig, SessionManager
+from actors.cluster.links import NAMESPACE, actor_names
+from actors.domain import records as r
+from actors.domain.policies import OnInDoubt
+from tests.integration.processes import none_left
+from tests.integration.runtimes import MakeRuntime
+from tests.integration.waiting import LONG_S, event_of
+from tests.unit.mcp.servers import RAW
+
+CANARY = "canary-of-a-secret"
+
+
+def server(**more: Any) -> McpServerConfig:
+    args = ["-I", "-S", RAW, "/dev/null"]
+    return McpServerConfig.model_validate(
+        {"name": "raw", "transport": "stdio", "command": sys.executable, "args": args, "env": {"TOKEN": CANARY}, **more}
+    )
+
+
+def actor_of(manager: SessionManager) -> Any:
+    (name,) = actor_names(f"{manager.settings.runtime}.mcp.")
+    return ray.get_actor(name, namespace=NAMESPACE)
+
+
+async def _connected(manager: SessionManager) -> None:
+    """No event tells of it: the registry asks the new actor."""
+    while True:
+        if (await manager.mcp_status())["raw"].connected:
+            return
+        await asyncio.sleep(0.05)
+
+
+async def test_a_server_outlives_the_registry_and_its_calls_are_in_doubt_when_its_own_actor_dies(
+    fresh_runtime: MakeRuntime,
+) -> None:
+    manager = await fresh_runtime()
+    assert (await manager.add_mcp_server(server())).connected
+    config = SessionConfig(permission_policy=PermissionPolicy.permissive(), on_in_doubt=OnInDoubt.report)
+    one = await manager.create_session("one", config)
+    first = await one.generate('/tool mcp__raw__add {"a": 1, "b": 2}\n/tool mcp__raw__pid {}\nfinished', timeout=LONG_S)
+    answers = [str(block.content) for message in first.messages[2:-1] for block in message.content]  # pyright: ignore
+    assert answers[0] == "3"
+
+    # A registry that is killed finds the actor again, and with it the secrets.
+    registry: Any = ray.get_actor(f"{manager.settings.runtime}.registry", namespace=NAMESPACE)
+    os.kill(await registry.pid.remote(), signal.SIGKILL)
+    assert (await manager.mcp_status())["raw"].connected
+    actor = actor_of(manager)
+    assert CANARY not in str(await manager.mcp_status())
+
+    receipt = await one.send("/tool mcp__raw__deaf {}\nwent on")
+    await event_of(one, r.ToolCallStarted, nth=3)
+    os.kill(await actor.pid.remote(), signal.SIGKILL)
+    result = await one.wait_turn(receipt, timeout=LONG_S)
+    assert result.text == "went on"
+    assert "unknown" in str(result.messages)
+    assert not none_left([int(answers[1])], LONG_S)
+
+    # Another actor has taken its place.
+    async with asyncio.timeout(LONG_S):
+        await _connected(manager)
+    again = await one.generate('/tool mcp__raw__add {"a": 2, "b": 2}\nfinished', timeout=LONG_S)
+    assert "4" in str(again.messages[-2])
+    assert await manager.remove_mcp_server("raw")
+    assert not actor_names(f"{manager.settings.runtime}.mcp.")
