@@ -96,7 +96,7 @@ class Site:
         limits = HostLimits(cancel_s=0.01, idle_s=self._idle_s)
         models = ModelExecutor(ProviderPool(_no_key).of, _no_blobs)
         self.tools = EffectHost("tools", ToolExecutor(Path.cwd(), self._registry, sink), sink, limits)
-        servers = LocalServers(store, sink, "/", _no_news)
+        servers = LocalServers(self.store, sink, "/", _no_news)
         self.hosts = Hosts(EffectHost("models", models, sink), self.tools, self._registry, servers)
 
     async def hosts_replaced(self) -> None:

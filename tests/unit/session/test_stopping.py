@@ -164,7 +164,7 @@ def _credential() -> World:
 def _without_a_site() -> World:
     """A turn whose tools run with the session's files, of which nobody has said where they are."""
     world = _world()
-    tools = with_own({name: replace(spec, host=None) for name, spec in ALL_TOOLS.items()})
+    tools = with_own(replace(spec, host=None) for spec in ALL_TOOLS.values())
     world.around = replace(world.around, tools=tools, workspace="/w")
     world.send()
     return world

@@ -46,7 +46,7 @@ from tests.unit.session.world import ALL_TOOLS, answered, model_says, plain_outc
 TENANT = "default"
 ROOT = Budget(tokens=10_000, tool_calls=60)
 _AROUND = Surroundings(
-    tools=with_own(ALL_TOOLS),
+    tools=with_own(ALL_TOOLS.values()),
     default_model=LlmConfig.of("scripted/script"),
     model_host=HostRef(host_id="models", incarnation="m1"),
 )

@@ -65,9 +65,9 @@ CREATE TABLE lineage (
 CREATE INDEX lineage_source ON lineage (tenant, source_journal_id, upto_seq);
 
 CREATE TABLE mcp_servers (
-	tenant TEXT NOT NULL, 
-	journal_id TEXT NOT NULL, 
-	name TEXT NOT NULL, 
+	tenant TEXT COLLATE "C" NOT NULL, 
+	journal_id TEXT COLLATE "C" NOT NULL, 
+	name TEXT COLLATE "C" NOT NULL, 
 	body BYTEA NOT NULL, 
 	PRIMARY KEY (tenant, journal_id, name)
 );
