@@ -16,12 +16,12 @@ from pydantic import SecretStr
 from actors.cluster.doors import Doors
 from actors.cluster.launch import Launch
 from actors.cluster.pool import ActorPool
+from actors.cluster.registry_hosts import RegistryHosts
 from actors.cluster.registry_mcp import RegistryMcp
 from actors.cluster.succession import Succession
-from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
 from actors.llm.keys import is_credential, new_credential_id
-from actors.peers import HostPeer, Peer, RuntimeInfo, Toolbox
+from actors.peers import Peer, RuntimeInfo, World
 from actors.residency.residency import Residency
 from actors.residency.takeover import Takeover
 from actors.residency.upkeep import Upkeep
@@ -31,7 +31,7 @@ from actors.storage.remote import RemoteStore
 log = logging.getLogger(__name__)
 
 
-class RegistryActor(RegistryMcp):
+class RegistryActor(RegistryHosts, RegistryMcp):
     """One per runtime. When Ray restarts it, it takes over what there is without being asked."""
 
     def __init__(self, launch: Launch) -> None:
@@ -105,38 +105,6 @@ class RegistryActor(RegistryMcp):
         log.info("session %s stopped: %s", journal_id, code)
         self._residency.forget(journal_id, assignment_no)
         self._upkeep.hint()
-
-    # --- hosts -----------------------------------------------------------------------------------------------------
-
-    async def model_host(self, provider: str, node_id: str) -> HostPeer:
-        """The host that serves a provider for those on a node, started when there is none."""
-        await self.open()
-        return await self._pool.hosts.model_host(provider, node_id)
-
-    async def toolbox(self, node_id: str = "") -> Toolbox:
-        """The tools, and the host that runs them on a node; the registry's own node when none is named."""
-        await self.open()
-        return await self._pool.hosts.toolbox(node_id or ray.get_runtime_context().get_node_id())
-
-    async def toolbox_for(self, node: str | None, path: str, asker_id: str) -> Toolbox | None:
-        """The tools on the node that has a workspace; see ``HostActors.toolbox_for``."""
-        await self.open()
-        return await self._pool.hosts.toolbox_for(node, path, asker_id)
-
-    async def host(self, host_id: str) -> HostPeer | None:
-        """A host by its id, when it lives."""
-        await self.open()
-        return self._pool.hosts.host(host_id)
-
-    async def host_lives(self, ref: HostRef) -> bool:
-        """Whether this very incarnation may still run something."""
-        await self.open()
-        return self._pool.hosts.lives(ref)
-
-    async def confirmed_dead(self, ref: HostRef) -> bool:
-        """Whether this incarnation, and every process it started, is known to be gone."""
-        await self.open()
-        return await self._pool.hosts.confirmed_dead(ref)
 
     # --- models and keys ---------------------------------------------------------------------------------------------
 
