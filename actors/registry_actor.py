@@ -21,7 +21,7 @@ from actors.cluster.registry_mcp import RegistryMcp
 from actors.cluster.succession import Succession
 from actors.domain.llm import LlmConfig
 from actors.llm.keys import is_credential, new_credential_id
-from actors.peers import Peer, RuntimeInfo, World
+from actors.peers import Peer, RuntimeInfo
 from actors.residency.residency import Residency
 from actors.residency.takeover import Takeover
 from actors.residency.upkeep import Upkeep

@@ -18,7 +18,6 @@ from actors.domain.journal import (
     AppendPart,
     Filter,
     FirstOutcome,
-    Letter,
     NewSession,
     Snapshot,
     StoredRecord,
@@ -30,7 +29,7 @@ from actors.domain.session import SessionInfo, SnapshotInfo
 from actors.domain.tools import ToolDefinition
 from actors.domain.usage import SpentOn
 from actors.domain.workspaces import Site, Whereabouts
-from actors.session.server_store import ServerStore
+from actors.session.kept_beside import KeptBeside
 from actors.session.state import State
 
 
@@ -65,7 +64,7 @@ class Activation:
     loaded: Loaded
 
 
-class Store(ServerStore, Protocol):
+class Store(KeptBeside, Protocol):
     """A store as sessions, handles and the registry use it: asynchronous, group-committing, able to wait."""
 
     async def identity(self) -> StoreIdentity:
@@ -186,28 +185,6 @@ class Store(ServerStore, Protocol):
         until: datetime | None = None,
     ) -> tuple[SpentOn, ...]:
         """What model calls took, by day and model."""
-        ...
-
-    async def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
-        """Keep what a host has to say of an attempt."""
-        ...
-
-    async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
-        """What hosts wrote down of a journal's attempts."""
-        ...
-
-    async def receivers(
-        self, *, after: tuple[str, str] | None = None, limit: int = 1000
-    ) -> tuple[tuple[str, str], ...]:
-        """Over all tenants: (tenant, journal_id) of those for whom messages wait, in order, behind ``after``."""
-        ...
-
-    async def letters(self, tenant: str, target_journal_id: str, *, limit: int = 100) -> tuple[Letter, ...]:
-        """What waits for a receiver, each sender's messages in their order."""
-        ...
-
-    async def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
-        """Forget messages by (tenant, sender's journal, seq): their receivers have committed what they say."""
         ...
 
     async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
