@@ -138,17 +138,17 @@ class Purse:
         return True
 
 
-def settled(state: State, turn: Turn) -> Iterator[Draft]:
-    """The end of a question that has become pointless: the budget was raised otherwise, or a child gave back."""
+def settled(state: State, turn: Turn, wanted: Collection[Resource]) -> Iterator[Draft]:
+    """The end of a question that has become pointless: there is something left again, or nobody wants it any more."""
     action = pending(state)
     if action is None or UNPRICED in action.args:
         return
-    if not is_used_up(state, [Resource(name) for name in action.args]):
+    if not is_used_up(state, [one for one in map(Resource, action.args) if one in wanted]):
         data = r.ActionResolved.Data(
             action_id=action.action_id,
             resolution=Resolution.cancelled,
             by="budget",
-            reason="there is something left of the budget again",
+            reason="what was asked for is there again, or not needed any more",
         )
         yield Draft(r.ActionResolved, data, turn.turn_id)
 

@@ -114,7 +114,7 @@ def _steered(state: State) -> tuple[str, ...]:
 
 def _model_step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     if state.actions:
-        yield from budgets.settled(state, turn)
+        yield from budgets.settled(state, turn, FOR_MODEL)
         return
     if turn.title:
         yield from titles.steps(state, turn, around)

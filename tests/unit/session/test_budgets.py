@@ -188,6 +188,19 @@ def test_a_question_that_has_become_pointless_is_taken_back() -> None:
     assert world.running
 
 
+def test_nobody_is_asked_any_longer_for_calls_that_will_not_be_made() -> None:
+    world = _world(tool_calls=0)
+    world.send()
+    world.answer(world.running[0], _asks("look"))
+    assert world.state.actions
+    denying = PermissionPolicy(deny=["look"])
+    world.tell(c.Configure(**world.identity(), permission_policy=denying, set_fields=("permission_policy",)))
+
+    assert not world.state.actions
+    world.answer(world.running[0], "Done.")
+    assert world.state.turn is None
+
+
 def test_a_cancel_while_the_session_asks_settles_the_question_first() -> None:
     world = _world(tokens=0)
     world.send()
