@@ -183,7 +183,8 @@ def check_rows_of_tasks(world: World) -> None:
     for made in world.plans:
         changed = changed_actions(made.before, tuple(made.records), made.state)
         rows |= {row.action_id: row for row in changed if row.kind is ActionKind.external_task}
-        assert tuple(row for row in rows.values() if row.pending) == made.state.external_tasks
+        pending = {row.action_id: row for row in rows.values() if row.pending}
+        assert pending == {task.action_id: task for task in made.state.external_tasks}
 
 
 def check_children(world: World) -> None:
