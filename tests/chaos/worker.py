@@ -13,6 +13,9 @@ from tests.chaos.given_tools import appended
 LEASE_S = 600.0
 """Longer than a round: a claim of this worker is never over."""
 
+TRY_S = 30.0
+"""Longest try of one task; then it is tried again, beside the others."""
+
 
 class Worker:
     """Takes the place of the tools of sessions whose lane is external.
@@ -30,10 +33,15 @@ class Worker:
         while True:
             # Where an answer is lost, or a task was taken back, what is still there is seen at the next look.
             with suppress(GreenroomError):
-                for task in (await self._manager.external_tasks(limit=PAGE)).items:
-                    with suppress(GreenroomError):
-                        await self._do(task)
+                tasks = (await self._manager.external_tasks(limit=PAGE)).items
+                # Side by side: a session that finds no place for a while does not hold up the tasks of others.
+                await asyncio.gather(*map(self._try, tasks))
             await asyncio.sleep(ROUND_S)
+
+    async def _try(self, task: ExternalTask) -> None:
+        with suppress(GreenroomError, TimeoutError):
+            async with asyncio.timeout(TRY_S):
+                await self._do(task)
 
     async def _do(self, task: ExternalTask) -> None:
         about = (task.session_id, task.task_id)
@@ -44,6 +52,7 @@ class Worker:
         assert claimed.lease is not None
         if task.task_id not in self.done:
             self.done.add(task.task_id)
-            await asyncio.to_thread(appended, task.payload["path"], task.payload["word"])
+            # What is noted as done is done, also when the time for this try is over.
+            await asyncio.shield(asyncio.to_thread(appended, task.payload["path"], task.payload["word"]))
         result = ExternalTaskResult(success=True, result={"output": task.payload["word"]})
         await self._manager.complete_external_task(*about, result, lease_id=claimed.lease.lease_id)
