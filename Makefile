@@ -12,11 +12,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# Two lanes of about the same length run side by side. Each group is a pytest process of its own ("+" joins directories):
-# one process can hold only one Ray. What breaks the most is in one lane, so that it is not in its own way.
-LANES := using breaking
-using := tests/unit+tests/http tests/local tests/browser tests/docs tests/service
-breaking := tests/integration tests/cluster tests/chaos
+# Three lanes of about the same length run side by side. Each group is a pytest process of its own ("+" joins directories
+# and files): one process can hold only one Ray.
+LANES := using breaking joining
+using := tests/unit+tests/http tests/local tests/browser
+breaking := tests/integration/test_[a-c]*.py+ tests/cluster tests/chaos
+joining := tests/integration/test_[d-z]*.py+ tests/docs tests/service
 
 .DELETE_ON_ERROR:
 .PHONY: run test test-lane $(addprefix test-,$(LANES)) lint bench chaos clean
@@ -28,7 +29,7 @@ test: $(VENV)/.dev
 ifdef TESTS
 	@$(MAKE) --no-print-directory test-lane GROUPS="$(TESTS)"
 else
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=line $(addprefix test-,$(LANES))
+	@$(MAKE) --no-print-directory --jobs=$(words $(LANES)) --keep-going --output-sync=line $(addprefix test-,$(LANES))
 endif
 
 $(addprefix test-,$(LANES)): test-%: $(VENV)/.dev

@@ -33,7 +33,7 @@ _TEST_PREFIX = "GREENROOM_TEST_"
 _EXAMPLES = 50
 """Examples of a property test on a developer's machine: the whole unit suite stays within seconds."""
 
-_CI_EXAMPLES = 60
+_CI_EXAMPLES = 40
 """Examples in CI, always the same ones: the whole suite has to stay below ten minutes."""
 
 
