@@ -1,18 +1,17 @@
 """Which addresses a tool may connect to: those of the public internet, and never what the machine's own network has.
 
-A name is resolved once for each connection, and the connection goes to just the addresses that were looked at: a name
-that answers differently the second time gains nothing.
+The address is looked at when its socket is made, after names were resolved and odd spellings of numbers were read: what
+is looked at is what is connected to.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp import AddrInfoType
 
 from actors.errors import ToolError
 
@@ -71,42 +70,18 @@ def _not_public(host: str) -> ToolError:
     return ToolError(f"{host[:100]} is not an address of the public internet, and is not connected to.")
 
 
-class PublicResolver(AbstractResolver):
-    """Resolves names, and gives only addresses that are allowed.
+class NotPublic(OSError):
+    """A connection to an address that is not allowed, which was not made."""
 
-    A name with an address that is not allowed is refused whole: whoever mixes them means no good.
+
+def opened(address: AddrInfoType, allowed: IsAllowed) -> socket.socket:
+    """A socket for one address, just before it is connected: whatever led there, nothing gets around this.
+
+    Raises:
+        NotPublic: the address is not allowed.
     """
-
-    def __init__(self, allowed: IsAllowed = is_public) -> None:
-        self._allowed = allowed
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """See ``AbstractResolver``.
-
-        Raises:
-            ToolError: the name, or one of its addresses, is not public.
-            OSError: there is no such name.
-        """
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
-        results: list[ResolveResult] = []
-        for kind, _, protocol, _, address in found:
-            literal = _literal(str(address[0]))
-            if literal is None or not self._allowed(literal):
-                raise _not_public(host)
-            results.append(
-                {
-                    "hostname": host,
-                    "host": str(address[0]),
-                    "port": port,
-                    "family": kind,
-                    "proto": protocol,
-                    "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-                }
-            )
-        return results
-
-    async def close(self) -> None:
-        """Nothing is held."""
+    family, kind, protocol, _, where = address
+    literal = _literal(str(where[0]))
+    if literal is None or not allowed(literal):
+        raise NotPublic(f"{where[0]} is not an address of the public internet, and is not connected to")
+    return socket.socket(family, kind, protocol)

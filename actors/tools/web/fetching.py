@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 import aiohttp
 
 from actors.errors import ToolError
-from actors.tools.web.addresses import IsAllowed, PublicResolver, checked_url, is_public
+from actors.tools.web.addresses import IsAllowed, checked_url, is_public, opened
 
 MAX_BYTES = 5 * 1024 * 1024
 """Of a body, unpacked."""
@@ -81,7 +81,9 @@ class Fetcher:
 
     @asynccontextmanager
     async def _session(self, timeout: aiohttp.ClientTimeout) -> AsyncGenerator[aiohttp.ClientSession]:
-        connector = aiohttp.TCPConnector(resolver=PublicResolver(self.allowed), use_dns_cache=False, force_close=True)
+        connector = aiohttp.TCPConnector(
+            socket_factory=lambda address: opened(address, self.allowed), use_dns_cache=False, force_close=True
+        )
         async with aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

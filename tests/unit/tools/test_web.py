@@ -15,7 +15,7 @@ from aiohttp import web
 from actors.domain.calls import ToolOutcome
 from actors.errors import InvalidConfig, ToolError
 from actors.tools.base import MAX_OUTPUT_BYTES
-from actors.tools.web.addresses import PublicResolver, checked_url, is_public
+from actors.tools.web.addresses import NotPublic, checked_url, is_public, opened
 from actors.tools.web.fetch import WebFetchTool
 from actors.tools.web.fetching import MAX_BYTES, MAX_REDIRECTS, Fetcher
 from actors.tools.web.search import SearchHit, SearXNG, WebSearchTool, search_provider
@@ -137,7 +137,9 @@ async def test_a_flood_is_cut_also_when_it_comes_packed(fetch: Callable[..., Awa
     assert "its end was not read" in told
 
 
-async def test_a_server_that_hangs_or_breaks_off_is_an_error(fetch: Callable[..., Awaitable[ToolOutcome]]) -> None:
+async def test_a_server_that_hangs_or_breaks_off_is_an_error(
+    fetch: Callable[..., Awaitable[ToolOutcome]], context: MakeContext
+) -> None:
     async def breaks(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "100", "Content-Type": "text/plain"})
         await response.prepare(request)
@@ -152,20 +154,10 @@ async def test_a_server_that_hangs_or_breaks_off_is_an_error(fetch: Callable[...
     with socket.create_server(("127.0.0.1", 0)) as silent:
         with pytest.raises(ToolError, match="no whole answer"):
             await WebFetchTool(Fetcher(allowed=_here)).run(
-                {"url": f"http://127.0.0.1:{silent.getsockname()[1]}/", "timeout": 1},
-                _context_of(0.2),
+                {"url": f"http://127.0.0.1:{silent.getsockname()[1]}/"}, context(timeout_s=0.2)
             )
     with pytest.raises(ToolError, match="cannot be had"):
         await fetch(f"{url}/gone")
-
-
-def _context_of(timeout_s: float) -> Any:
-    class _Context:
-        pass
-
-    context = _Context()
-    context.timeout_s = timeout_s  # type: ignore[attr-defined]
-    return context
 
 
 async def test_an_error_of_the_server_is_told_with_its_words(fetch: Callable[..., Awaitable[ToolOutcome]]) -> None:
@@ -242,23 +234,50 @@ def test_other_urls_are_refused_without_a_word_of_theirs(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1"])
-async def test_names_that_lead_to_this_machine_are_refused_when_they_are_resolved(
-    context: MakeContext, name: str
-) -> None:
-    with pytest.raises(ToolError, match="public internet|cannot be had"):
-        await WebFetchTool().run({"url": f"http://{name}:9/", "timeout": 5}, context())
+THIS_MACHINE = [
+    "localhost",
+    "127.1",
+    "2130706433",
+    "0x7f000001",
+    "0x7f.1",
+    "0177.0.0.1",
+    "127.0.0.1.",
+    "0",
+    "[::ffff:127.0.0.1]",
+    "\uff11\uff12\uff17.0.0.1",
+    "127\u30020\u30020\u30021",
+    "\u2460\u2461\u2466.0.0.1",
+]
+"""Spellings of 127.0.0.1: by name, as numbers, and in characters that a URL parser turns into digits and dots."""
 
 
-async def test_a_name_with_one_private_address_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    import asyncio
+@pytest.mark.parametrize("name", THIS_MACHINE)
+async def test_no_spelling_of_this_machine_is_connected_to(context: MakeContext, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        with pytest.raises(ToolError):
+            await WebFetchTool().run({"url": f"http://{name}:{server.getsockname()[1]}/", "timeout": 5}, context())
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
-    async def both(host: str, port: int, **_: Any) -> list[Any]:
-        return [(socket.AF_INET, 1, 6, "", (address, port)) for address in ("8.8.8.8", "10.0.0.1")]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
-    with pytest.raises(ToolError, match="public internet"):
-        await PublicResolver().resolve("mixed.example", 80)
+async def test_a_redirect_to_such_a_spelling_is_not_followed_either(context: MakeContext) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        server.setblocking(False)
+        port = server.getsockname()[1]
+        async with serving(go=goes_to(f"http://\uff11\uff12\uff17.0.0.2:{port}/")) as url:
+            with pytest.raises(ToolError, match="public internet"):
+                await WebFetchTool(Fetcher(allowed=_here)).run({"url": f"{url}/go"}, context())
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_a_socket_is_made_for_an_allowed_address_only() -> None:
+    stream = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+    for address in ("10.0.0.1", "169.254.169.254", "not-an-address"):
+        with pytest.raises(NotPublic, match=address):
+            opened((*stream, (address, 80)), is_public)
+    opened((*stream, ("93.184.216.34", 80)), is_public).close()
 
 
 async def test_a_redirect_into_the_private_network_is_not_followed(
