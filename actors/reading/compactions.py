@@ -6,14 +6,12 @@ import asyncio
 
 from actors.domain import records as r
 from actors.domain.compaction import Compaction
-from actors.domain.records import decode_record
-from actors.domain.turns import TurnEnd, TurnStatus
-from actors.errors import CompactionPending, InternalError
-from actors.reading.following import followed
-from actors.reading.turns import error_of, whole
+from actors.errors import CompactionPending
+from actors.reading.following import first_of
+from actors.reading.turns import error_of_failure, whole
 from actors.session.ports import Store
 
-_ENDS = frozenset({"session.compacted", "session.compaction_failed"})
+_ENDS = (r.SessionCompacted, r.SessionCompactionFailed)
 
 
 async def wait_compaction(
@@ -28,11 +26,11 @@ async def wait_compaction(
     """
     try:
         async with asyncio.timeout(timeout):
-            record = await _end(store, tenant, journal_id, seq)
+            record = await first_of(store, tenant, journal_id, *_ENDS, after=seq)
     except TimeoutError:
         raise CompactionPending(session_id) from None
     if isinstance(record, r.SessionCompactionFailed):
-        raise error_of(session_id, _as_end(record))
+        raise error_of_failure(session_id, record)
     data = record.data
     summary = (await whole(store, tenant, [data.summary]))[0].text if data.summary is not None else None
     return Compaction(
@@ -46,27 +44,4 @@ async def wait_compaction(
         after_tokens=data.after_tokens,
         summary=summary,
         error=data.error,
-    )
-
-
-async def _end(store: Store, tenant: str, journal_id: str, seq: int) -> r.SessionCompacted | r.SessionCompactionFailed:
-    async for batch in followed(store, tenant, journal_id, after=seq):
-        for stored in batch:
-            if stored.type in _ENDS:
-                record = decode_record(stored.body)
-                assert isinstance(record, r.SessionCompacted | r.SessionCompactionFailed)
-                return record
-    raise InternalError("a journal ended under its reader")
-
-
-def _as_end(record: r.SessionCompactionFailed) -> TurnEnd:
-    """The failure as a turn of its own would have ended with it."""
-    data = record.data
-    return TurnEnd(
-        turn_id=record.turn_id or "",
-        status=TurnStatus.failed,
-        seq=record.seq,
-        code=data.code,
-        message=data.message,
-        error_args=data.error_args,
     )

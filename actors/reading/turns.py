@@ -108,6 +108,20 @@ def error_of(session_id: str, end: TurnEnd) -> GreenroomError:
     return kind(session_id, end.turn_id, end.code, end.message)
 
 
+def error_of_failure(session_id: str, record: r.SessionTitleFailed | r.SessionCompactionFailed) -> GreenroomError:
+    """The error of something that is done like a turn, and failed."""
+    data = record.data
+    end = TurnEnd(
+        turn_id=record.turn_id or "",
+        status=TurnStatus.failed,
+        seq=record.seq,
+        code=data.code,
+        message=data.message,
+        error_args=data.error_args,
+    )
+    return error_of(session_id, end)
+
+
 async def wait_turn(
     store: Store, tenant: str, receipt: Receipt, *, timeout: float | None = None, until_action: bool = False
 ) -> AgentResult:
