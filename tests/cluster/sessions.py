@@ -5,12 +5,24 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from actors import SessionConfig, SessionHandle, SessionManager
+from actors import AgentResult, SessionConfig, SessionHandle, SessionManager
 from actors.domain import records as r
+from actors.errors import StoreUnavailable
 from tests.cluster.raylets import Raylets
 
 BOUND_S = 60.0
 """Longest wait for anything: far beyond what a recovery takes on a loaded machine."""
+
+
+async def answered(session: SessionHandle, prompt: str) -> AgentResult:
+    """The answer, of one input that is given again while the store cannot take it."""
+    command_id = secrets.token_hex(8)
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            try:
+                return await session.generate(prompt, command_id=command_id)
+            except StoreUnavailable as error:
+                await asyncio.sleep(error.retry_after_s or 0)
 
 
 class Sessions:

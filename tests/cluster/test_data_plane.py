@@ -18,7 +18,7 @@ from actors.channel import ChannelClient
 from actors.cluster.links import actor_named
 from actors.errors import Unauthorized
 from tests.cluster.raylets import Raylets
-from tests.cluster.sessions import BOUND_S, Sessions, assert_gapless, started
+from tests.cluster.sessions import BOUND_S, Sessions, answered, assert_gapless, started
 from tests.cluster.sockets import connected, listening
 from tests.integration.crash_site import Gate, actors_of
 from tests.integration.waiting import until_told
@@ -94,11 +94,11 @@ async def test_sessions_of_another_node_find_a_restarted_store_again(
 
     os.kill(before, signal.SIGKILL)
 
-    assert (await session.generate("after", timeout=BOUND_S)).text == "after"
+    assert (await answered(session, "after")).text == "after"
     (after,) = await _pids(manager, "store")
 
     async def crosses() -> bool:
-        await session.generate("again", timeout=BOUND_S)
+        await answered(session, "again")
         return bool(connected(await sessions.pid(session)) & listening(after))
 
     # As long as nobody could connect, calls went over Ray; that is left after a moment.

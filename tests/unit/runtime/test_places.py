@@ -30,6 +30,7 @@ class Factory:
         self.made: list[FakeSeat] = []
         self.ended: list[str] = []
         self.ends = asyncio.Event()
+        self.again = asyncio.Event()
         self.private = 0
         self._most = most
 
@@ -37,6 +38,8 @@ class Factory:
         if len(self.made) >= self._most:
             return None
         self.made.append(FakeSeat(f"seat-{len(self.made) + 1}", private=self.private))
+        if len(self.made) > 1:
+            self.again.set()
         return self.made[-1]
 
     async def end(self, seat: Seat) -> None:
@@ -254,5 +257,6 @@ async def test_a_seat_that_keeps_too_much_of_former_sessions_is_replaced(monkeyp
             await made.resolve(TENANT, journal_id)
             await made.hibernate(journal_id)
         await pool.ends.wait()
+        await pool.again.wait()
         assert pool.ended == ["seat-1"]
         assert [len(seat.assigned) for seat in pool.made] == [3, 0]
