@@ -76,15 +76,18 @@ async def _under_fire(
     manager: SessionManager, present: Sequence[User], killer: Faults, faults: int, directory: Path, report: Report
 ) -> list[User]:
     """Others decide meanwhile what sessions ask, and do what they hand out, each a driver that joined."""
-    clerk = Clerk(await SessionManager.connect(settings=manager.settings), report.seed)
-    worker = Worker(await SessionManager.connect(settings=manager.settings))
-    async with asyncio.TaskGroup() as beside:
-        others = [beside.create_task(clerk.work()), beside.create_task(worker.work())]
-        witnesses = await under_fire(
-            present, killer, faults, lambda name: User.enter(manager, name, directory, 1), report
-        )
-        for other in others:
-            other.cancel()
+    async with (
+        await SessionManager.connect(settings=manager.settings) as at_desk,
+        await SessionManager.connect(settings=manager.settings) as outside,
+    ):
+        clerk, worker = Clerk(at_desk, report.seed), Worker(outside)
+        async with asyncio.TaskGroup() as beside:
+            others = [beside.create_task(clerk.work()), beside.create_task(worker.work())]
+            witnesses = await under_fire(
+                present, killer, faults, lambda name: User.enter(manager, name, directory, 1), report
+            )
+            for other in others:
+                other.cancel()
     report.decided, report.outside = clerk.decided, len(worker.done)
     return witnesses
 
