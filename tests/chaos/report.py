@@ -1,4 +1,4 @@
-"""What a run did, as the text that the README quotes."""
+"""What a run did, as the text that the guide quotes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's shell blocks are executed against ``greenroom serve``, started as a stranger starts it."""
+"""The shell blocks of README.md and its guide are executed against ``greenroom serve``, started as strangers do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from time import monotonic
 
 import pytest
 
-from tests.docs.readme import ROOT, Block, blocks
+from tests.docs.guide import ROOT, Block, blocks
 
 START_S = 90.0
 """Ray, the actors and Ray Serve take about 15 s on two quiet cores."""
@@ -105,7 +105,7 @@ def _run(block: Block, shell: dict[str, str], url: str, place: Path) -> str:
         timeout=BLOCK_S,
         check=False,
     )
-    assert done.returncode == 0, f"README.md, block at line {block.line}: {done.stderr}\n{done.stdout}"
+    assert done.returncode == 0, f"{block.place}: {done.stderr}\n{done.stdout}"
     return done.stdout
 
 

@@ -1,4 +1,4 @@
-"""The README's Python is executed on a real runtime, and its tables are those of the code."""
+"""The Python of README.md and its guide is executed on a real runtime, and their tables are those of the code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from actors.cluster.links import NAMESPACE, actor_names
 from actors.domain.records import RECORD
 from serve_app.app import create_app
 from serve_app.cli import app as command
-from tests.docs.readme import README, ROOT, Block, blocks, code, rows, section
+from tests.docs.guide import PAGES, ROOT, Block, anchors, blocks, blocks_of, code, rows, section
 
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 """Nothing large goes through it."""
@@ -28,14 +28,10 @@ PROGRAMS = [block for block in blocks("python") if block.is_program]
 SNIPPETS = [block for block in blocks("python") if not block.is_program]
 
 
-def _at(block: Block) -> str:
-    return f"line-{block.line}"
-
-
 def _assert_printed(block: Block, printed: str) -> None:
     lines = iter(printed.splitlines())
     for promised in block.promised:
-        assert promised in lines, f"README.md, block at line {block.line} does not print {promised!r}: {printed!r}"
+        assert promised in lines, f"{block.place} does not print {promised!r}: {printed!r}"
 
 
 # --- Python ---------------------------------------------------------------------------------------------------------
@@ -67,7 +63,7 @@ class Reader:
 
     def types(self, block: Block) -> None:
         """Run a snippet, which may await."""
-        compiled = compile(block.padded, str(README), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        compiled = compile(block.padded, str(block.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         running = eval(compiled, self._names)
         if inspect.iscoroutine(running):
             self._runner.run(running)
@@ -88,7 +84,7 @@ def reader(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         runner.run(manager.close())
 
 
-@pytest.mark.parametrize("block", SNIPPETS, ids=_at)
+@pytest.mark.parametrize("block", SNIPPETS, ids=lambda block: block.place)
 def test_a_snippet_of_the_guide_does_what_it_says(
     reader: Reader, block: Block, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,7 +93,7 @@ def test_a_snippet_of_the_guide_does_what_it_says(
     _assert_printed(block, capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("block", PROGRAMS, ids=_at)
+@pytest.mark.parametrize("block", PROGRAMS, ids=lambda block: block.place)
 def test_a_program_runs_as_it_stands(
     cluster: None, block: Block, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -105,7 +101,7 @@ def test_a_program_runs_as_it_stands(
     monkeypatch.setenv("GREENROOM_RUNTIME", f"docs-{secrets.token_hex(4)}")
     monkeypatch.setenv("GREENROOM_MIN_WARM", "1")
 
-    exec(compile(block.padded, str(README), "exec"), {"__name__": "__main__"})
+    exec(compile(block.padded, str(block.page), "exec"), {"__name__": "__main__"})
 
     printed = capsys.readouterr().out
     assert printed.strip()
@@ -157,19 +153,17 @@ def test_the_table_of_commands_lists_every_command_and_no_other() -> None:
     assert listed == {f"greenroom {name}" for name in names}
 
 
-def test_every_link_to_this_repository_leads_somewhere() -> None:
-    text = README.read_text(encoding="utf-8")
-    headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in _headings(text)}
-    links = re.findall(r"\]\((?!https?://)([^)]+)\)", text)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_this_repository_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?://)([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
 
-    assert links
-    for link in links:
-        assert link[1:] in headings if link.startswith("#") else (ROOT / link).exists(), link
 
-
-def _headings(text: str) -> list[str]:
-    outside = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    return [line for line in outside.splitlines() if re.match(r"#+ ", line)]
+def test_every_page_is_on_the_map() -> None:
+    assert {page for page in PAGES if page.parent.name == "docs"} == set((ROOT / "docs").glob("*.md"))
 
 
 def test_what_is_not_executed_only_sets_things_up() -> None:
@@ -179,8 +173,9 @@ def test_what_is_not_executed_only_sets_things_up() -> None:
         for line in block.text.splitlines():
             word, *rest = line.split("#")[0].split()
             assert word == ".ci/run" or (word == "make" and rest[0] in targets), line
-    known = blocks("") + blocks("python") + blocks("bash")
-    assert README.read_text(encoding="utf-8").count("\n```") == 2 * len(known)
+    for page in PAGES:
+        known = [block for block in blocks_of(page) if block.language in ("", "python", "bash")]
+        assert page.read_text(encoding="utf-8").count("\n```") == 2 * len(known), page
 
 
 _REFERENCE = """
@@ -210,9 +205,8 @@ def test_the_table_of_events_has_every_type_that_there_is() -> None:
 
 
 def test_the_table_of_another_services_operations_has_all_of_them_and_says_truly_which_are_here() -> None:
-    text = README.read_text(encoding="utf-8")
-    section = text[text.index("## Coming from A3S Code") : text.index("## Errors")]
-    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    listing = section("Coming from A3S Code")
+    rows = [line.strip("|").split("|") for line in listing.splitlines() if line.startswith("| `")]
     listed = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
     here = {name for row in rows for name in re.findall(r"`(\w+)`", row[1])}
 
