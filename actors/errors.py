@@ -13,6 +13,7 @@
     |-- InputNotFound
     |-- ActionNotFound
     |-- ActionSettled             somebody else's resolution was committed first
+    |-- ArtifactNotFound
     |-- ExternalTaskNotFound
     |-- ExternalTaskSettled       it has an outcome already
     |-- TaskLeased                another worker has claimed the task
@@ -277,6 +278,20 @@ class ActionSettled(GreenroomError):
     @property
     def message(self) -> str:
         return f"Action {self.action_id!r} is settled already ({self.resolution}). Nothing is left to decide."
+
+
+class ArtifactNotFound(GreenroomError):
+    """The session has no such artifact, or no longer."""
+
+    status = 404
+
+    def __init__(self, artifact_id: str) -> None:
+        super().__init__(artifact_id)
+        self.artifact_id = artifact_id
+
+    @property
+    def message(self) -> str:
+        return f"There is no artifact {_shown(self.artifact_id)}. List the session's artifacts to see those there are."
 
 
 class ExternalTaskNotFound(GreenroomError):

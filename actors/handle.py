@@ -18,6 +18,7 @@ from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.session import SessionInfo
 from actors.domain.turns import AgentResult, Receipt
 from actors.handle_actions import SessionActions
+from actors.handle_artifacts import SessionArtifacts
 from actors.handle_children import SessionChildren
 from actors.handle_compaction import SessionCompaction
 from actors.handle_lanes import SessionLanes
@@ -38,6 +39,7 @@ WAIT_SLICE_S = 30.0
 
 class SessionHandle(
     SessionActions,
+    SessionArtifacts,
     SessionChildren,
     SessionCompaction,
     SessionLanes,

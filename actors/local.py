@@ -125,7 +125,7 @@ class LocalRuntime:
         self._providers = ProviderPool(credentials(self._key))
         name = new_ulid()
         models = ModelExecutor(self._providers.of, self._blobs)
-        tools = ToolExecutor(Path(self._workspace), registry, sink)
+        tools = ToolExecutor(Path(self._workspace), registry, sink, self._store.blobs)
         self._models = EffectHost(f"models-{name}", models, sink)
         self._tools = EffectHost(f"tools-{name}", tools, sink)
         self._registry = registry

@@ -18,6 +18,7 @@ from actors.domain.turns import AgentResult, Receipt
 from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
 from actors.manager_archives import ArchiveOperations
+from actors.manager_artifacts import ArtifactOperations
 from actors.manager_children import ChildOperations
 from actors.manager_compaction import CompactionOperations
 from actors.manager_forks import ForkOperations
@@ -51,6 +52,7 @@ class ToolExecutorInfo(Frozen):
 
 class SessionOperations(
     ArchiveOperations,
+    ArtifactOperations,
     ChildOperations,
     CompactionOperations,
     ForkOperations,

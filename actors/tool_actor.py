@@ -47,8 +47,9 @@ class ToolActor(HostActor):
                 registry.register(as_tool(one))
             self._definitions, self._sandbox = registry.definitions(), registry.sandbox
             links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
-            sink = StoreSink(RemoteStore(links.to(info.store)))
-            executor = ToolExecutor(Path(info.world.workspace) if info.world.workspace else None, registry, sink)
+            store = RemoteStore(links.to(info.store))
+            workspace = Path(info.world.workspace) if info.world.workspace else None
+            executor = ToolExecutor(workspace, registry, StoreSink(store), store.blobs)
             await self._start(info, "tools", executor, HostLimits(running=running), links)
         return await self.toolbox()
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, TypeAdapter
 
+from actors.domain.artifacts import Artifact
 from actors.domain.base import Frozen
 from actors.domain.compaction import SummaryOf
 from actors.domain.llm import LlmConfig
@@ -77,6 +78,7 @@ class ToolCall(_Call):
     Attributes:
         workspace: Absolute directory; empty means the host's own.
         timeout_s: Longest run of a tool that does not say itself how long it may take; ``limit_s`` binds any.
+        artifact: The one that it reads on in.
         sandboxed: Its commands run in a sandbox, or not at all: a policy wants it.
         priority: Of its lane, 0 first; after ``full_after_s`` of waiting for a place it is as urgent as any.
     """
@@ -89,6 +91,7 @@ class ToolCall(_Call):
     workspace: str = ""
     timeout_s: float = 600.0
     limit_s: float | None = None
+    artifact: Artifact | None = None
     sandboxed: bool = False
     priority: int = 0
     full_after_s: float | None = None
@@ -142,7 +145,7 @@ class ToolOutcome(Frozen):
     """What a tool call gave.
 
     Attributes:
-        content: The text for the model, at most 100 KiB.
+        content: The text, at most 4 MiB; of one above 100 KiB the model is shown the beginning and the end.
         images: Images for the model.
         exit_code: 0 on success.
     """

@@ -36,6 +36,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from actors.domain.actions import ActionKind, Resolution
+from actors.domain.artifacts import Artifact
 from actors.domain.base import Frozen
 from actors.domain.budgets import Amounts, Budget, Lease, Resource
 from actors.domain.calls import HostRef, Outcome
@@ -539,7 +540,10 @@ class ToolCallCompleted(RecordBase):
     """A started call has its outcome."""
 
     class Data(Frozen):
-        """The outcome, as the model will see it, and the tool's metadata."""
+        """The outcome, as the model will see it, and the tool's metadata.
+
+        ``artifact``: where all of a text is of which the content shows the beginning and the end.
+        """
 
         call_id: str
         attempt: int
@@ -551,6 +555,7 @@ class ToolCallCompleted(RecordBase):
         exit_code: int = 0
         metadata: dict[str, Any] = {}
         duration_ms: int = 0
+        artifact: Artifact | None = None
 
     type: Literal["tool.call.completed"] = "tool.call.completed"
     data: Data
@@ -603,6 +608,7 @@ class ToolCallLate(RecordBase):
         attempt: int
         outcome: Outcome
         content: ResultContent
+        artifact: Artifact | None = None
 
     type: Literal["tool.call.late"] = "tool.call.late"
     data: Data

@@ -7,9 +7,10 @@ import binascii
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.domain.artifacts import MAX_ARTIFACT_BYTES
 from actors.domain.calls import Outcome, ToolOutcome
 from actors.domain.messages import Base64Source, ImageBlock
-from actors.tools.base import capped
+from actors.tools.base import MAX_BESIDE_IMAGES, capped
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
@@ -45,7 +46,10 @@ def outcome_of(result: CallToolResult) -> ToolOutcome:
     kept = structured is not None and len(structured) <= MAX_STRUCTURED_CHARS
     return ToolOutcome(
         outcome=Outcome.error if result.is_error else Outcome.ok,
-        content=capped("\n".join(texts).replace("\0", "\N{REPLACEMENT CHARACTER}")),
+        content=capped(
+            "\n".join(texts).replace("\0", "\N{REPLACEMENT CHARACTER}"),
+            MAX_BESIDE_IMAGES if images else MAX_ARTIFACT_BYTES,
+        ),
         images=tuple(images),
         exit_code=1 if result.is_error else 0,
         metadata={"structured_content": result.structured_content} if kept else {},

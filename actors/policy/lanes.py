@@ -8,11 +8,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from actors.domain.artifacts import READ_ARTIFACT
 from actors.domain.base import Frozen
 from actors.domain.lanes import BoostStrategy, LaneRateLimit, LaneRetry, LimitType, PriorityBoost, RetryStrategy
 from actors.domain.policies import SessionLane
 
-_QUERY: Final = frozenset({"read", "glob", "ls", "grep", "list_files", "search", "web_fetch", "web_search"})
+_QUERY: Final = frozenset(
+    {"read", "glob", "ls", "grep", "list_files", "search", "web_fetch", "web_search"} | {READ_ARTIFACT}
+)
 
 _PERIODS: Final = {
     LimitType.per_second: timedelta(seconds=1),

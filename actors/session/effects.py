@@ -25,6 +25,7 @@ from actors.policy.permissions import demands_sandbox
 from actors.policy.prompts import system_prompt
 from actors.policy.structured import repair_prompt
 from actors.session import budgets, compaction, credentials, titles, tool_steps, unanswered, unpriced, workspace
+from actors.session.spilling import artifact_read_by
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
 from actors.session.turn import CallPhase, Failure, Stage, ToolCallState, Turn
@@ -290,6 +291,7 @@ def _tool_call(state: State, turn: Turn, call: ToolCallState, around: Surroundin
         workspace=workspace.path_of(state, around),
         timeout_s=state.config.tool_timeout_s,
         limit_s=queue.limit_s(lane),
+        artifact=artifact_read_by(state, call),
         sandboxed=demands_sandbox(state.config, around.global_policy),
         priority=lane.priority,
         full_after_s=full_after_s(queue.priority_boost),

@@ -14,6 +14,7 @@ from actors.domain.calls import Outcome
 from actors.domain.command import digest_of_json
 from actors.domain.messages import BlobTextBlock, Message, StopReason, TextBlock, TokenUsage
 from actors.errors import InternalError
+from actors.session.spilling import with_artifact
 from actors.session.state import MAX_UNANSWERED, Entry, State
 from actors.session.turn import (
     NO_SUMMARY,
@@ -234,6 +235,7 @@ def tool_completed(state: State, record: r.ToolCallCompleted) -> State:
     if data.outcome is Outcome.unknown and call.wait is None:
         host = call.host if call.phase is CallPhase.started else None
         state = still_news(state, Unanswered(call_id=data.call_id, attempt=data.attempt, host=host))
+    state = with_artifact(state, data.artifact)
     error = data.outcome is not Outcome.ok
     return _settle(state, record.seq, data.index, Message.tool_result(data.tool_use_id, data.content, is_error=error))
 
@@ -262,6 +264,7 @@ def tool_in_doubt(state: State, record: r.ToolCallInDoubt) -> State:
 def tool_late(state: State, record: r.ToolCallLate) -> State:
     """What became of the attempt is known after all."""
     late = (record.data.call_id, record.data.attempt)
+    state = with_artifact(state, record.data.artifact)
     return change(state, unanswered=tuple(one for one in state.unanswered if (one.call_id, one.attempt) != late))
 
 

@@ -22,11 +22,15 @@ from actors.session.effects import Effects, next_effects
 from actors.session.lanes import ending
 from actors.session.outcomes import closing_draft, late_draft, lost_draft, too_large_draft
 from actors.session.projection import place, small
+from actors.session.spilling import spilled
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
 
 MAX_FOLLOWING = 10_000
 """Records that may follow from one thing that happened; more is a loop in the core."""
+
+MAX_BLOB_BYTES = 16 * 1024 * 1024
+"""Content beside the records of one append after which it takes nothing more: all of it travels in one frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Plan:
     """One append, and what comes of it.
 
     Attributes:
+        left: Things that happened and are left for the next append, since this one carries enough.
         replies: For each command given, its reply or refusal.
         digests: By seq, the digest of the command whose first record stands there.
         ends: Turns that end in this append: the inputs they answer, and how.
@@ -82,6 +87,7 @@ class Plan:
     blobs: dict[str, bytes] = field(default_factory=dict[str, bytes])
     creations: list[NewSession] = field(default_factory=list[NewSession])
     outbox: list[OutboxRow] = field(default_factory=list[OutboxRow])
+    left: Sequence[Happening] = ()
     replies: list[tuple[c.Command, c.Reply | GreenroomError]] = field(
         default_factory=list[tuple[c.Command, c.Reply | GreenroomError]]
     )
@@ -94,8 +100,11 @@ class Plan:
 def plan(state: State, happenings: Sequence[Happening], around: Surroundings, *, now: datetime, epoch: int) -> Plan:
     """What to append for these happenings, in their order, and for all that follows from them."""
     made = Plan(before=state, state=state)
-    for happening in happenings:
+    for number, happening in enumerate(happenings, 1):
         _happen(made, happening, around, now, epoch)
+        if sum(map(len, made.blobs.values())) > MAX_BLOB_BYTES:
+            made.left = happenings[number:]
+            break
     for _ in range(MAX_FOLLOWING):
         made.effects = next_effects(made.state, around)
         if not made.effects.drafts:
@@ -156,6 +165,7 @@ def _obey(made: Plan, command: c.Command, now: datetime, epoch: int) -> c.Reply 
 
 
 def _place(made: Plan, draft: Draft, now: datetime, epoch: int) -> None:
+    draft = spilled(made.state, draft, made.blobs)
     drafts = [small(one, made.blobs) for one in ending(made.state, draft)]
     for one in drafts:
         _place_one(made, one, now, epoch)

@@ -144,6 +144,7 @@ def blobs_of(record: r.Record) -> frozenset[str]:
     """The digests of the blobs that a record refers to."""
     data = record.data
     messages: list[Message] = []
+    apart: tuple[str, ...] = ()
     if isinstance(data, r.UserMessage.Data | r.MessageAdded.Data | r.ModelCallCompleted.Data):
         messages.append(data.message)
     elif isinstance(data, r.SessionCompacted.Data) and data.summary is not None:
@@ -152,11 +153,12 @@ def blobs_of(record: r.Record) -> frozenset[str]:
         messages.append(data.partial)
     elif isinstance(data, r.ToolCallCompleted.Data | r.ToolCallLate.Data):
         messages.append(Message.tool_result("", data.content))
+        apart = data.artifact.pieces if data.artifact is not None else ()
     elif isinstance(data, r.TurnCompleted.Data | ChildReport):
         messages.append(Message(role=Role.assistant, content=data.parts))
     elif isinstance(record, r.ChildCompleted):
-        return frozenset(record.data.blobs)
-    return blobs_in(messages)
+        apart = record.data.blobs
+    return blobs_in(messages).union(apart)
 
 
 def stored(record: r.Record, digest: str | None = None) -> StoredRecord:

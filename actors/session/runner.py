@@ -202,6 +202,8 @@ class SessionRunner:
                 await self._calls.abandon(early)
                 raise
             self._committed(made)
+        if made.left:
+            self._inbox.put_back(made.left)
         for command, reply in await self._confirmed(made):
             self._mailbox.reply(command, reply)
         self._calls.keep(made.effects)

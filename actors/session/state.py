@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from actors.domain.actions import Action
+from actors.domain.artifacts import Artifact
 from actors.domain.base import Frozen
 from actors.domain.compaction import Compacting
 from actors.domain.lanes import DeadLetter, LaneCounts
@@ -78,6 +79,7 @@ class State(Frozen):
         windows: Of lanes with a rate limit: what began within it.
         lane_counts: What became of calls, by lane, when metrics are kept.
         dead_letters: Calls that failed for good, the newest ones last, when they are kept.
+        artifacts: Large results that can be read, oldest first.
         compacting: The compaction that is due or under way.
         titling: A title is wanted, and is not there yet.
         account: What it took, lent and was lent, as far as nothing else here tells.
@@ -119,6 +121,7 @@ class State(Frozen):
     windows: dict[SessionLane, Window] = Field(default={})
     lane_counts: dict[SessionLane, LaneCounts] = Field(default={})
     dead_letters: tuple[DeadLetter, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
     compacting: Compacting | None = None
     titling: bool = False
     account: Account = Account()

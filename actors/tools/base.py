@@ -12,12 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from actors.domain.artifacts import MAX_ARTIFACT_BYTES, MAX_SHOWN_BYTES
 from actors.domain.calls import UNCLEAR, Outcome, Reconciled, ToolOutcome
 from actors.domain.tools import ToolDefinition
+from actors.errors import ToolError
 from actors.tools.threads import awaited
 
-MAX_OUTPUT_BYTES = 100 * 1024
-"""Text of one result: about 25,000 tokens, more than a model reads with profit."""
+MAX_OUTPUT_BYTES = MAX_SHOWN_BYTES
+"""Text of one result for tools that can be asked for the rest: all of it goes to the model."""
+
+MAX_BESIDE_IMAGES = 1024 * 1024
+"""Text of a result that has images too: both travel in one frame."""
 
 MAX_READ_LINES = 2000
 """Lines of one read; the next read goes on at the offset that the notice names."""
@@ -30,6 +35,10 @@ _MARKER = "\n[... output truncated: {dropped} more bytes ...]\n"
 
 async def _record_nowhere(facts: Mapping[str, Any]) -> None:
     del facts
+
+
+async def _no_artifact() -> bytes:
+    raise ToolError("The session has no such artifact.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,8 @@ class ToolContext:
             before and after a change that is about to be made. They are durable when it returns, and outlive the host;
             those recorded before stay. ToolError when they cannot be kept: then do nothing that depends on them.
         recorded: In ``reconcile``: what the lost attempt had recorded.
+        artifact: All of the text of the artifact that the call names, one of the session's own. ToolError when it
+            cannot be had.
         sandboxed: The session's policy wants commands to run in a sandbox, or not at all.
     """
 
@@ -56,6 +67,7 @@ class ToolContext:
     timeout_s: float
     record: Callable[[Mapping[str, Any]], Awaitable[None]] = _record_nowhere
     recorded: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    artifact: Callable[[], Awaitable[bytes]] = _no_artifact
     sandboxed: bool = False
 
     def record_from_thread(self, facts: Mapping[str, Any]) -> None:
@@ -108,7 +120,7 @@ def failed(content: str, **metadata: Any) -> ToolOutcome:
     return ToolOutcome(outcome=Outcome.error, content=content, exit_code=1, metadata=metadata)
 
 
-def capped(text: str, limit: int = MAX_OUTPUT_BYTES) -> str:
+def capped(text: str, limit: int = MAX_ARTIFACT_BYTES) -> str:
     """The text within ``limit`` bytes of UTF-8; what is cut is counted in a marker at its end.
 
     >>> capped("abc")

@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from actors.domain.artifacts import MAX_ARTIFACT_BYTES
 from actors.domain.calls import Outcome, ToolOutcome
 from actors.domain.tools import EffectClass, ToolDefinition
-from actors.tools.base import MAX_OUTPUT_BYTES, Tool, ToolContext, schema
+from actors.tools.base import Tool, ToolContext, schema
 from actors.tools.environment import command_environment
 from actors.tools.process import Ended, run_command
 from actors.tools.sandbox import Sandbox
@@ -20,13 +21,13 @@ DEFAULT_TIMEOUT_MS = 120_000
 MAX_TIMEOUT_MS = 600_000
 """Ten minutes: what runs longer belongs into a background service, not into a turn."""
 
-_TAIL_BYTES = 40 * 1024
-"""Kept of the end of a long output: errors and summaries stand there."""
+_TAIL_BYTES = 1024 * 1024
+"""Kept of the end of an output that is too long to be kept whole: errors and summaries stand there."""
 
 _NOTES_BYTES = 512
 """Room for the marker and the line that says how the command ended."""
 
-_HEAD_BYTES = MAX_OUTPUT_BYTES - _TAIL_BYTES - _NOTES_BYTES
+_HEAD_BYTES = MAX_ARTIFACT_BYTES - _TAIL_BYTES - _NOTES_BYTES
 
 _MAX_LIVE_BYTES = 1 << 20
 """Output shown live; who watches a flood has seen enough after 1 MiB."""

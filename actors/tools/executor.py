@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 
 from jsonschema.protocols import Validator
 
+from actors.domain.artifacts import MAX_ARTIFACT_BYTES
 from actors.domain.calls import (
     RAISED,
     UNCLEAR,
@@ -38,7 +39,8 @@ from actors.domain.tools import EffectClass
 from actors.effect_host.ports import ResultSink
 from actors.errors import GreenroomError, InvalidConfig, ToolError
 from actors.tools.arguments import check, validator
-from actors.tools.base import MAX_OUTPUT_BYTES, Tool, ToolContext, capped, failed
+from actors.tools.artifacts import Blobs, whole_artifact
+from actors.tools.base import MAX_BESIDE_IMAGES, Tool, ToolContext, capped, failed
 from actors.tools.facts import keep_facts
 from actors.tools.registry import ToolRegistry
 
@@ -85,10 +87,15 @@ class ToolExecutor:
         registry: The tools; the built-in ones when None.
         sink: Where facts are kept that tools record. Without one they end with the process, and no call of this
             executor can be reconciled.
+        blobs: Finds the content of artifacts. Without it none can be read.
     """
 
     def __init__(
-        self, workspace: Path | str | None, registry: ToolRegistry | None = None, sink: ResultSink | None = None
+        self,
+        workspace: Path | str | None,
+        registry: ToolRegistry | None = None,
+        sink: ResultSink | None = None,
+        blobs: Blobs | None = None,
     ) -> None:
         self.registry = ToolRegistry.with_builtins() if registry is None else registry
         self.workspace = None if workspace is None else Path(workspace)
@@ -96,6 +103,7 @@ class ToolExecutor:
         self._recorded: dict[CallKey, dict[str, Any]] = {}
         self._left_behind: set[str] = set()
         self._sink = sink
+        self._blobs = blobs
 
     @overload
     async def execute(self, call: ToolCall, emit: Emit) -> ToolOutcome: ...
@@ -136,7 +144,7 @@ class ToolExecutor:
         left_behind = call.call_id in self._left_behind
         self._left_behind.discard(call.call_id)
         note = "[the call was cancelled, and may go on: verify what it did]" if left_behind else _CANCELLED
-        content = f"{capped(lost + text, MAX_OUTPUT_BYTES - len(note) - 1)}\n{note}".lstrip("\n")
+        content = f"{capped(lost + text, MAX_ARTIFACT_BYTES - len(note) - 1)}\n{note}".lstrip("\n")
         metadata = self._recorded.pop(call.key, {})
         outcome = Outcome.unknown if left_behind else Outcome.cancelled
         return ToolOutcome(outcome=outcome, content=_clean(content), exit_code=1, metadata=_small_metadata(metadata))
@@ -174,6 +182,7 @@ class ToolExecutor:
             emit=lambda text: emit("output", text),
             timeout_s=min(tool.definition.timeout_s or call.timeout_s, call.limit_s or math.inf),
             record=lambda facts: self._record(call, facts),
+            artifact=lambda: whole_artifact(call, self._blobs),
             sandboxed=call.sandboxed,
         )
         return _Run(tool, call.args, ctx)
@@ -231,7 +240,7 @@ class ToolExecutor:
     def _bounded(self, call: ToolCall, outcome: ToolOutcome) -> ToolOutcome:
         known = self._recorded.get(call.key, {}) | outcome.metadata
         changes: dict[str, Any] = {
-            "content": _clean(capped(outcome.content)),
+            "content": _clean(capped(outcome.content, MAX_BESIDE_IMAGES if outcome.images else MAX_ARTIFACT_BYTES)),
             "images": outcome.images[:MAX_IMAGES],
             "metadata": _small_metadata(known),
         }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from actors.domain.tools import ToolDefinition, ToolOptions
 from actors.errors import InvalidConfig
 from actors.session.own_tools import OWN_TOOLS
+from actors.tools.artifacts import ReadArtifactTool
 from actors.tools.base import Tool
 from actors.tools.bash import BashTool
 from actors.tools.change import EditTool, PatchTool, WriteTool
@@ -53,7 +54,7 @@ class ToolRegistry:
 
         options = options or ToolOptions()
         sandbox = Sandbox.find(options.sandbox, network=options.sandbox_network)
-        files = [ReadTool(), WriteTool(), EditTool(), PatchTool(), LsTool(), GlobTool(), GrepTool()]
+        files = [ReadArtifactTool(), ReadTool(), WriteTool(), EditTool(), PatchTool(), LsTool(), GlobTool(), GrepTool()]
         web = [WebFetchTool(), WebSearchTool(search_provider(options.web_search))]
         registry = cls([*files, *web, BashTool(environment, sandbox), GitWorktreeTool(environment, sandbox)])
         registry.sandbox = sandbox.status

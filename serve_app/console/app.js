@@ -1,6 +1,6 @@
 // The console: which session is open, what the person does with it.
 
-import { call, onKeyNeeded, sessionPath } from "./api.js";
+import { call, onKeyNeeded, request, sessionPath } from "./api.js";
 import { $, alertError, clearAlerts, el } from "./dom.js";
 import { FamilyQuestions } from "./family.js";
 import { amounts } from "./questions.js";
@@ -21,8 +21,13 @@ async function decide(actionId, resolution, digest) {
   $("composer-text").focus();
 }
 
+async function readArtifact(artifactId) {
+  return (await request(sessionPath(open.id, `/artifacts/${encodeURIComponent(artifactId)}`))).text();
+}
+
 const transcript = new Transcript($("items"), $("transcript"), {
   onDecide: decide,
+  readArtifact,
   onActivity: () => soon(refreshInfo),
 });
 

@@ -1,6 +1,6 @@
 // The transcript: a fold over a session's events into elements of the page.
 
-import { details, el, pretty } from "./dom.js";
+import { alertError, button, details, el, pretty } from "./dom.js";
 import { questionBox } from "./questions.js";
 
 const DECIDED = {
@@ -29,11 +29,15 @@ function textOf(content) {
 }
 
 export class Transcript {
-  /** onDecide(action_id, resolution, digest) -> Promise; onActivity() is called when what the session does changes. */
-  constructor(list, scroller, { onDecide, onActivity }) {
+  /**
+   * onDecide(action_id, resolution, digest) -> Promise; readArtifact(artifact_id) -> Promise of its text; onActivity() is
+   * called when what the session does changes.
+   */
+  constructor(list, scroller, { onDecide, readArtifact, onActivity }) {
     this.list = list;
     this.scroller = scroller;
     this.onDecide = onDecide;
+    this.readArtifact = readArtifact;
     this.onActivity = onActivity;
     this.reset();
   }
@@ -173,13 +177,15 @@ export class Transcript {
   tool(turnId, index, name, args) {
     const status = el("span", "chip", "waiting");
     const output = el("pre", "output");
-    const result = details("Result", output);
+    const whole = el("p", "quiet");
+    const result = details("Result", el("div", "", whole, output));
+    whole.hidden = true;
     result.hidden = true;
     const shownArgs = details("Arguments", el("pre", "", pretty(args)));
     const node = el("li", "item tool", el("div", "tool-head", el("code", "", name), status), shownArgs, result);
     const next = { value: 0 };
     const tool = {
-      node, status, output, result, args: shownArgs,
+      node, status, output, whole, result, args: shownArgs,
       stream(event) {
         if (event.index < next.value) return;
         next.value = event.index + 1;
@@ -210,6 +216,21 @@ export class Transcript {
     tool.output.textContent = text;
     tool.result.hidden = !text;
     tool.result.open = text.length < 600;
+    if (event.data.artifact) this.offerWhole(tool, event.data.artifact);
+  }
+
+  /** Of a large result only the beginning and the end are shown, until somebody wants all of it. */
+  offerWhole(tool, { artifact_id: id, size, lines }) {
+    const show = button(`Show all ${lines} lines`, "link", async () => {
+      try {
+        tool.output.textContent = await this.readArtifact(id);
+        show.remove();
+      } catch (error) {
+        alertError(error);
+      }
+    });
+    tool.whole.replaceChildren(`${id}, ${size} bytes. `, show);
+    tool.whole.hidden = false;
   }
 
   /** The question stands in the card of the call that it is about; one about no call has a card of its own. */

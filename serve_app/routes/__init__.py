@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from serve_app.routes import (
     actions,
     archives,
+    artifacts,
     children,
     console,
     control,
@@ -37,6 +38,7 @@ def include_all(app: FastAPI) -> None:
         lanes,
         mcp_servers,
         policies,
+        artifacts,
         tasks,
         usage,
         service,

@@ -123,6 +123,17 @@ def test_a_tool_call_waits_for_approval_and_runs_once_it_is_given(page: Page, tm
     page.screenshot(path=tmp_path / "done.png")
 
 
+def test_of_a_large_result_the_ends_are_shown_and_all_of_it_when_somebody_wants_it(page: Page) -> None:
+    _create(page, "large", allow=True)
+    _say(page, '/tool bash {"command": "seq 40000"}\n/say Counted.')
+
+    card = page.locator(".item.tool")
+    expect(card.locator(".output")).not_to_contain_text("\n20000\n")
+    card.get_by_text("Result").click()
+    card.get_by_role("button", name="Show all 40000 lines").click()
+    expect(card.locator(".output")).to_contain_text("\n20000\n")
+
+
 def test_a_session_whose_budget_is_used_up_says_what_it_asks_for_and_goes_on(page: Page, service: Running) -> None:
     service.create("thrifty", budget={"tool_calls": 1}, permission_policy={"default_decision": "allow"})
     page.locator(".session", has_text="thrifty").click()

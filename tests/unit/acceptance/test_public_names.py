@@ -31,7 +31,7 @@ withdraw_input effects spawn_many wait_children child_results fork_session fork_
 purge_session context_table context_ref get_tasks set_tasks export_session import_session tree set_lane_handler
 get_lane_handler add_mcp_server remove_mcp_server mcp_status pending_external_tasks external_tasks lease_external_task
 complete_external_task set_queue_config generate_title tool_metrics queue_stats queue_metrics dead_letters new
-with_persistence with_store connect close usage
+with_persistence with_store connect close usage list_artifacts read_artifact
 """.split()
 
 _LATER_OPERATIONS = """

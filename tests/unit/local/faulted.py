@@ -54,13 +54,18 @@ def with_lost_requests(*given: Fault) -> tuple[Fault, ...]:
     return (*given, *(one for one in lost if all(other.point is not one.point for other in given)))
 
 
+def large(what: str) -> str:
+    """What the unsafe tool gives: more than a model is shown."""
+    return f"acted: {what}\n" * 10_000
+
+
 def _tools(folder: Path) -> list[Any]:
     @tool(name="act", effect="unsafe")
     async def act(what: str) -> str:
         """Write a line that cannot be taken back."""
         with (folder / "acted").open("a") as file:
             file.write(f"{what}\n")
-        return "acted"
+        return large(what)
 
     @tool(name="hold", effect="pure")
     async def hold() -> str:

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from actors import faults
 from actors.domain import records as r
+from actors.domain.calls import Outcome
 from actors.faults import REPLIES, WIRE, Fault, Point, What
 from actors.handle import SessionHandle
 from actors.session.committer import Committer
@@ -26,6 +27,7 @@ from tests.unit.local.faulted import (
     HELD,
     acted,
     edited,
+    large,
     live,
     opened,
     with_lost_requests,
@@ -69,8 +71,19 @@ async def _whole(session: SessionHandle) -> None:
     assert (budget.used.tool_calls, budget.leased.tool_calls) == (len(calls), 0)
     assert budget.remaining.tool_calls == CALLS - len(calls)
     assert sum(isinstance(one, r.LeaseReturned) for one in records) == len(CHILDREN)
+    await _artifacts_whole(session, records)
     ends = (r.TurnCompleted, r.TurnFailed, r.TurnCancelled)
     assert sum(isinstance(one, ends) for one in records) == sum(isinstance(one, r.TurnStarted) for one in records)
+
+
+async def _artifacts_whole(session: SessionHandle, records: Sequence[r.Record]) -> None:
+    """What is named can be read, and is what the tool gave; what is not named is not there."""
+    named = [one.data.artifact for one in records if isinstance(one, r.ToolCallCompleted) and one.data.artifact]
+    assert list(await session.artifacts()) == named
+    texts = {large(what).encode() for what in ACTED}
+    assert {await session.read_artifact(one) for one in named} <= texts
+    done = [one for one in records if isinstance(one, r.ToolCallCompleted) and one.data.outcome is Outcome.ok]
+    assert len(named) == sum(one.data.name == "act" for one in done)
 
 
 async def _again(folder: Path) -> None:

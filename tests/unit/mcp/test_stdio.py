@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.domain.artifacts import MAX_ARTIFACT_BYTES
 from actors.domain.calls import Outcome
 from actors.domain.mcp import McpState
 from actors.domain.messages import Base64Source
@@ -112,10 +113,10 @@ async def test_lines_that_are_no_messages_are_passed_over() -> None:
         assert server.connection.tries == 1
 
 
-async def test_a_result_is_cut_to_what_a_model_reads() -> None:
+async def test_a_result_is_cut_to_what_an_artifact_holds() -> None:
     async with connected(raw()) as server:
-        outcome = await server.call("huge", {"n": 1_000_000})
-        assert len(outcome.content) <= 100 * 1024
+        outcome = await server.call("huge", {"n": 5_000_000})
+        assert len(outcome.content) <= MAX_ARTIFACT_BYTES
         assert "more bytes" in outcome.content[-80:]
 
 

@@ -174,3 +174,13 @@ def test_what_a_url_carries_beside_its_address_is_not_told() -> None:
     assert "canary" not in repr(given) + given.model_dump_json() + str(given.without_secrets())
     assert given.model_dump(mode="json")["transport"]["url"] == "https://host:8/mcp"
     assert not given.without_secrets().complete
+
+
+async def test_a_large_result_of_a_server_is_kept_whole_and_shown_by_its_ends() -> None:
+    async with await SessionManager.local() as manager:
+        await manager.add_mcp_server(raw())
+        one = await manager.create_session("a", config(calls(("mcp__raw__huge", {"n": 300_000})), says("Much.")))
+        (text,) = result_texts((await one.generate("go")).messages)
+        (artifact,) = await one.artifacts()
+        assert (artifact.size, artifact.tool) == (300_000, "mcp__raw__huge")
+        assert artifact.artifact_id in text and len(text) < 32 * 1024

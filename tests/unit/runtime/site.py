@@ -95,7 +95,7 @@ class Site:
         sink = StoreSink(self.store)
         limits = HostLimits(cancel_s=0.01, idle_s=self._idle_s)
         models = ModelExecutor(ProviderPool(_no_key).of, _no_blobs)
-        self.tools = EffectHost("tools", ToolExecutor(Path.cwd(), self._registry, sink), sink, limits)
+        self.tools = EffectHost("tools", ToolExecutor(Path.cwd(), self._registry, sink, self.store.blobs), sink, limits)
         servers = LocalServers(self.store, sink, "/", _no_news)
         self.hosts = Hosts(EffectHost("models", models, sink), self.tools, self._registry, servers)
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from actors.domain.artifacts import MAX_ARTIFACT_BYTES
 from actors.domain.calls import Outcome, ToolOutcome
 from actors.errors import InvalidConfig, ToolError
-from actors.tools.base import MAX_OUTPUT_BYTES, ToolContext
+from actors.tools.base import ToolContext
 from actors.tools.bash import BashTool
 from actors.tools.environment import command_environment
 
@@ -73,12 +74,12 @@ async def test_deltas_never_split_a_character(context: MakeContext) -> None:
 
 
 async def test_a_long_output_keeps_its_head_and_its_tail_within_the_bound(context: MakeContext) -> None:
-    outcome = await _bash(context(), "echo head; head -c 3000000 /dev/zero | tr '\\0' x; echo; echo tail")
+    outcome = await _bash(context(), "echo head; head -c 5000000 /dev/zero | tr '\\0' x; echo; echo tail")
 
     assert outcome.content.startswith("head\nxxx")
     assert outcome.content.endswith("xxx\ntail\n")
     assert "bytes left out" in outcome.content
-    assert len(outcome.content.encode()) <= MAX_OUTPUT_BYTES
+    assert len(outcome.content.encode()) <= MAX_ARTIFACT_BYTES
 
 
 async def test_an_endless_output_ends_with_the_time_out(context: MakeContext) -> None:
@@ -86,7 +87,7 @@ async def test_an_endless_output_ends_with_the_time_out(context: MakeContext) ->
 
     assert outcome.outcome is Outcome.timeout
     assert "timed out after 0.3 s" in outcome.content
-    assert len(outcome.content.encode()) <= MAX_OUTPUT_BYTES
+    assert len(outcome.content.encode()) <= MAX_ARTIFACT_BYTES
 
 
 def _pids(text: str) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from actors.domain.artifacts import MAX_ARTIFACT_BYTES
 from actors.domain.calls import UNCLEAR, Delta, Outcome, ToolOutcome, Verdict
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.errors import (
@@ -18,7 +19,7 @@ from actors.errors import (
     StoreUnavailable,
     ToolError,
 )
-from actors.tools.base import MAX_OUTPUT_BYTES, Tool, ToolContext, schema, succeeded
+from actors.tools.base import Tool, ToolContext, schema, succeeded
 from actors.tools.executor import MAX_METADATA_BYTES, ToolExecutor
 from actors.tools.function import tool
 from actors.tools.registry import ToolRegistry
@@ -76,7 +77,10 @@ async def test_an_unknown_tool_is_told_with_the_names_of_the_known(workspace: Pa
 
     assert (outcome.outcome, outcome.exit_code) == (Outcome.error, 1)
     assert "Unknown tool: Bash" in outcome.content
-    assert "bash, edit, git_worktree, glob, grep, ls, patch, read, web_fetch, web_search, write" in outcome.content
+    assert (
+        "bash, edit, git_worktree, glob, grep, ls, patch, read, read_artifact, web_fetch, web_search, write"
+        in outcome.content
+    )
 
 
 @pytest.mark.parametrize(
@@ -211,13 +215,13 @@ async def test_a_cancelled_call_without_output_says_just_that(workspace: Path, m
 
 
 async def test_output_and_metadata_are_bounded_and_clean(workspace: Path, make_call: MakeCall) -> None:
-    big = succeeded("ä" * MAX_OUTPUT_BYTES + "\0", much="x" * MAX_METADATA_BYTES)
+    big = succeeded("ä" * MAX_ARTIFACT_BYTES + "\0", much="x" * MAX_METADATA_BYTES)
     outcome = await _executor(workspace, _Scripted(big)).execute(make_call("scripted"), _emit)
     odd = await _executor(workspace, _Scripted(succeeded("a\0\ud800", bad=object()))).execute(
         make_call("scripted"), _emit
     )
 
-    assert len(outcome.content.encode()) <= MAX_OUTPUT_BYTES
+    assert len(outcome.content.encode()) <= MAX_ARTIFACT_BYTES
     assert "[... output truncated: " in outcome.content
     assert list(outcome.metadata) == ["dropped"]
     assert odd.content == "a\N{REPLACEMENT CHARACTER}?"
@@ -364,6 +368,7 @@ def test_definitions_are_sorted_and_say_what_repeating_means() -> None:
         "ls",
         "patch",
         "read",
+        "read_artifact",
         "web_fetch",
         "web_search",
         "write",
@@ -373,6 +378,7 @@ def test_definitions_are_sorted_and_say_what_repeating_means() -> None:
         "grep",
         "ls",
         "read",
+        "read_artifact",
         "web_fetch",
         "web_search",
     }
@@ -393,6 +399,7 @@ def test_every_builtin_forbids_unknown_parameters_and_names_the_required() -> No
         "ls": [],
         "patch": ["file_path", "diff"],
         "read": ["file_path"],
+        "read_artifact": ["artifact_id"],
         "web_fetch": ["url"],
         "web_search": ["query"],
         "write": ["file_path", "content"],
@@ -411,6 +418,7 @@ def test_tools_of_a_prefix_go_together() -> None:
         "ls",
         "patch",
         "read",
+        "read_artifact",
         "web_fetch",
         "web_search",
         "write",
