@@ -18,6 +18,9 @@ LANES := using breaking
 using := tests/unit+tests/http tests/local tests/browser tests/docs tests/service
 breaking := tests/integration tests/cluster tests/chaos
 
+# Each actor is a process that imports everything: with modules that it has to compile first, that takes a third longer.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DELETE_ON_ERROR:
 .PHONY: run test test-lane $(addprefix test-,$(LANES)) lint bench chaos clean
 
