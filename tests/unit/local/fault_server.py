@@ -1,4 +1,4 @@
-"""Lives lives that are killed: reads ``folder point nth`` lines, answers each with how the process of that life ended.
+"""Lives lives that are killed: reads ``folder faults`` lines, answers each with how the process of that life ended.
 
 One interpreter imports everything once and forks for each life, which is why nothing here may start a thread or a loop
 before it forks. Run as a module: ``python -m tests.unit.local.fault_server``.
@@ -13,7 +13,6 @@ import traceback
 from pathlib import Path
 
 from actors import faults, local
-from actors.faults import Fault, Point, What
 from tests.unit.local.faulted import live, opened, snapshot_always, with_lost_requests
 
 
@@ -22,7 +21,7 @@ async def _live(folder: Path) -> None:
         await live(manager)
 
 
-def _killed(folder: str, point: str, nth: str) -> int:
+def _killed(folder: str, given: str) -> int:
     """The exit code of a life in a process of its own: -9 when it was killed, 0 when it came to its end."""
     child = os.fork()
     if child:
@@ -31,7 +30,7 @@ def _killed(folder: str, point: str, nth: str) -> int:
     code = 1
     try:
         snapshot_always()
-        faults.arm(*with_lost_requests(Fault(Point(point), int(nth), What.kill)))
+        faults.arm(*with_lost_requests(*faults.parse(given)))
         asyncio.run(_live(Path(folder)))
         code = 0
     except BaseException:
@@ -44,5 +43,5 @@ if __name__ == "__main__":
     # A runtime is imported when the first one starts, which would be in each life anew.
     assert local.LocalRuntime
     for line in sys.stdin:
-        sys.stdout.write(f"{_killed(*line.rsplit(maxsplit=2))}\n")
+        sys.stdout.write(f"{_killed(*line.rsplit(maxsplit=1))}\n")
         sys.stdout.flush()

@@ -117,11 +117,11 @@ def servers() -> Iterator[list[subprocess.Popen[str]]]:
         one.communicate(timeout=LIMIT_S)
 
 
-def _ended(server: subprocess.Popen[str], folder: Path, point: Point, nth: int) -> int:
+def _ended(server: subprocess.Popen[str], folder: Path, *given: Fault) -> int:
     assert server.stdin is not None
     assert server.stdout is not None
     folder.mkdir()
-    server.stdin.write(f"{folder} {point} {nth}\n")
+    server.stdin.write(f"{folder} {','.join(f'{one.point}:{one.nth}:{one.what}' for one in given)}\n")
     server.stdin.flush()
     return int(server.stdout.readline())
 
@@ -130,18 +130,18 @@ def _ended(server: subprocess.Popen[str], folder: Path, point: Point, nth: int) 
 async def test_a_process_that_is_killed_at_a_place_loses_nothing_and_does_nothing_twice(
     tmp_path: Path, servers: list[subprocess.Popen[str]], point: Point
 ) -> None:
-    async def one(nth: int) -> None:
-        folder = tmp_path / str(nth)
-        assert await asyncio.to_thread(_ended, servers[nth - 1], folder, point, nth) == -signal.SIGKILL
-        await _again(folder)
+    fails = [Fault(point, nth, What.fail) for nth in (1, 2)]
+    lives = ([Fault(point, 1, What.kill)], [fails[0], Fault(point, 2, What.kill)])
 
-    await asyncio.gather(one(1), one(2))
+    async def killed(nth: int) -> None:
+        ended = await asyncio.to_thread(_ended, servers[nth], tmp_path / str(nth), *lives[nth])
+        assert ended == -signal.SIGKILL
 
+    await asyncio.gather(killed(0), killed(1))
 
-@pytest.mark.parametrize("point", PLACES)
-async def test_operations_that_fail_at_a_place_lose_nothing_and_do_nothing_twice(tmp_path: Path, point: Point) -> None:
-    faults.arm(*with_lost_requests(*(Fault(point, nth, What.fail) for nth in (1, 2))))
-    await _again(tmp_path)
+    await _again(tmp_path / "1")
+    faults.arm(*with_lost_requests(*fails))
+    await _again(tmp_path / "0")
 
 
 @pytest.mark.parametrize("point", sorted(REPLIES))
