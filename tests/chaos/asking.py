@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -12,22 +13,32 @@ from actors.errors import GreenroomError, SessionEnded
 AGAIN_S = 0.1
 """Breath before the same is asked again, in seconds."""
 
+LAST = 3
+"""Refusals that are remembered of one question."""
+
 T = TypeVar("T")
 
 
 async def until_sure(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask until there is an answer.
+    """Ask until there is an answer. Who is cut off meanwhile is told, in a note, what the last answers were.
 
     Raises:
         SessionEnded: killed again and again without progress, the session was taken out of service.
     """
-    while True:
-        try:
-            return await ask()
-        except SessionEnded:
-            raise
-        except GreenroomError:
-            await asyncio.sleep(AGAIN_S)
+    last: deque[str] = deque(maxlen=LAST)
+    try:
+        while True:
+            try:
+                return await ask()
+            except SessionEnded:
+                raise
+            except GreenroomError as exc:
+                last.append(repr(exc))
+                await asyncio.sleep(AGAIN_S)
+    except asyncio.CancelledError as cut:
+        if last:
+            cut.add_note(f"refused at last: {', '.join(last)}")
+        raise
 
 
 async def sure(session: SessionHandle, ask: Callable[[], Awaitable[T]]) -> T:

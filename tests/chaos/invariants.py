@@ -148,6 +148,11 @@ def children_told_once(parent: History, kin: Mapping[str, History]) -> list[str]
         if times[child] != (child in tasks)
     ]
     for one in told:
+        if one.child_journal_id not in kin:
+            broken.append(
+                f"{parent.session_id}: child {one.child_id} told, but whoever started it never heard that it was"
+            )
+            continue
         texts = [end.data.text for end in kin[one.child_journal_id].own if isinstance(end, r.TurnCompleted)]
         if one.outcome is ChildOutcome.completed and texts != [one.text]:
             broken.append(f"{parent.session_id}: child {one.child_id} told {one.text!r}, its journal says {texts}")

@@ -121,8 +121,9 @@ class User:
         try:
             async with asyncio.timeout(WAIT_S):
                 yield
-        except TimeoutError:
-            self.lost.append(f"{command} ({kind}; {await self._standing()})")
+        except TimeoutError as late:
+            why = "".join(getattr(late.__cause__, "__notes__", ()))
+            self.lost.append(f"{command} ({kind}; {await self._standing()}; {why})")
         else:
             self.turns += 1
 

@@ -228,6 +228,13 @@ def test_modules_and_actor_shells_stay_short() -> None:
     assert _too_long(_sources(*_PRODUCT), _LONGER_ALLOWED) == []
 
 
+def test_make_runs_the_tests_of_every_directory() -> None:
+    groups = re.search(r"^GROUPS := (.+)$", (_ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert groups is not None
+    with_tests = {path.relative_to(_ROOT).parts[:2] for path in (_ROOT / "tests").rglob("test_*.py")}
+    assert sorted(re.split(r"[ +]", groups[1])) == sorted("/".join(parts) for parts in with_tests)
+
+
 def test_importing_the_package_loads_no_heavy_library() -> None:
     if not (_ROOT / "actors" / "__init__.py").exists():
         pytest.skip("the package has no facade yet")
