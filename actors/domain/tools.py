@@ -33,6 +33,7 @@ class ToolDefinition(Frozen):
         parameters: JSON Schema of the arguments, an object.
         effect: What running a call twice would mean.
         line_argument: The argument that is a line for bash, if one is: a call whose line surely only reads is pure.
+        looking: Values of arguments, such as of one that names a command, with which a call only reads: it is pure.
         timeout_s: Longest run in seconds; None leaves it to the session's ``tool_timeout_s``.
     """
 
@@ -41,6 +42,7 @@ class ToolDefinition(Frozen):
     parameters: dict[str, Any] = {"type": "object", "properties": {}}
     effect: EffectClass = EffectClass.unsafe
     line_argument: str | None = None
+    looking: dict[str, tuple[str, ...]] = {}
     timeout_s: float | None = Field(default=None, gt=0)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from actors.domain.policies import ConfirmationPolicy
 from actors.policy.lanes import lane_of
 
 
-def requires_confirmation(policy: ConfirmationPolicy, tool_name: str) -> bool:
-    """False when the policy is off (``auto_approve_all``) or frees the tool's lane."""
-    return policy.enabled and lane_of(tool_name) not in policy.yolo_lanes
+def requires_confirmation(policy: ConfirmationPolicy, tool_name: str, args: Mapping[str, Any]) -> bool:
+    """False when the policy is off (``auto_approve_all``) or frees the call's lane."""
+    return policy.enabled and lane_of(tool_name, args) not in policy.yolo_lanes
 
 
-def is_yolo(policy: ConfirmationPolicy, tool_name: str) -> bool:
+def is_yolo(policy: ConfirmationPolicy, tool_name: str, args: Mapping[str, Any]) -> bool:
     """The opposite of ``requires_confirmation``."""
-    return not requires_confirmation(policy, tool_name)
+    return not requires_confirmation(policy, tool_name, args)

@@ -12,7 +12,14 @@ from actors.domain.tools import EffectClass, ToolDefinition
 
 def effect_of(definition: ToolDefinition, args: Mapping[str, Any]) -> EffectClass:
     """The effect class of a call. It never grants permission."""
-    line = None if definition.line_argument is None else args.get(definition.line_argument)
-    if definition.effect is not EffectClass.pure and isinstance(line, str) and only_looks(judged(line)):
+    if definition.effect is EffectClass.pure or _looks(definition, args):
         return EffectClass.pure
     return definition.effect
+
+
+def _looks(definition: ToolDefinition, args: Mapping[str, Any]) -> bool:
+    """Whether this call surely only reads, though others of its tool do more."""
+    if any(args.get(name) in values for name, values in definition.looking.items()):
+        return True
+    line = None if definition.line_argument is None else args.get(definition.line_argument)
+    return isinstance(line, str) and only_looks(judged(line))

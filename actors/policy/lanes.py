@@ -5,8 +5,9 @@ Names of tools count exactly here, while permission rules ignore case.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from actors.domain.artifacts import READ_ARTIFACT
 from actors.domain.base import Frozen
@@ -33,13 +34,20 @@ DEPTHS: Final = {50: "warning", 100: "critical"}
 """So many waiting calls of a lane are told of, and how bad that is."""
 
 
-def lane_of(tool_name: str) -> SessionLane:
-    """The lane of a tool: ``query`` for those that only look, ``execute`` for all others, known or not.
+_LOOKING: Final = {"git_worktree": ("command", ("list", "status"))}
+"""Of tools that look as well as do: the argument that says which, and its values for looking."""
 
-    >>> lane_of("grep").value, lane_of("mcp__github__search").value
+
+def lane_of(tool_name: str, args: Mapping[str, Any]) -> SessionLane:
+    """The lane of a call: ``query`` for those that only look, ``execute`` for all others, known or not.
+
+    >>> lane_of("grep", {}).value, lane_of("mcp__github__search", {}).value
     ('query', 'execute')
+    >>> lane_of("git_worktree", {"command": "list"}).value
+    'query'
     """
-    return SessionLane.query if tool_name in _QUERY else SessionLane.execute
+    argument, looking = _LOOKING.get(tool_name, ("", ()))
+    return SessionLane.query if tool_name in _QUERY or args.get(argument) in looking else SessionLane.execute
 
 
 class Window(Frozen):

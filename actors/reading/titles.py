@@ -8,8 +8,8 @@ from actors.domain import records as r
 from actors.errors import NoModel, TitlePending
 from actors.reading.following import first_of
 from actors.reading.turns import error_of_failure
+from actors.session.failure import NO_TITLE
 from actors.session.ports import Store
-from actors.session.turn import NO_TITLE
 
 _NO_TITLE = frozenset({NO_TITLE.code, NoModel.__name__})
 """Where there is nothing to name or nobody to ask, there is no title, and that is no failure."""

@@ -20,9 +20,10 @@ from actors.policy.compaction import Cut
 from actors.policy.sizes import weight
 from actors.policy.summaries import summary_message
 from actors.session import budgets
+from actors.session.failure import Failure
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
-from actors.session.turn import Failure, Turn
+from actors.session.turn import Turn
 from actors.session.turn_drafts import call_model, failed, may_retry, no_host
 
 PROMPT_SHARE = 2

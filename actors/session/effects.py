@@ -20,15 +20,16 @@ from actors.domain.session import SessionState
 from actors.errors import OutputInvalid
 from actors.policy.budgets import FOR_MODEL
 from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
-from actors.policy.lanes import full_after_s, lane_of
+from actors.policy.lanes import full_after_s
 from actors.policy.permissions import demands_sandbox
 from actors.policy.prompts import system_prompt
 from actors.policy.structured import repair_prompt
 from actors.session import budgets, compaction, credentials, titles, tool_steps, unanswered, unpriced, workspace
+from actors.session.failure import Failure
 from actors.session.spilling import artifact_read_by
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
-from actors.session.turn import CallPhase, Failure, Stage, ToolCallState, Turn
+from actors.session.turn import CallPhase, Stage, ToolCallState, Turn
 from actors.session.turn_drafts import call_model, cancelled, completed, failed, may_retry, stopped
 
 ATTEMPT_DELAY_S = 0.1
@@ -274,7 +275,7 @@ def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
 def _tool_call(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> ToolCall:
     if call.call_id is None or call.host is None:
         raise AssertionError("a started call has an id and a host")
-    queue, lane = state.config.queue, lane_of(call.name)
+    queue, lane = state.config.queue, call.lane
     return ToolCall(
         call_id=call.call_id,
         attempt=call.attempt,

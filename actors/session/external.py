@@ -21,7 +21,6 @@ from actors.domain.lanes import LaneHandlerConfig
 from actors.domain.records import Draft, Offer, ResultContent, Wait
 from actors.domain.tools import EffectClass
 from actors.errors import ExternalTaskNotFound, InvalidRequest, TaskLeased, TaskLeaseLost
-from actors.policy.lanes import lane_of
 from actors.session.ports import ToolSpec
 from actors.session.state import State
 from actors.session.tool_drafts import completed, started
@@ -80,7 +79,7 @@ def _offered(turn: Turn, call: ToolCallState, offer: Offer) -> Draft:
     data = r.TaskOffered.Data(
         task_id=offer.task_id,
         mode=offer.mode,
-        lane=lane_of(call.name),
+        lane=call.lane,
         call_id=call.call_id or "",
         attempt=call.attempt,
         index=call.index,

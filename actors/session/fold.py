@@ -23,9 +23,10 @@ from actors.session import fold_external as external
 from actors.session import fold_lanes as lanes
 from actors.session import fold_origins as origins
 from actors.session import fold_waits as waits
+from actors.session.failure import Ending
 from actors.session.fold_calls import change, change_turn, flush_held, open_turn, remember
 from actors.session.state import Entry, QueuedInput, State, turn_deadline
-from actors.session.turn import Ending, Stage, Turn
+from actors.session.turn import Stage, Turn
 
 
 def apply(state: State, record: r.Record) -> State:

@@ -14,19 +14,10 @@ from actors.domain.calls import Outcome
 from actors.domain.command import digest_of_json
 from actors.domain.messages import BlobTextBlock, Message, StopReason, TextBlock, TokenUsage
 from actors.errors import InternalError
+from actors.session.failure import NO_SUMMARY, NO_TITLE, Failure
 from actors.session.spilling import with_artifact
 from actors.session.state import MAX_UNANSWERED, Entry, State
-from actors.session.turn import (
-    NO_SUMMARY,
-    NO_TITLE,
-    CallPhase,
-    Failure,
-    ModelCallState,
-    Stage,
-    ToolCallState,
-    Turn,
-    Unanswered,
-)
+from actors.session.turn import CallPhase, ModelCallState, Stage, ToolCallState, Turn, Unanswered
 
 
 def change(state: State, **changes: Any) -> State:

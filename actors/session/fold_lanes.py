@@ -11,7 +11,7 @@ from actors.domain import records as r
 from actors.domain.calls import Outcome
 from actors.domain.lanes import DeadLetter, LaneCounts
 from actors.domain.policies import SessionLane
-from actors.policy.lanes import counted, lane_of
+from actors.policy.lanes import counted
 from actors.session import fold_budgets as budgets
 from actors.session import fold_calls as calls
 from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
@@ -28,17 +28,19 @@ def tool_started(state: State, record: r.ToolCallStarted) -> State:
     """A tool's call is one of its lane; what the session itself carries out is not."""
     data = record.data
     state = budgets.tool_began(calls.tool_started(state, record), record)
-    return _begun(state, lane_of(data.name), record.at) if data.wait is None or data.offer is not None else state
+    if data.wait is not None and data.offer is None:
+        return state
+    return _begun(state, call_at(state, data.index).lane, record.at)
 
 
 def tool_completed(state: State, record: r.ToolCallCompleted) -> State:
     """The call has left its lane."""
     data = record.data
-    limited = call_at(state, data.index).limited
+    call = call_at(state, data.index)
     state = calls.tool_completed(state, record)
-    if not limited:
+    if not call.limited:
         return state
-    return _count(state, lane_of(data.name), **{"completed" if data.outcome is Outcome.ok else "failed": 1})
+    return _count(state, call.lane, **{"completed" if data.outcome is Outcome.ok else "failed": 1})
 
 
 def _begun(state: State, lane: SessionLane, at: datetime) -> State:

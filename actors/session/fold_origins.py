@@ -11,9 +11,9 @@ from typing import Any
 from actors.domain import records as r
 from actors.domain.session import SessionState
 from actors.session.account import Account
+from actors.session.failure import Ending
 from actors.session.fold_calls import change
 from actors.session.state import State
-from actors.session.turn import Ending
 
 
 def created(state: State, record: r.SessionCreated) -> State:

@@ -16,7 +16,7 @@ from actors.domain.messages import TextBlock
 from actors.domain.policies import SessionLane
 from actors.domain.records import Draft
 from actors.domain.tools import EffectClass
-from actors.policy.lanes import DEPTHS, closed_until, counted, lane_of, retry_delay_ms
+from actors.policy.lanes import DEPTHS, closed_until, counted, retry_delay_ms
 from actors.session import external
 from actors.session.state import State
 from actors.session.tool_drafts import completed
@@ -32,14 +32,14 @@ class Gate:
     def __init__(self, state: State, turn: Turn) -> None:
         self._queue = state.config.queue_config
         self._windows = dict(state.windows)
-        self._active = Counter(lane_of(call.name) for call in turn.calls if call.limited)
+        self._active = Counter(call.lane for call in turn.calls if call.limited)
         self._now = state.updated_at
 
     def admits(self, call: ToolCallState) -> bool:
         """Whether the call may begin; from then on it counts."""
         if self._queue is None or self._now is None:
             return True
-        lane = lane_of(call.name)
+        lane = call.lane
         limit, window = self._queue.rate_limit, self._windows.get(lane)
         if self._active[lane] >= self._queue.max_concurrency(lane) or closed_until(limit, window, self._now):
             return False
@@ -78,7 +78,7 @@ def _again(state: State, turn: Turn, call: ToolCallState, data: r.ToolCallComple
         attempt=data.attempt,
         index=call.index,
         tool=call.name,
-        lane=lane_of(call.name),
+        lane=call.lane,
         outcome=data.outcome,
         error=_error_of(data),
         delay_ms=delay_ms,
@@ -96,7 +96,7 @@ def _dead_letter(turn: Turn, call: ToolCallState, data: r.ToolCallCompleted.Data
         call_id=data.call_id,
         index=call.index,
         tool=call.name,
-        lane=lane_of(call.name),
+        lane=call.lane,
         error=_error_of(data),
         attempts=data.attempt,
     )
@@ -114,7 +114,7 @@ def alerts(state: State, turn: Turn) -> Iterator[Draft]:
     queue = state.config.queue_config
     if queue is None or not (queue.enable_alerts or queue.pressure_threshold):
         return
-    waiting = Counter(lane_of(call.name) for call in turn.calls if call.stands_in_line)
+    waiting = Counter(call.lane for call in turn.calls if call.stands_in_line)
     for lane, depth in sorted(waiting.items()):
         marks = [("depth", level, mark) for mark, level in DEPTHS.items()] if queue.enable_alerts else []
         if queue.pressure_threshold is not None:
@@ -131,8 +131,8 @@ def alerts(state: State, turn: Turn) -> Iterator[Draft]:
 def stats(state: State) -> QueueStats:
     """How the lanes stand."""
     calls = state.turn.calls if state.turn is not None else ()
-    active = Counter(lane_of(call.name) for call in calls if call.limited)
-    pending = Counter(lane_of(call.name) for call in calls if call.stands_in_line)
+    active = Counter(call.lane for call in calls if call.limited)
+    pending = Counter(call.lane for call in calls if call.stands_in_line)
     active[SessionLane.generate] = 1 if state.turn is not None and state.turn.stage is Stage.calling else 0
     queue = state.config.queue
     lanes = {

@@ -25,7 +25,7 @@ from actors.domain.tasks import Task
 from actors.domain.tools import EffectClass
 from actors.domain.workspaces import Workspace
 from actors.policy.families import refusal
-from actors.policy.lanes import Window, closed_until, lane_of
+from actors.policy.lanes import Window, closed_until
 from actors.session.account import Account
 from actors.session.turn import Stage, Turn, Unanswered
 
@@ -241,7 +241,7 @@ class State(Frozen):
         # What must not run beside others stands in line for them, and not for its lane.
         if any(call.limited and call.effect is not EffectClass.pure for call in turn.calls):
             return None
-        return next((lane_of(call.name) for call in turn.calls if call.may_begin), None)
+        return next((call.lane for call in turn.calls if call.may_begin), None)
 
     @property
     def expires_at(self) -> datetime | None:

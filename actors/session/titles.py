@@ -15,9 +15,10 @@ from actors.domain.records import Draft
 from actors.policy.budgets import FOR_MODEL
 from actors.policy.summaries import TITLE_FROM, title_of
 from actors.session import budgets
+from actors.session.failure import NO_TITLE, Failure
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
-from actors.session.turn import NO_TITLE, Failure, Turn
+from actors.session.turn import Turn
 from actors.session.turn_drafts import call_model, completed, failed, may_retry, no_host
 
 

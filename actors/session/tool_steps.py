@@ -21,7 +21,6 @@ from actors.domain.tools import EffectClass
 from actors.policy.budgets import FOR_TOOLS
 from actors.policy.confirmation import requires_confirmation
 from actors.policy.effects import effect_of
-from actors.policy.lanes import lane_of
 from actors.policy.permissions import decide_for
 from actors.session import budgets, external, own_tools
 from actors.session.lanes import Gate, alerts, given_up
@@ -89,7 +88,7 @@ def _judge(state: State, turn: Turn, call: ToolCallState, around: Surroundings) 
     decision = _permission(state, call, around)
     if decision is PermissionDecision.deny:
         return _deny_forbidden(turn, call)
-    if decision is PermissionDecision.ask and requires_confirmation(state.config.confirmation, call.name):
+    if decision is PermissionDecision.ask and requires_confirmation(state.config.confirmation, call.name, call.args):
         return _ask(state, turn, call)
     return None
 
@@ -194,7 +193,7 @@ def _starts(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
 def _begun(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Draft | None:
     """The next attempt begins, with whoever carries out the calls of its lane now; or what has to come before that."""
     spec = around.tools[call.name]
-    handler = state.config.queue.handler_config(lane_of(call.name))
+    handler = state.config.queue.handler_config(call.lane)
     if handler.mode is TaskHandlerMode.external:
         return external.begun(state, turn, call, spec, external.OUTSIDE, handler)
     host = spec.host or _workspace_host(state, turn, call, around)

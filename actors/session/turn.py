@@ -15,9 +15,12 @@ from actors.domain.compaction import CompactionReason, SummaryOf
 from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import PARSE_ERROR, StopReason, TextPart, TokenUsage
 from actors.domain.outputs import OutputFormat
+from actors.domain.policies import SessionLane
 from actors.domain.records import Offer, Wait
 from actors.domain.tools import EffectClass
 from actors.errors import CredentialMissing, ModelUnpriced
+from actors.policy.lanes import lane_of
+from actors.session.failure import Ending, Failure
 
 
 class CallPhase(StrEnum):
@@ -120,6 +123,11 @@ class ToolCallState(Frozen):
         return self.phase in {CallPhase.proposed, CallPhase.asked, CallPhase.decided, CallPhase.delayed}
 
     @property
+    def lane(self) -> SessionLane:
+        """Where it stands in line."""
+        return lane_of(self.name, self.args)
+
+    @property
     def leased_until(self) -> datetime | None:
         """When the claim of its worker ends, as long as that is a thing to come."""
         terms = self.task.task if self.task is not None else None
@@ -185,36 +193,6 @@ class Stage(StrEnum):
 
     answered = "answered"
     """The model answered without calling tools."""
-
-
-class Failure(Frozen):
-    """How the last attempt of the present model call failed."""
-
-    code: str
-    message: str
-    error_args: tuple[Any, ...] = ()
-    retryable: bool
-    host_lost: bool
-
-    @property
-    def unsent(self) -> bool:
-        """Whether nothing was sent, for want of a key or of a price; the attempt counts for nothing."""
-        return self.code in {CredentialMissing.__name__, ModelUnpriced.__name__}
-
-
-NO_SUMMARY = Failure(code="no_summary", message="The model wrote no summary.", retryable=False, host_lost=False)
-"""Of what is to be cut; an empty one would lose it."""
-
-NO_TITLE = Failure(code="no_title", message="There is no title for it.", retryable=False, host_lost=False)
-"""Nobody has said anything, or the model wrote nothing."""
-
-
-class Ending(Frozen):
-    """The turn is being closed, and how it ends."""
-
-    reason: str
-    then: str
-    code: str
 
 
 class Turn(Frozen):

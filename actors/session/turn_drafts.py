@@ -6,9 +6,10 @@ from actors.domain import records as r
 from actors.domain.compaction import SummaryOf
 from actors.domain.outputs import json_part
 from actors.domain.records import Draft
+from actors.session.failure import Failure
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
-from actors.session.turn import Failure, Turn
+from actors.session.turn import Turn
 
 MAX_HOSTS_LOST = 10
 """How often the host of one model call may go away before the call is given up: beyond that something is wrong."""

@@ -52,6 +52,7 @@ class GitWorktreeTool(Tool):
             "command",
         ),
         effect=EffectClass.unsafe,
+        looking={"command": ("list", "status")},
         timeout_s=_TIMEOUT_S,
     )
 

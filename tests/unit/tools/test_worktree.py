@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from actors.domain.tools import EffectClass
 from actors.errors import PathOutsideWorkspace, ToolError
+from actors.policy.effects import effect_of
 from actors.tools.base import ToolContext
 from actors.tools.worktree import GitWorktreeTool
 
@@ -109,3 +111,10 @@ async def test_without_a_repository_it_says_so(workspace: Path, context: MakeCon
     _git(workspace, "init", "-q")
     with pytest.raises(ToolError, match="not the root"):
         await _run(context(workspace=inner), "list")
+
+
+def test_looking_at_working_trees_is_pure_and_changing_them_is_not() -> None:
+    definition = GitWorktreeTool.definition
+    effects = {name: effect_of(definition, {"command": name}) for name in ("list", "status", "create", "remove")}
+    assert [name for name, effect in effects.items() if effect is EffectClass.pure] == ["list", "status"]
+    assert effect_of(definition, {"command": ["list"]}) is EffectClass.unsafe
