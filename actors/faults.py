@@ -54,6 +54,7 @@ class Point(StrEnum):
     execute_after = "host.execute.after"
     record_before = "host.record.before"
     record_after = "host.record.after"
+    piece_after = "tool.piece.after"
     deliver_before = "delivery.before"
     deliver_after = "delivery.after"
     snapshot_before = "snapshot.before"

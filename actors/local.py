@@ -280,7 +280,7 @@ class LocalRuntime:
             "workspace": self._workspace,
             "session_actors": 0,
             "resident": len(self._residency.placed),
-            "sandboxes": {socket.gethostname(): self._registry.sandbox},
+            "sandboxes": {socket.gethostname(): self._registry.commands.sandbox.status},
             "store": (await self._store.identity()).location,
         }
 

@@ -45,7 +45,7 @@ class ToolActor(HostActor):
             registry = await asyncio.to_thread(ToolRegistry.with_builtins, mark, options)
             for one in tools:
                 registry.register(as_tool(one))
-            self._definitions, self._sandbox = registry.definitions(), registry.sandbox
+            self._definitions, self._sandbox = registry.definitions(), registry.commands.sandbox.status
             links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
             store = RemoteStore(links.to(info.store))
             workspace = Path(info.world.workspace) if info.world.workspace else None

@@ -16,6 +16,7 @@ from actors.domain.artifacts import MAX_ARTIFACT_BYTES, MAX_SHOWN_BYTES
 from actors.domain.calls import UNCLEAR, Outcome, Reconciled, ToolOutcome
 from actors.domain.tools import ToolDefinition
 from actors.errors import ToolError
+from actors.tools.commands import Commands, Finished
 from actors.tools.threads import awaited
 
 MAX_OUTPUT_BYTES = MAX_SHOWN_BYTES
@@ -48,7 +49,7 @@ class ToolContext:
     Attributes:
         call_id: The same over all attempts of the call: the idempotency key for what the tool does elsewhere.
         workspace: Canonical directory that the tool works in.
-        emit: Takes a piece of output for those who watch; never blocks.
+        emit: Takes a piece of output for those who watch, on the loop or in a thread.
         timeout_s: Seconds that the call may take.
         record: Keeps facts that must be known even when no outcome is handed back, such as the hashes of a file
             before and after a change that is about to be made. They are durable when it returns, and outlive the host;
@@ -57,6 +58,8 @@ class ToolContext:
         artifact: All of the text of the artifact that the call names, one of the session's own. ToolError when it
             cannot be had.
         sandboxed: The session's policy wants commands to run in a sandbox, or not at all.
+        commands: How ``run_process`` runs them.
+        leave: Says, while the call is being cancelled, that something of it goes on.
     """
 
     call_id: str
@@ -69,6 +72,40 @@ class ToolContext:
     recorded: Mapping[str, Any] = field(default_factory=dict[str, Any])
     artifact: Callable[[], Awaitable[bytes]] = _no_artifact
     sandboxed: bool = False
+    commands: Commands = Commands()
+    leave: Callable[[], None] = lambda: None
+
+    async def run_process(
+        self, *argv: str, timeout_s: float | None = None, variables: Mapping[str, str] | None = None
+    ) -> Finished:
+        """Run a program in the workspace as ``bash`` does; who watches sees its output.
+
+        That is: in the sandbox where there is one, with few variables of the service's environment and no keys, and in
+        a process group that ends with the call.
+
+        Args:
+            argv: Program and arguments; no shell is involved.
+            timeout_s: Seconds until it is killed; the call's own time at most.
+            variables: Further ones of its environment.
+
+        Raises:
+            ToolError: It could not be started, or the policy wants a sandbox and there is none.
+            InvalidConfig: A variable that must not reach commands, such as a provider's key.
+        """
+        return await self.commands.run(
+            argv,
+            self.workspace,
+            timeout_s=min(timeout_s or self.timeout_s, self.timeout_s),
+            demanded=self.sandboxed,
+            variables=variables,
+            emit=self.emit,
+        )
+
+    def run_process_from_thread(
+        self, *argv: str, timeout_s: float | None = None, variables: Mapping[str, str] | None = None
+    ) -> Finished:
+        """``run_process`` for tools that are plain functions, which run in a thread."""
+        return awaited(self.run_process(*argv, timeout_s=timeout_s, variables=variables))
 
     def record_from_thread(self, facts: Mapping[str, Any]) -> None:
         """``record`` for tools that are plain functions, which run in a thread."""
@@ -85,11 +122,6 @@ class Tool(ABC):
 
     definition: ToolDefinition
     bounds_itself: ClassVar[bool] = False
-
-    @property
-    def ends_when_cancelled(self) -> bool:
-        """Whether nothing of a run goes on once it was cancelled."""
-        return True
 
     @abstractmethod
     async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:

@@ -43,6 +43,7 @@ from actors.tools.artifacts import Blobs, whole_artifact
 from actors.tools.base import MAX_BESIDE_IMAGES, Tool, ToolContext, capped, failed
 from actors.tools.facts import keep_facts
 from actors.tools.registry import ToolRegistry
+from actors.tools.threads import from_any_thread
 
 log = logging.getLogger(__name__)
 
@@ -125,8 +126,9 @@ class ToolExecutor:
         except ToolError as error:
             outcome = failed(error.message)
         outcome = self._bounded(call, outcome)
-        # Kept until here only: a cancelled call's facts are still wanted by `cancelled`.
+        # Kept until here only: what is known of a cancelled call is still wanted by `cancelled`.
         self._recorded.pop(call.key, None)
+        self._left_behind.discard(call.call_id)
         return outcome.model_copy(update={"duration_ms": int((time.monotonic() - started) * 1000)})
 
     @overload
@@ -179,11 +181,13 @@ class ToolExecutor:
             tenant=call.tenant,
             session_id=call.session_id,
             workspace=self._workspace(call),
-            emit=lambda text: emit("output", text),
+            emit=from_any_thread(lambda text: emit("output", text)),
             timeout_s=min(tool.definition.timeout_s or call.timeout_s, call.limit_s or math.inf),
             record=lambda facts: self._record(call, facts),
             artifact=lambda: whole_artifact(call, self._blobs),
             sandboxed=call.sandboxed,
+            commands=self.registry.commands,
+            leave=lambda: self._left_behind.add(call.call_id),
         )
         return _Run(tool, call.args, ctx)
 
@@ -224,13 +228,14 @@ class ToolExecutor:
                 return await run.tool.run(run.args, run.ctx)
         except asyncio.CancelledError:
             if _is_ours():
-                if not run.tool.ends_when_cancelled and run.tool.definition.effect is not EffectClass.pure:
-                    self._left_behind.add(run.ctx.call_id)
+                if run.tool.definition.effect is EffectClass.pure:
+                    # What goes on changes nothing.
+                    self._left_behind.discard(run.ctx.call_id)
                 raise
             return failed(f"Tool execution error: the tool cancelled itself. {_CHANGE}", **{RAISED: "CancelledError"})
         except Exception as error:
             if clock.expired():
-                end = "was stopped" if run.tool.ends_when_cancelled else "may still go on"
+                end = "may still go on" if run.ctx.call_id in self._left_behind else "was stopped"
                 text = f"The call of {run.tool.definition.name} timed out after {limit:g} s and {end}."
                 return ToolOutcome(outcome=Outcome.timeout, content=text, exit_code=1, metadata={"timed_out": True})
             if isinstance(error, ToolError):

@@ -6,21 +6,22 @@ process with cloudpickle: the resolved types travel with it, and what is built f
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
-import json
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Generic, ParamSpec, TypeVar, cast, get_type_hints, overload
 
-from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError
 
 from actors.domain.calls import UNCLEAR, Reconciled, ToolOutcome, Verdict
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.errors import InvalidConfig, ToolError
 from actors.tools.base import Tool, ToolContext, succeeded
+from actors.tools.streaming import as_text, drained, drained_async
 from actors.tools.threads import in_thread
 
 Reconcile = Callable[[dict[str, Any], ToolContext], object]
@@ -30,7 +31,6 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _IMPORT = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
-_ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 class FunctionTool(Tool, Generic[_P, _R]):
@@ -63,16 +63,21 @@ class FunctionTool(Tool, Generic[_P, _R]):
     def __repr__(self) -> str:
         return f"<tool {self._name} ({self.definition.effect})>"
 
-    @property
-    def ends_when_cancelled(self) -> bool:
-        """Whether it is async: a plain function is left behind in its thread, since Python cannot stop it."""
-        return inspect.iscoroutinefunction(self.function)
-
     async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
-        """Call the function: on the loop when it is async, else in a thread."""
+        """Call the function: on the loop when it is async, else in a thread, which a cancelled call leaves behind."""
         values = self._values(args, ctx)
         function = cast("Callable[..., object]", self.function)
-        return _outcome(await _called(function, lambda: function(**values)))
+        try:
+            result = await _called(function, lambda: function(**values))
+        except asyncio.CancelledError:
+            if not inspect.iscoroutinefunction(function):
+                ctx.leave()
+            raise
+        if inspect.isasyncgen(result):
+            result = await drained_async(result, ctx.emit)
+        elif inspect.isgenerator(result):
+            result = await drained(result, ctx.emit, ctx.leave)
+        return _outcome(result)
 
     async def reconcile(self, args: dict[str, Any], ctx: ToolContext) -> Reconciled:
         """Ask the function that was given for it; without one nobody can tell."""
@@ -151,11 +156,14 @@ def tool(
     timeout: float | None = None,
     reconcile: Reconcile | None = None,
 ) -> Any:
-    """Make a tool of a typed function, sync or async.
+    """Make a tool of a typed function or generator, sync or async.
 
     A parameter of type ``ToolContext`` gets the call's context and is hidden from the model. The result is a text, a
     ``ToolOutcome``, or anything that can be written as JSON. A sync function runs in a thread; on cancel or time-out
     it is left behind, since Python cannot stop it: what became of a cancelled one is unknown, unless it is ``pure``.
+
+    What a generator yields is shown to those who watch, texts as they are; its final value is the result: what it
+    returns, else what it yielded last. On cancel or time-out it is closed, a sync one at its next ``yield``.
 
     Args:
         function: The function, when the decorator is used without parentheses.
@@ -242,9 +250,7 @@ def _types(function: Callable[..., Any], local_names: Mapping[str, Any]) -> dict
 def _outcome(result: object) -> ToolOutcome:
     if isinstance(result, ToolOutcome):
         return result
-    if isinstance(result, str):
-        return succeeded(result)
-    return succeeded(json.dumps(_ANY.dump_python(result, mode="json"), ensure_ascii=False))
+    return succeeded(as_text(result))
 
 
 def _reasons(error: ValidationError) -> str:

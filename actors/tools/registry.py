@@ -11,6 +11,7 @@ from actors.tools.artifacts import ReadArtifactTool
 from actors.tools.base import Tool
 from actors.tools.bash import BashTool
 from actors.tools.change import EditTool, PatchTool, WriteTool
+from actors.tools.commands import Commands
 from actors.tools.files import LsTool, ReadTool
 from actors.tools.sandbox import Sandbox
 from actors.tools.search import GlobTool, GrepTool
@@ -24,12 +25,12 @@ class ToolRegistry:
     """Tools by name. A name belongs to one tool; built-in tools cannot be replaced.
 
     Attributes:
-        sandbox: How commands are confined, for people.
+        commands: How commands of tools are run.
     """
 
     def __init__(self, tools: Iterable[Tool] = ()) -> None:
         self._tools: dict[str, Tool] = {}
-        self.sandbox = Sandbox().status
+        self.commands = Commands()
         for tool in tools:
             self.register(tool)
 
@@ -57,7 +58,7 @@ class ToolRegistry:
         files = [ReadArtifactTool(), ReadTool(), WriteTool(), EditTool(), PatchTool(), LsTool(), GlobTool(), GrepTool()]
         web = [WebFetchTool(), WebSearchTool(search_provider(options.web_search))]
         registry = cls([*files, *web, BashTool(environment, sandbox), GitWorktreeTool(environment, sandbox)])
-        registry.sandbox = sandbox.status
+        registry.commands = Commands(environment or {}, sandbox)
         return registry
 
     def register(self, tool: Tool) -> None:

@@ -85,6 +85,24 @@ def awaited(wanted: Awaitable[_T]) -> _T:
     return asyncio.run_coroutine_threadsafe(wait(), _loop.get()).result()
 
 
+def from_any_thread(take: Callable[[str], None]) -> Callable[[str], None]:
+    """``take`` for this loop and for threads: in one, the call returns when the loop has taken the text."""
+    loop = asyncio.get_running_loop()
+
+    async def on_loop(text: str) -> None:
+        take(text)
+
+    def each(text: str) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            asyncio.run_coroutine_threadsafe(on_loop(text), loop).result()
+        else:
+            take(text)
+
+    return each
+
+
 def _start(work: Callable[[], _T]) -> asyncio.Future[_T]:
     if not _slots.acquire(blocking=False):
         raise ToolError(f"{MAX_THREADS} tool calls are at work in threads of this host. Try again when some are done.")

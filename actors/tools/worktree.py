@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,9 +10,7 @@ from actors.domain.calls import ToolOutcome
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.errors import ToolError
 from actors.tools.base import Tool, ToolContext, schema, succeeded
-from actors.tools.bash import Output
-from actors.tools.environment import command_environment
-from actors.tools.process import run_command
+from actors.tools.commands import Commands
 from actors.tools.sandbox import Sandbox
 from actors.tools.workspace import locate
 
@@ -58,8 +55,7 @@ class GitWorktreeTool(Tool):
 
     def __init__(self, environment: Mapping[str, str] | None = None, sandbox: Sandbox | None = None) -> None:
         quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-        self._environment = command_environment(os.environ, {**(environment or {}), **quiet})
-        self._sandbox = sandbox or Sandbox()
+        self._commands = Commands({**(environment or {}), **quiet}, sandbox or Sandbox())
 
     async def run(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
         """Do what ``command`` says."""
@@ -97,18 +93,12 @@ class GitWorktreeTool(Tool):
         return succeeded(f"{path} is {kind}.\n{status}", linked=linked)
 
     async def _git(self, ctx: ToolContext, *arguments: str) -> str:
-        output = Output(lambda _: None)
-        ended = await run_command(
-            self._sandbox.command((*_GIT, *arguments), ctx.workspace, demanded=ctx.sandboxed),
-            directory=ctx.workspace,
-            environment=self._environment,
-            timeout_s=min(_TIMEOUT_S, ctx.timeout_s),
-            on_output=output.add,
+        ended = await self._commands.run(
+            (*_GIT, *arguments), ctx.workspace, timeout_s=min(_TIMEOUT_S, ctx.timeout_s), demanded=ctx.sandboxed
         )
-        text = output.finish()
-        if ended.timed_out or ended.exit_code:
-            raise ToolError(f"git says: {text.strip()[:1000] or 'nothing, and failed'}")
-        return text
+        if not ended.ok:
+            raise ToolError(f"git says: {ended.output.strip()[:1000] or 'nothing, and failed'}")
+        return ended.output
 
 
 def _place(path: str, ctx: ToolContext, *, create: bool = False) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from actors import tool
 
@@ -19,12 +20,12 @@ def appended(path: str, word: str) -> str:
 
 
 @tool(effect="unsafe")
-def append_once(path: str, word: str) -> str:
-    """Append a line to a file; a second run would show."""
-    return appended(path, word)
+def append_once(path: str, word: str) -> Iterator[str]:
+    """Append a line to a file, and say so before the end; a second run would show."""
+    yield appended(path, word)
 
 
 @tool(effect="idempotent")
 def append_again(path: str, word: str) -> str:
-    """The same where a second run is allowed."""
-    return appended(path, word)
+    """The same where a second run is allowed, with much to tell."""
+    return f"{appended(path, word)}\n" * 10_000

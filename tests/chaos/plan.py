@@ -27,7 +27,7 @@ PLACES: Mapping[str, tuple[Point, ...]] = {
         *(Point.attach_after, Point.ack_before, Point.ack_after, Point.session_reply),
         *(Point.release_before, Point.release_after, *WIRE),
     ),
-    "tools": (*CALLS, *WIRE),
+    "tools": (*CALLS, Point.piece_after, *WIRE),
     "models": (*CALLS, *WIRE),
     "store": (Point.store_before, Point.store_after, Point.store_reply, *WIRE),
 }

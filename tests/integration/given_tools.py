@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +48,11 @@ def leave_mark(folder: str, ctx: ToolContext) -> str:
     (Path(folder) / "begun").write_text("x")
     (Path(folder) / "go").read_text()
     return mark.read_text()
+
+
+@tool(effect="unsafe")
+def built(outside: str, ctx: ToolContext) -> Generator[str, None, str]:
+    """Write into the workspace and, if that can be done, into a directory outside; then tell the environment."""
+    yield "building\n"
+    ctx.run_process_from_thread("sh", "-c", f"echo in > made; echo out > {outside}/made")
+    return ctx.run_process_from_thread("env").output

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actors import SessionConfig, SessionManager, errors
-from tests.integration.runtimes import MODEL, NewId
+from actors import PermissionPolicy, SessionConfig, SessionManager, errors
+from actors.domain.messages import ToolResultBlock
+from actors.tools.sandbox import Sandbox
+from tests.integration.runtimes import MODEL, MakeRuntime, NewId
 from tests.integration.waiting import LONG_S
 
 PROMPT = '/tool shout {"text": "quietly"}\n/tool count {"word": "banana"}\n/tool count {}\nfinished'
@@ -26,6 +29,32 @@ async def test_given_functions_are_offered_and_run_and_check_their_arguments(
     assert [str(block.content) for block in blocks][:2] == ["QUIETLY", "6"]
     assert "word" in str(blocks[2].content)
     assert blocks[2].is_error
+
+
+@pytest.mark.skipif(not Sandbox.find().works, reason=f"no sandbox here: {Sandbox.find().why_not}")
+async def test_commands_of_the_service_and_of_a_users_tool_are_confined_and_the_tool_streams(
+    fresh_runtime: MakeRuntime, tmp_path: Path
+) -> None:
+    workspace, outside = tmp_path / "workspace", tmp_path / "outside"
+    workspace.mkdir()
+    outside.mkdir()
+    manager = await fresh_runtime(
+        sandbox="required", workspace=str(workspace), tools=("tests.integration.given_tools:built",)
+    )
+    assert set((await manager.runtime_status())["sandboxes"].values()) == {"bubblewrap, no network"}
+    policy = PermissionPolicy(allow=["built", "bash"], require_sandbox=True)
+    session = await manager.create_session("s", SessionConfig(permission_policy=policy))
+    prompt = (
+        f'/tool built {{"outside": "{outside}"}}\n/tool bash {{"command": "touch by-bash {outside}/by-bash"}}\nended'
+    )
+    stream = await session.generate_streaming(prompt)
+    pieces = [event.text async for event in stream if event.type == "tool.output.delta"]
+    result = await stream.result()
+
+    assert (result.text, pieces[0]) == ("ended", "building\n")
+    assert (sorted(path.name for path in workspace.iterdir()), list(outside.iterdir())) == (["by-bash", "made"], [])
+    (told,) = [str(block.content) for block in result.messages[2].content if isinstance(block, ToolResultBlock)]
+    assert "PATH=" in told and not any(name in told for name in ("GREENROOM_", "RAY_"))
 
 
 @pytest.mark.parametrize("wrong", ["tests.integration.given_tools:nothing", "nowhere:at_all", "no colon", 7])

@@ -7,7 +7,7 @@ what was done and goes on with what was not.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -61,10 +61,11 @@ def large(what: str) -> str:
 
 def _tools(folder: Path) -> list[Any]:
     @tool(name="act", effect="unsafe")
-    async def act(what: str) -> str:
-        """Write a line that cannot be taken back."""
+    def act(what: str) -> Generator[str, None, str]:
+        """Write a line that cannot be taken back, and tell of it by and by."""
         with (folder / "acted").open("a") as file:
             file.write(f"{what}\n")
+        yield "half of it"
         return large(what)
 
     @tool(name="hold", effect="pure")
