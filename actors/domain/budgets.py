@@ -1,7 +1,8 @@
 """What a session may take, and what it has taken: tokens, money, tool calls and working time.
 
-Two kinds of values: a ``Budget`` bounds some of them, or says how much is given; ``Amounts`` are so much of each. Sums
-are exact: money is decimal, time is whole milliseconds.
+Two kinds of values: ``Bounds`` bound some of them, or say how much there is; ``Amounts`` are so much of each. A
+``Budget`` is bounds that somebody gives, and is checked. What is worked out from it is written down whatever it came
+to, and read back. Sums are exact: money is decimal, time is whole milliseconds.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, PlainSerializer
+from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer
 
 from actors.domain.base import Frozen
 
 MAX_AMOUNT = 10**12
-"""Upper end of every bound: more tokens than all models give in a year, and still exact in every JSON reader."""
+"""Upper end of every bound, with all that is granted on top: more tokens than all models give in a year, and still
+exact in every JSON reader."""
 
 
 class Resource(StrEnum):
@@ -43,8 +45,8 @@ Seconds = Annotated[float, AfterValidator(_milliseconds)]
 """Seconds, to the millisecond."""
 
 
-class Budget(Frozen):
-    """Bounds of what a session takes in its life; None does not bound.
+class Bounds(Frozen):
+    """So much of some of them, as it was worked out; None does not bound.
 
     Attributes:
         tokens: Of all model calls, prompts and answers, summaries included.
@@ -54,10 +56,13 @@ class Budget(Frozen):
             children, workers and timers, or is paused.
     """
 
-    tokens: int | None = Field(default=None, ge=0, le=MAX_AMOUNT)
-    usd: Usd | None = Field(default=None, ge=0, le=MAX_AMOUNT, max_digits=24, decimal_places=12)
-    tool_calls: int | None = Field(default=None, ge=0, le=MAX_AMOUNT)
-    wall_s: Seconds | None = Field(default=None, ge=0, le=MAX_AMOUNT, allow_inf_nan=False)
+    # A budget that stands where bounds belong becomes plain ones, as it would be read back.
+    model_config = ConfigDict(revalidate_instances="subclass-instances")
+
+    tokens: int | None = None
+    usd: Usd | None = None
+    tool_calls: int | None = None
+    wall_s: Seconds | None = None
 
     @property
     def bounds(self) -> dict[Resource, Decimal]:
@@ -67,9 +72,21 @@ class Budget(Frozen):
 
     @classmethod
     def of(cls, bounds: Mapping[Resource, Decimal]) -> Self:
-        """The budget with these bounds; what is less than nothing is nothing."""
+        """So much of these; what is less than nothing is nothing."""
         fields: dict[str, Any] = {one.value: _as_field(one, max(value, Decimal(0))) for one, value in bounds.items()}
-        return cls.model_construct(**fields)
+        return cls(**fields)
+
+
+class Budget(Bounds):
+    """Bounds of what a session takes in its life, as somebody gives them.
+
+    At most ``MAX_AMOUNT`` of each, and money to 12 decimal places.
+    """
+
+    tokens: int | None = Field(default=None, ge=0, le=MAX_AMOUNT)
+    usd: Usd | None = Field(default=None, ge=0, le=MAX_AMOUNT, max_digits=24, decimal_places=12)
+    tool_calls: int | None = Field(default=None, ge=0, le=MAX_AMOUNT)
+    wall_s: Seconds | None = Field(default=None, ge=0, le=MAX_AMOUNT, allow_inf_nan=False)
 
 
 class Amounts(Frozen):
@@ -121,7 +138,7 @@ class Lease(Frozen):
         for_task: It is lent for one task, and ends with it; else with the session.
     """
 
-    amounts: Budget
+    amounts: Bounds
     lenders: tuple[str, ...]
     unpriced: tuple[str, ...] = ()
     for_task: bool = False
@@ -142,12 +159,12 @@ class BudgetStanding(Frozen):
         due: What would go back to the parent if it ended now; None when nothing is owed.
     """
 
-    budget: Budget = Budget()
+    budget: Bounds = Bounds()
     raised: Amounts = NOTHING
     unpriced: tuple[str, ...] = ()
     used: Amounts = NOTHING
     leased: Amounts = NOTHING
     returned: Amounts = NOTHING
-    remaining: Budget = Budget()
+    remaining: Bounds = Bounds()
     lease: Lease | None = None
     due: Amounts | None = None

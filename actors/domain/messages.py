@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from actors.domain.base import Frozen
 
@@ -157,14 +157,28 @@ def decode_messages(encoded: Sequence[bytes]) -> tuple[Message, ...]:
     return _MESSAGES.validate_json(b"[" + b",".join(encoded) + b"]")
 
 
-class TokenUsage(Frozen):
-    """Tokens of one model call, or a sum of calls. Cache counts are parts of ``prompt_tokens``."""
+MAX_COUNT = 2**53
+"""Highest count of tokens: every JSON reader and every database has it exact. A provider may claim more."""
 
-    prompt_tokens: int = Field(default=0, ge=0)
-    completion_tokens: int = Field(default=0, ge=0)
-    total_tokens: int = Field(default=0, ge=0)
-    cache_read_tokens: int | None = None
-    cache_write_tokens: int | None = None
+
+def _counted(count: int) -> int:
+    return min(count, MAX_COUNT)
+
+
+Count = Annotated[int, AfterValidator(_counted)]
+
+
+class TokenUsage(Frozen):
+    """Tokens of one model call, or a sum of calls. Cache counts are parts of ``prompt_tokens``.
+
+    Counting ends at ``MAX_COUNT``.
+    """
+
+    prompt_tokens: Count = Field(default=0, ge=0)
+    completion_tokens: Count = Field(default=0, ge=0)
+    total_tokens: Count = Field(default=0, ge=0)
+    cache_read_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
 
     def __add__(self, other: TokenUsage) -> TokenUsage:
         return TokenUsage(

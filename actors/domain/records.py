@@ -38,7 +38,7 @@ from pydantic import Field, TypeAdapter
 from actors.domain.actions import ActionKind, Resolution
 from actors.domain.artifacts import Artifact
 from actors.domain.base import Frozen
-from actors.domain.budgets import Amounts, Budget, Lease, Resource
+from actors.domain.budgets import Amounts, Bounds, Lease, Resource
 from actors.domain.calls import HostRef, Outcome
 from actors.domain.children import Birth, ChildReport, Signal
 from actors.domain.commands import Configure
@@ -781,7 +781,7 @@ class SessionBudgetReached(RecordBase):
         """What is used up. ``leased``: what children have, or had and did not give back."""
 
         resources: tuple[Resource, ...]
-        budget: Budget
+        budget: Bounds
         used: Amounts
         leased: Amounts
 
@@ -797,7 +797,7 @@ class LeaseGranted(RecordBase):
 
         child_id: str
         child_journal_id: str
-        amounts: Budget
+        amounts: Bounds
 
     type: Literal["lease.granted"] = "lease.granted"
     data: Data

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Final
 
-from actors.domain.budgets import NOTHING, Amounts, Budget, Resource
+from actors.domain.budgets import MAX_AMOUNT, NOTHING, Amounts, Bounds, Budget, Resource
 
 Left = Mapping[Resource, Decimal]
 """Of what is bounded, how much there is; less than nothing where a last call took more than there was."""
@@ -26,7 +26,7 @@ _GRAIN: Final = {
     Resource.tool_calls: Decimal(1),
     Resource.wall_s: Decimal("0.001"),
 }
-"""What is shared out comes in multiples of these."""
+"""What is shared out, or asked for, comes in multiples of these."""
 
 _LEAST: Final = {
     Resource.tokens: Decimal(1000),
@@ -44,15 +44,15 @@ _NAMES: Final = {
 }
 
 
-def in_force(budget: Budget | None, raised: Amounts) -> Budget:
+def in_force(budget: Bounds | None, raised: Amounts) -> Bounds:
     """The bounds, with what people granted on top."""
     if budget is None or raised == NOTHING:
-        return budget or Budget()
+        return budget or Bounds()
     granted = raised.each
-    return Budget.of({one: bound + granted[one] for one, bound in budget.bounds.items()})
+    return Bounds.of({one: bound + granted[one] for one, bound in budget.bounds.items()})
 
 
-def left_of(total: Budget, spent: Amounts) -> dict[Resource, Decimal]:
+def left_of(total: Bounds, spent: Amounts) -> dict[Resource, Decimal]:
     """What is left of what is bounded."""
     taken = spent.each
     return {one: bound - taken[one] for one, bound in total.bounds.items()}
@@ -69,22 +69,33 @@ def reached(left: Left, wanted: Collection[Resource]) -> tuple[Resource, ...]:
 def asked(budget: Budget | None, left: Left, over: Collection[Resource]) -> Budget:
     """What has to be granted so that there is as much again as the configured budget gives."""
     bounds = (budget or Budget()).bounds
-    return Budget.of({one: (bounds[one] or _LEAST[one]) - left[one] for one in over})
+    return Budget.of({one: _rounded(one, (bounds[one] or _LEAST[one]) - left[one], ROUND_UP) for one in over})
 
 
-def too_little(granted: Budget, left: Left, over: Collection[Resource]) -> str | None:
+def too_little(granted: Bounds, left: Left, over: Collection[Resource]) -> str | None:
     """Why this does not help a session that asks, as a sentence; None when it does."""
     given = granted.bounds
     unbounded = [one for one in given if one not in left]
     if unbounded:
         return f"The session has no bound of {_listed(unbounded)}: there is nothing to raise."
     for one in over:
-        if given.get(one, Decimal(0)) + left[one] <= 0:
+        # What was asked for may not be bounded any more: then nobody needs to grant it.
+        if one in left and given.get(one, Decimal(0)) + left[one] <= 0:
             return f"That leaves no {_NAMES[one]}: grant more than {_number(-left[one])}."
     return None
 
 
-def sentence(total: Budget, left: Left, over: Sequence[Resource]) -> str:
+def too_much(granted: Bounds, total: Bounds) -> str | None:
+    """Why the bounds in force cannot be raised by this, as a sentence; None when they can."""
+    bounds = total.bounds
+    for one, value in granted.bounds.items():
+        if bounds.get(one, Decimal(0)) + value > MAX_AMOUNT:
+            most = max(MAX_AMOUNT - bounds.get(one, Decimal(0)), Decimal(0))
+            return f"A budget has at most {_number(Decimal(MAX_AMOUNT))} {_NAMES[one]}: grant at most {_number(most)}."
+    return None
+
+
+def sentence(total: Bounds, left: Left, over: Sequence[Resource]) -> str:
     """What was reached, for people."""
     bounds = total.bounds
     parts = (f"{_number(bounds[one] - left[one])} of {_number(bounds[one])} {_NAMES[one]}" for one in over)
@@ -126,11 +137,16 @@ def shares(left: Left, wanted: Sequence[Budget | None]) -> list[Budget] | str:
 
 
 def _share(resource: Resource, there: Decimal, parts: int) -> Decimal:
+    return max(_rounded(resource, there / parts, ROUND_DOWN), Decimal(0))
+
+
+def _rounded(resource: Resource, value: Decimal, how: str) -> Decimal:
+    """A value that a budget may have: whole grains, and no more than the most."""
     grain = _GRAIN[resource]
-    return max((there / parts / grain).to_integral_value(ROUND_DOWN) * grain, Decimal(0))
+    return min((value / grain).to_integral_value(how) * grain, Decimal(MAX_AMOUNT))
 
 
-def given_back(lease: Budget, total: Budget, spent: Amounts) -> Amounts:
+def given_back(lease: Bounds, total: Bounds, spent: Amounts) -> Amounts:
     """What of a lease goes back when it ends.
 
     The lease is used first, then what people granted on top, which stays. Less than nothing goes back when more was
@@ -145,7 +161,7 @@ def given_back(lease: Budget, total: Budget, spent: Amounts) -> Amounts:
     return Amounts.of(back)
 
 
-def within_lease(lease: Budget, amounts: Amounts) -> Amounts:
+def within_lease(lease: Bounds, amounts: Amounts) -> Amounts:
     """What of these amounts is of the lease."""
     return Amounts.of({one: value for one, value in amounts.each.items() if one in lease.bounds})
 

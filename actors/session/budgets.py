@@ -6,14 +6,15 @@ took is counted when its record is. So the last one may go beyond a bound, and n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
 from pydantic import ValidationError
 
 from actors.domain import records as r
 from actors.domain.actions import NO_CALL, Action, ActionKind, Resolution
-from actors.domain.budgets import NOTHING, Amounts, Budget, BudgetStanding, Resource
+from actors.domain.budgets import NOTHING, Amounts, Bounds, Budget, BudgetStanding, Resource
 from actors.domain.command import digest_of_json
 from actors.domain.ids import derived_id, letter_id
 from actors.domain.journal import OutboxRow
@@ -21,11 +22,11 @@ from actors.domain.letters import ReturnLease
 from actors.domain.records import Draft
 from actors.errors import BudgetExceeded, InvalidRequest
 from actors.policy import budgets as policy
-from actors.policy.budgets import FOR_TOOLS, UNPRICED
+from actors.policy.budgets import FOR_MODEL, FOR_TOOLS, UNPRICED
 from actors.session.state import State
-from actors.session.turn import ToolCallState, Turn
+from actors.session.turn import Stage, ToolCallState, Turn
 
-_UNBOUNDED = Budget()
+_UNBOUNDED = Bounds()
 
 # --- what there is ---------------------------------------------------------------------------------------------------
 
@@ -40,7 +41,7 @@ def used(state: State) -> Amounts:
     )
 
 
-def total(state: State) -> Budget:
+def total(state: State) -> Bounds:
     """The bounds in force."""
     if state.config.budget is None:
         return _UNBOUNDED
@@ -68,7 +69,7 @@ def standing(state: State) -> BudgetStanding | None:
         used=used(state),
         leased=account.leased,
         returned=account.returned,
-        remaining=Budget.of(left(state)),
+        remaining=Bounds.of(left(state)),
         lease=account.lease,
         due=_due(state),
     )
@@ -80,7 +81,7 @@ def anew(there: BudgetStanding | None) -> BudgetStanding | None:
         return None
     granted = there.raised.each
     bounds = {one: bound - granted[one] for one, bound in there.budget.bounds.items()}
-    budget = Budget.of(bounds)
+    budget = Bounds.of(bounds)
     return BudgetStanding(budget=budget, remaining=budget) if bounds else None
 
 
@@ -138,11 +139,12 @@ class Purse:
         return True
 
 
-def settled(state: State, turn: Turn, wanted: Collection[Resource]) -> Iterator[Draft]:
+def settled(state: State, turn: Turn) -> Iterator[Draft]:
     """The end of a question that has become pointless: there is something left again, or nobody wants it any more."""
     action = pending(state)
     if action is None or UNPRICED in action.args:
         return
+    wanted = FOR_TOOLS if turn.stage is Stage.tools else FOR_MODEL
     if not is_used_up(state, [one for one in map(Resource, action.args) if one in wanted]):
         data = r.ActionResolved.Data(
             action_id=action.action_id,
@@ -163,16 +165,24 @@ def answered(state: State, action: Action, data: r.ActionResolved.Data) -> Itera
         if data.args is not None:
             raise InvalidRequest("There is no amount to grant here: approve to go on without counting money.")
     elif data.resolution is Resolution.approve:
-        try:
-            granted = Budget.model_validate(data.args if data.args is not None else action.args)
-        except ValidationError as exc:
-            problem = exc.errors(include_url=False)[0]
-            raise InvalidRequest(f"args are what is granted: {problem['loc'][0]}: {problem['msg']}.") from None
-        why = policy.too_little(granted, left(state), [Resource(name) for name in action.args])
+        granted = _granted(action, data.args)
+        over = [Resource(name) for name in action.args]
+        why = policy.too_little(granted, left(state), over) or policy.too_much(granted, total(state))
         if why is not None:
             raise InvalidRequest(why)
     else:
         yield _end(action, data.reason)
+
+
+def _granted(action: Action, args: Mapping[str, Any] | None) -> Bounds:
+    """What is granted: as much as the session asked for, unless the answer says otherwise."""
+    if args is None:
+        return Bounds.model_validate(action.args)
+    try:
+        return Budget.model_validate(args)
+    except ValidationError as exc:
+        problem = exc.errors(include_url=False)[0]
+        raise InvalidRequest(f"args are what is granted: {problem['loc'][0]}: {problem['msg']}.") from None
 
 
 def _end(action: Action, reason: str | None) -> Draft:

@@ -36,10 +36,6 @@ ATTEMPT_DELAY_S = 0.1
 """The second attempt of a model call waits this long, the third twice as long: 100 ms times the attempts so far."""
 
 
-TITLE_TOKENS = 2000
-"""Longest answer to the question for a title: twenty would do, but some models think before they write."""
-
-
 @dataclass(frozen=True, slots=True)
 class Effects:
     """What follows. ``drafts`` come first: while there are any, nothing else is to be done.
@@ -75,6 +71,9 @@ def next_effects(state: State, around: Surroundings) -> Effects:
         if needs_host and around.model_host is None and around.model_error is None:
             return Effects(needs_model_host=True)
         drafts = tuple(_step(state, turn, around))
+    elif not drafts and state.lifecycle is SessionState.paused:
+        # Its budget may change meanwhile; a question that this answers is one that nobody else can.
+        drafts = tuple(budgets.settled(state, turn))
     if drafts:
         return Effects(drafts=drafts)
     return Effects(running=_running(state, around), needs_site=workspace.is_wanted(state, turn, around))
@@ -116,7 +115,7 @@ def _steered(state: State) -> tuple[str, ...]:
 
 def _model_step(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     if state.actions:
-        yield from budgets.settled(state, turn, FOR_MODEL)
+        yield from budgets.settled(state, turn)
         return
     if turn.title:
         yield from titles.steps(state, turn, around)
@@ -247,7 +246,7 @@ def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
     if limit_s is not None and limit_s < model.timeout_s:
         model = model.model_copy(update={"timeout_s": limit_s})
     if turn.title:
-        model = model.model_copy(update={"max_tokens": min(model.max_tokens or TITLE_TOKENS, TITLE_TOKENS)})
+        model = model.model_copy(update={"max_tokens": min(model.max_tokens or titles.MAX_TOKENS, titles.MAX_TOKENS)})
     summing_up = turn.summary_of is not None
     definitions = tuple(spec.definition for _, spec in sorted(around.tools.items()))
     return ModelCall.model_construct(

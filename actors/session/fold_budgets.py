@@ -10,7 +10,7 @@ from typing import Any
 
 from actors.domain import records as r
 from actors.domain.actions import Action, Resolution
-from actors.domain.budgets import Amounts, Budget
+from actors.domain.budgets import Amounts, Bounds
 from actors.policy.budgets import UNPRICED, taken_back, within_lease
 from actors.session.fold_calls import change_turn, open_turn
 from actors.session.state import State
@@ -50,7 +50,7 @@ def decided(state: State, action: Action, data: r.ActionResolved.Data) -> State:
         return _price_decided(state, str(action.args[UNPRICED]), data.resolution)
     if data.resolution is not Resolution.approve:
         return state
-    granted = Budget.model_validate(data.args if data.args is not None else action.args)
+    granted = Bounds.model_validate(data.args if data.args is not None else action.args)
     return change_account(state, raised=state.account.raised + Amounts.of(granted.bounds))
 
 

@@ -21,6 +21,9 @@ from actors.session.surroundings import Surroundings, model_of
 from actors.session.turn import Turn
 from actors.session.turn_drafts import call_model, completed, failed, may_retry, no_host
 
+MAX_TOKENS = 2000
+"""Longest answer to the question for a title: twenty would do, but some models think before they write."""
+
 
 def asked_for(state: State) -> list[Draft]:
     """What it takes to have a title; nothing where nobody has said anything."""

@@ -43,7 +43,7 @@ Tools = Mapping[str, ToolSpec]
 def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     """The records that follow for the open round, one settled matter at a time."""
     settled = 0
-    for draft in (*alerts(state, turn), *budgets.settled(state, turn, FOR_TOOLS)):
+    for draft in (*alerts(state, turn), *budgets.settled(state, turn)):
         yield draft
         settled += 1
     for call in turn.calls:

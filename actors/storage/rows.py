@@ -136,6 +136,15 @@ def action_values(tenant: str, journal_id: str, action: Action) -> Values:
     }
 
 
+def action_of(row: AnyRow) -> Action:
+    """The action in a row with its ``body``.
+
+    Raises:
+        ValidationError: It has another form than one that was ever written.
+    """
+    return Action.model_validate_json(bytes(row.body))
+
+
 def outbox_values(tenant: str, journal_id: str, row: OutboxRow) -> Values:
     """All columns of a message that was not delivered yet."""
     return {

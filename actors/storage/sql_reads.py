@@ -21,8 +21,9 @@ from actors.errors import SessionNotFound, StoreCorrupt, StoreUnavailable
 from actors.storage import sql_journal, sql_results
 from actors.storage.database import STREAM
 from actors.storage.failures import Failures, raised_by_driver, translated
+from actors.storage.legible import Legible
 from actors.storage.moments import maybe_moment, micros, moment
-from actors.storage.rows import info_of
+from actors.storage.rows import action_of, info_of
 from actors.storage.rules import cursor, read_cursor, session_key, within
 from actors.storage.schema import (
     ACTIONS,
@@ -96,6 +97,7 @@ class SqlReads:
         self._location = location
         self._failures = failures
         self._engine: Engine | None = None
+        self._legible = Legible(location)
 
     @contextmanager
     def _read(self) -> Generator[Connection]:
@@ -154,7 +156,7 @@ class SqlReads:
             found = connection.execute(ordered.limit(limit + 1)).all()
             page = found[:limit]
             more = cursor(page[-1].updated_at, page[-1].journal_id) if page and len(found) > limit else None
-            return tuple(map(info_of, page)), more
+            return tuple(self._legible.of(page, info_of)), more
 
     def count(self, tenant: str, wanted: Filter) -> int:
         """See ``Backend.count``."""
@@ -204,7 +206,7 @@ class SqlReads:
     ) -> tuple[tuple[Action, ...], str | None]:
         """See ``Backend.actions``."""
         of = ACTIONS.c
-        query = select(of.requested_at, of.action_id, of.body).where(of.tenant == tenant)
+        query = select(of.journal_id, of.requested_at, of.action_id, of.body).where(of.tenant == tenant)
         if journal_id is not None:
             query = query.where(of.journal_id.in_(_family(tenant, journal_id)) if tree else of.journal_id == journal_id)
         if action_id is not None:
@@ -220,7 +222,7 @@ class SqlReads:
             found = connection.execute(query.order_by(of.requested_at, of.action_id).limit(limit + 1)).all()
             page = found[:limit]
             more = cursor(page[-1].requested_at, page[-1].action_id) if page and len(found) > limit else None
-            return tuple(Action.model_validate_json(bytes(each.body)) for each in page), more
+            return tuple(self._legible.of(page, action_of)), more
 
     def spent(
         self,
@@ -280,7 +282,7 @@ class SqlReads:
         found: dict[tuple[str, str], SessionInfo] = {}
         with self._read() as connection:
             for query in queries:
-                rows = map(info_of, connection.execute(query.limit(limit)))
+                rows = self._legible.of(connection.execute(query.limit(limit)), info_of)
                 found |= {(row.tenant, row.journal_id): row for row in rows}
         return tuple(found.values())[:limit]
 

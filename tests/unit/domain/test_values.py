@@ -198,6 +198,12 @@ def test_a_commands_digest_covers_its_arguments_and_not_its_identity() -> None:
     assert c.Pause(command_id="1").digest() != c.Resume(command_id="1").digest()
 
 
+def test_counting_tokens_ends_where_a_database_could_not_hold_the_sum() -> None:
+    claimed = TokenUsage(prompt_tokens=10**30, total_tokens=10**30, cache_read_tokens=10**30)
+    assert (claimed.prompt_tokens, claimed.completion_tokens, claimed.cache_read_tokens) == (2**53, 0, 2**53)
+    assert (claimed + claimed).total_tokens == 2**53
+
+
 def test_a_json_digest_does_not_depend_on_the_order_of_keys() -> None:
     assert digest_of_json({"a": 1, "b": [1, 2]}) == digest_of_json({"b": [1, 2], "a": 1})
     assert digest_of_json({"b": [1, 2]}) != digest_of_json({"b": [2, 1]})

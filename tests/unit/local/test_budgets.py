@@ -14,14 +14,14 @@ import pytest
 from actors import Budget, errors
 from actors.domain import records as r
 from actors.domain.actions import ActionKind
-from actors.domain.budgets import Amounts
+from actors.domain.budgets import Amounts, Bounds
 from actors.domain.children import ChildOutcome, ChildSpec
-from actors.domain.llm import LlmConfig
+from actors.domain.llm import LlmConfig, ModelPrice
 from actors.domain.messages import TokenUsage
 from actors.domain.session import Activity, SessionConfig
 from actors.handle import SessionHandle
 from actors.manager import SessionManager
-from tests.unit.local.runtimes import LIMIT_S, calls, config, record_of, records, result_texts, runtime, says
+from tests.unit.local.runtimes import LIMIT_S, calls, config, record_of, records, result_texts, runtime, says, script
 from tests.unit.local.test_children import HOLD, MODEL, Held, lines, spawn
 
 
@@ -79,7 +79,7 @@ async def test_a_session_whose_budget_is_used_up_waits_without_a_process_and_goe
         assert (await session.wait_turn(receipt)).text == "One."
         found = (await session.usage()).budget
         assert found is not None
-        assert (found.budget, found.used.tokens, found.remaining) == (Budget(tokens=250), 200, Budget(tokens=50))
+        assert (found.budget, found.used.tokens, found.remaining) == (Bounds(tokens=250), 200, Bounds(tokens=50))
         with pytest.raises(errors.ActionSettled):
             await session.resolve_action(action, "reject")
 
@@ -111,6 +111,21 @@ async def test_the_question_survives_the_end_of_the_runtime(tmp_path: Path) -> N
         found = (await session.info()).budget
         assert found is not None
         assert (found.budget.tool_calls, found.used.tool_calls, found.raised.tool_calls) == (2, 2, 1)
+
+
+async def test_a_price_of_many_decimals_leaves_a_session_and_its_store_readable(tmp_path: Path) -> None:
+    price = ModelPrice(input=Decimal("0.1234567"), output=Decimal("0.1234567"))
+    model = script(says("One.")).model_copy(update={"price": price})
+    async with stored(tmp_path) as manager:
+        session = await manager.create_session("s", SessionConfig(model=model, budget=Budget(usd=Decimal("0.00001"))))
+        await session.generate("go")
+        receipt = await session.send("go on")
+        action = await asked(session)
+
+        assert [one.session_id for one in (await manager.list_sessions()).items] == ["s"]
+        await session.resolve_action(action, "approve")
+        assert (await session.wait_turn(receipt)).text == "One."
+        assert await manager.destroy_session("s")
 
 
 async def test_of_two_answers_to_the_question_the_first_one_counts() -> None:
@@ -266,11 +281,11 @@ async def test_a_fork_has_the_configured_budget_and_has_taken_nothing() -> None:
         for one in (fork, at_a_place):
             found = (await one.info()).budget
             assert found is not None
-            assert (found.used.tokens, found.remaining) == (0, Budget(tokens=150))
+            assert (found.used.tokens, found.remaining) == (0, Bounds(tokens=150))
         await fork.generate("go")
         found = (await fork.info()).budget
         assert found is not None
-        assert found.remaining == Budget(tokens=50)
+        assert found.remaining == Bounds(tokens=50)
 
 
 async def test_tool_results_of_calls_that_were_held_are_those_of_the_calls() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.actions import ActionKind, Resolution
-from actors.domain.budgets import Amounts, Budget, Resource
+from actors.domain.budgets import Amounts, Bounds, Budget, BudgetStanding, Resource
 from actors.domain.calls import ModelCall
 from actors.domain.children import NewChild
 from actors.domain.commands import COMMAND
@@ -80,13 +80,44 @@ def test_what_is_granted_may_be_another_amount_if_it_helps() -> None:
     world.answer(world.running[0], _asks("look"), **_spends(150))
     world.result(world.running[0])
 
-    for useless in ({"tokens": 50}, {"usd": 5}, {"tokens": -1}, {"gold": 1}, {}):
+    for useless in ({"tokens": 50}, {"usd": 5}, {"tokens": -1}, {"gold": 1}, {}, {"tokens": 10**12}):
         with pytest.raises(InvalidRequest):
             _resolve(world, Resolution.approve, args=useless)
     _resolve(world, Resolution.approve, args={"tokens": 51})
 
     assert left(world.state) == {Resource.tokens: Decimal(1)}
     assert world.running
+
+
+def test_a_question_that_a_new_budget_answers_while_the_session_is_paused_is_settled_at_once() -> None:
+    world = _world(tokens=100, tool_calls=5)
+    world.send()
+    world.answer(world.running[0], _asks("look"), **_spends(150))
+    world.result(world.running[0])
+    assert world.state.actions
+    world.tell(c.Pause(**world.identity()))
+    world.tell(c.Configure(**world.identity(), budget=Budget(tool_calls=5), set_fields=("budget",)))
+
+    assert not world.state.actions
+    assert not world.running
+    world.tell(c.Resume(**world.identity()))
+    assert world.running
+
+
+def test_how_a_session_stands_is_read_back_as_it_was_whatever_its_model_costs() -> None:
+    world = _world(usd=Decimal(5))
+    world.send()
+    world.answer(world.running[0], _asks("look"), cost_usd="0.00001938270191234567890123456789")
+    world.result(world.running[0])
+
+    found = standing(world.state)
+    assert found is not None
+    assert BudgetStanding.model_validate_json(found.model_dump_json()) == found
+    granted = Amounts(usd=Decimal(10) ** 15, tokens=10**15)
+    raised = world.state.model_copy(update={"account": world.state.account.model_copy(update={"raised": granted})})
+    found = standing(raised)
+    assert found is not None, "a journal may have more than is granted today"
+    assert BudgetStanding.model_validate_json(found.model_dump_json()) == found
 
 
 def test_a_rejection_ends_the_turn_and_says_why() -> None:
@@ -234,7 +265,7 @@ def test_a_budget_that_is_set_is_what_there_is_whatever_was_granted_before() -> 
     world.answer(world.running[0], "Done.", **_spends(10))
     found = standing(world.state)
     assert found is not None
-    assert (found.budget, found.raised) == (Budget(tokens=200), Amounts(tokens=100))
+    assert (found.budget, found.raised) == (Bounds(tokens=200), Amounts(tokens=100))
 
     world.tell(c.Configure(**world.identity(), budget=Budget(tokens=150), set_fields=("budget",)))
     assert left(world.state) == {Resource.tokens: Decimal(40)}
@@ -330,7 +361,8 @@ def test_children_get_what_they_ask_for_and_the_others_equal_shares_of_the_rest(
     assert [one.tool_calls for one in granted] == [None, None, 3]
     assert left(world.state) == {Resource.tokens: Decimal(200), Resource.usd: Decimal("0.25")}
     births = [r.decode_record(new.records[0].body) for new in world.plans[-1].creations]
-    assert [one.data.config.budget for one in births if isinstance(one, r.SessionCreated)] == granted
+    budgets = [one.data.config.budget for one in births if isinstance(one, r.SessionCreated)]
+    assert [one and one.bounds for one in budgets] == [one.bounds for one in granted]
     assert [one.data.lease.lenders for one in births if isinstance(one, r.SessionCreated) and one.data.lease] == [
         ("J",)
     ] * 3

@@ -14,7 +14,7 @@ from typing import IO
 
 import pytest
 
-from actors.domain.journal import Appended
+from actors.domain.journal import Appended, Filter
 from actors.errors import (
     InvalidConfig,
     SnapshotTooNew,
@@ -30,7 +30,7 @@ from actors.storage.open import database_at, open_backend
 from actors.storage.sql import SqlBackend
 from actors.storage.sqlite import sqlite_url
 from tests.disks import files_no_larger_than
-from tests.unit.storage.samples import TENANT, born, journal, part, record
+from tests.unit.storage.samples import TENANT, action, at, born, journal, part, record
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -209,6 +209,33 @@ def test_a_database_that_breaks_while_it_is_open_is_reported_as_corrupt(tmp_path
 
         with pytest.raises(StoreCorrupt):
             backend.row(TENANT, journal("s"))
+
+
+def test_a_row_that_cannot_be_read_is_left_out_of_what_is_about_many(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoilt = "UPDATE sessions SET budget = '{\"tokens\": \"many\"}' WHERE session_id = 'b'"
+    unread = "UPDATE actions SET body = '{}' WHERE journal_id = 'J-b'"
+    with opened(tmp_path) as backend, closing(sqlite3.connect(tmp_path / "greenroom.db")) as other:
+        born(backend, "a", "b", "c")
+        backend.append(
+            [part(one, 1, row={"activity": "running"}, actions=(action(f"of-{one}", 1),)) for one in ("a", "b", "c")]
+        )
+        other.execute(spoilt)
+        other.execute(unread)
+        other.commit()
+
+        for _ in range(2):
+            assert sorted(row.session_id for row in backend.due(at(2))) == ["a", "c"]
+        assert sorted(row.session_id for row in backend.rows(TENANT, Filter())[0]) == ["a", "c"]
+        assert [one.action_id for one in backend.actions(TENANT)[0]] == ["of-a", "of-c"]
+        _, cursor = backend.actions(TENANT, limit=1)
+        nothing, cursor = backend.actions(TENANT, limit=1, after=cursor)
+        assert nothing == ()
+        assert [one.action_id for one in backend.actions(TENANT, limit=1, after=cursor)[0]] == ["of-c"]
+        with pytest.raises(StoreCorrupt):
+            backend.find(TENANT, "b")
+    assert caplog.text.count("journal J-b") == 1
 
 
 def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
