@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import AsyncExitStack
 from typing import Any
 
 import ray
@@ -57,17 +58,23 @@ class RegistryActor(RegistryHosts, RegistryMcp):
 
     async def _open(self) -> None:
         launch = self._launch
-        self._pool = ActorPool(launch, self._keys, self._lost, self._succession.end)
-        store = await self._pool.open_store()
-        self._store = RemoteStore(self._pool.links.to(store))
-        term = await self._store.next_term()
-        await self._doors.open(launch.settings.runtime, "registry", launch.token.get_secret_value())
-        self._residency = Residency(self._store, self._pool.sessions, term, launch.limits, self._succession.end)
-        await self._pool.open(launch.info(store, self._doors.peer, term), self._residency, self._store)
-        self._residency.start()
-        self._upkeep = Upkeep(self._store, self._residency)
-        self._upkeep.start()
-        self._succession.let_go += [self._pool.let_go, self._residency.close, self._upkeep.close]
+        async with AsyncExitStack() as begun:
+            self._pool = ActorPool(launch, self._keys, self._lost, self._succession.end)
+            begun.push_async_callback(self._pool.links.close)
+            begun.push_async_callback(self._pool.let_go)
+            store = await self._pool.open_store()
+            self._store = RemoteStore(self._pool.links.to(store))
+            term = await self._store.next_term()
+            await self._doors.open(launch.settings.runtime, "registry", launch.token.get_secret_value())
+            self._residency = Residency(self._store, self._pool.sessions, term, launch.limits, self._succession.end)
+            begun.push_async_callback(self._residency.close)
+            await self._pool.open(launch.info(store, self._doors.peer, term), self._residency, self._store)
+            self._residency.start()
+            self._upkeep = Upkeep(self._store, self._residency)
+            self._upkeep.start()
+            begun.push_async_callback(self._upkeep.close)
+            # An attempt that fails leaves nothing behind: what goes on in its term would be told that it was replaced.
+            self._succession.begun = begun.pop_all()
 
     def _lost(self, name: str) -> None:
         self._residency.lose_seat(name)
@@ -77,7 +84,7 @@ class RegistryActor(RegistryHosts, RegistryMcp):
     async def resolve(self, tenant: str, journal_id: str, stale: int = 0) -> tuple[dict[str, str], int]:
         """Where a session is, activated when need be: its actor (a ``Peer`` as plain values) and its assignment."""
         await self.open()
-        placement = await self._residency.resolve(tenant, journal_id, stale=stale)
+        placement = await self._succession.unless_ended(self._residency.resolve(tenant, journal_id, stale=stale))
         return self._pool.sessions.peer(placement.seat.seat_id).model_dump(), placement.assignment_no
 
     async def where(self, tenant: str, journal_id: str) -> tuple[Peer, int] | None:
@@ -89,7 +96,7 @@ class RegistryActor(RegistryHosts, RegistryMcp):
     async def hibernate(self, journal_id: str) -> bool:
         """Release a session."""
         await self.open()
-        return await self._residency.hibernate(journal_id)
+        return await self._succession.unless_ended(self._residency.hibernate(journal_id))
 
     async def forget(self, journal_id: str) -> None:
         """A session was destroyed: stop what is left of it."""

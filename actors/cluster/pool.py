@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import ray
@@ -67,6 +68,8 @@ class ActorPool:
         self.sessions = SessionActors(launch, self.links, self._alive, lambda: self.info, meet, confirm, self._weigh)
         self.hosts = HostActors(launch, self._alive, keys, lambda: self.info, confirm)
         self._meeting: asyncio.Task[None] | None = None
+        self._held = ExitStack()
+        self._held.callback(self._alive.close)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # --- coming up ---------------------------------------------------------------------------------------------------
@@ -99,6 +102,7 @@ class ActorPool:
         self._residency = residency
         confirm = self._confirm
         self.servers = McpServers(self._launch, store, self.hosts, lambda: self.info, confirm, self._resurround)
+        self._held.callback(self.servers.roster.let_go)
         self._watch_store(info)
         names = await asyncio.to_thread(actor_names, f"{info.runtime}.")
         await asyncio.gather(*(self._adopt(name) for name in names))
@@ -199,10 +203,9 @@ class ActorPool:
 
     async def let_go(self) -> None:
         """Watch nobody any more; they go on."""
-        self.servers.roster.let_go()
         for task in list(self._tasks):
             task.cancel()
-        self._alive.close()
+        self._held.close()
 
     async def close(self) -> None:
         """End every actor: sessions first, the store last, so that nothing is lost on the way."""
