@@ -19,7 +19,7 @@ from actors.domain.shell.script import Redirection
 
 PATH_TOOLS = {"read": "file_path", "write": "file_path", "edit": "file_path", "patch": "file_path", "ls": "path"}
 _TEXT_TOOLS = {"web_fetch": "url", "git_worktree": "command", "task": "agent"}
-_LOOKING = frozenset({"read", "ls", "glob", "grep"})
+_LOOKING = frozenset({"read", "ls", "glob", "grep", "read_artifact"})
 
 
 @dataclass(frozen=True, slots=True)

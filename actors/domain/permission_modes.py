@@ -25,7 +25,8 @@ class PermissionMode(StrEnum):
     accept_edits = "accept_edits"
     """What only the default would ask is allowed for files in the workspace, outside of ``.git``."""
     plan = "plan"
-    """Only looking: read, ls, glob, grep, and bash lines that surely only read, by the rules; all else is denied."""
+    """Only looking: read, ls, glob, grep, read_artifact, and bash lines that surely only read, by the rules; all else
+    is denied."""
     bypass = "bypass"
     """Everything is allowed but what a rule denies."""
     dont_ask = "dont_ask"

@@ -498,10 +498,12 @@ class Wait(Frozen):
     Attributes:
         for_ms: Until so many milliseconds after the call's start have passed.
         answers: Until so many of the children that it started have reported.
+        calls: Until so many further calls of the round, which stand in its arguments, are settled.
     """
 
     for_ms: int | None = None
     answers: int | None = None
+    calls: int | None = None
 
 
 class Offer(Frozen):
@@ -516,7 +518,10 @@ class ToolCallStarted(RecordBase):
     """A tool call is about to begin: durable before anything runs. Arguments stand in the model's message."""
 
     class Data(Frozen):
-        """``index``: place of the call in the model's answer, from 0. ``args``: the approved ones, if one was asked."""
+        """``index``: place of the call in the model's answer, from 0; those within batches come behind all of these.
+
+        ``args``: the approved ones, if one was asked; always of calls within a batch.
+        """
 
         call_id: str = ""
         attempt: int = 1

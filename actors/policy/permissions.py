@@ -64,6 +64,13 @@ def decide_for(
     return decide(global_policy, config.permission_policy, tool_name, args, workspace=workspace, bounds=above)
 
 
+def is_forbidden(config: SessionConfig, global_policy: PermissionPolicy | None, tool_name: str) -> bool:
+    """Whether a deny rule of any policy that binds the session names the tool, whatever its arguments."""
+    call = call_of(tool_name, {}, "")
+    policies = (global_policy, config.permission_policy, *(bound.permission_policy for bound in config.bounds))
+    return any(policy is not None and policy.enabled and policy.forbids(call) for policy in policies)
+
+
 def demands_sandbox(config: SessionConfig, global_policy: PermissionPolicy | None) -> bool:
     """Whether any policy that binds the session wants its commands in a sandbox, whether or not it is enabled."""
     policies = (global_policy, config.permission_policy, *(bound.permission_policy for bound in config.bounds))

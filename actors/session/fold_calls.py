@@ -14,6 +14,7 @@ from actors.domain.calls import Outcome
 from actors.domain.command import digest_of_json
 from actors.domain.messages import BlobTextBlock, Message, StopReason, TextBlock, TokenUsage
 from actors.errors import InternalError
+from actors.session.batches import all_settled, calls_within
 from actors.session.failure import NO_SUMMARY, NO_TITLE, Failure
 from actors.session.spilling import with_artifact
 from actors.session.state import MAX_UNANSWERED, Entry, State
@@ -179,21 +180,38 @@ def call_at(state: State, index: int) -> ToolCallState:
 def _settle(state: State, seq: int, index: int, result: Message, *, malformed: bool = False) -> State:
     """A call has its result. When it was the round's last, the results join the context in the calls' order."""
     call = call_at(state, index)
+    state = change_call(state, index, phase=CallPhase.settled, result=result.encode())
+    state = _counted(state, call, malformed=malformed) if call.batch is None else _told(state, call.batch)
+    calls = open_turn(state).calls
+    if any(one.phase is not CallPhase.settled for one in calls):
+        return state
+    results = [one.result for one in calls if one.result is not None and one.batch is None]
+    state = flush_held(change(state, context=remember(state, seq, *results)))
+    return change_turn(state, calls=(), stage=Stage.model, call_id="", alerted=())
+
+
+def _counted(state: State, call: ToolCallState, *, malformed: bool) -> State:
+    """How often the model has sent the same, or what nobody can read."""
     turn = open_turn(state)
     digest = digest_of_json([call.name, call.args])
-    state = change_call(state, index, phase=CallPhase.settled, result=result.encode())
-    state = change_turn(
+    return change_turn(
         state,
         parse_failures=turn.parse_failures + 1 if malformed else 0,
         repeats=turn.repeats + 1 if turn.repeated == digest else 1,
         repeated=digest,
     )
-    calls = open_turn(state).calls
-    if any(one.phase is not CallPhase.settled for one in calls):
-        return state
-    results = [one.result for one in calls if one.result is not None]
-    state = flush_held(change(state, context=remember(state, seq, *results)))
-    return change_turn(state, calls=(), stage=Stage.model, call_id="", alerted=())
+
+
+def _told(state: State, batch: int) -> State:
+    """A call within a batch is settled; when it was the last one, the batch has what it waited for."""
+    return change_call(state, batch, woken=True) if all_settled(open_turn(state).calls, batch) else state
+
+
+def _joined(state: State, batch: ToolCallState) -> State:
+    """The calls within a batch belong to the round."""
+    turn = open_turn(state)
+    within = calls_within(batch, len(turn.calls))
+    return change_turn(state, calls=(*turn.calls, *within), tool_calls_count=turn.tool_calls_count + len(within))
 
 
 def tool_started(state: State, record: r.ToolCallStarted) -> State:
@@ -201,7 +219,7 @@ def tool_started(state: State, record: r.ToolCallStarted) -> State:
     data = record.data
     args = data.args if data.args is not None else call_at(state, data.index).args
     for_ms = data.wait.for_ms if data.wait is not None else None
-    return change_call(
+    state = change_call(
         state,
         data.index,
         phase=CallPhase.started,
@@ -217,6 +235,7 @@ def tool_started(state: State, record: r.ToolCallStarted) -> State:
         offered=False,
         wakes_at=record.at + timedelta(milliseconds=for_ms) if for_ms is not None else None,
     )
+    return _joined(state, call_at(state, data.index)) if data.wait is not None and data.wait.calls else state
 
 
 def tool_completed(state: State, record: r.ToolCallCompleted) -> State:

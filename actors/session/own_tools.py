@@ -1,4 +1,4 @@
-"""Tools that a session carries out by itself, by records alone: ``spawn_children`` and ``sleep``. Pure.
+"""Tools that a session carries out by itself, by records alone: ``spawn_children``, ``sleep`` and ``batch``. Pure.
 
 They need no host: a call begins with its record, what it waits for comes as records of others (``child.completed``,
 ``timer.fired``), and its result follows from those. So it cannot be in doubt, waits as well without a process as with
@@ -19,6 +19,8 @@ from actors.domain.ids import derived_id, derived_journal_ids
 from actors.domain.messages import Message, TextBlock, TextPart
 from actors.domain.records import Draft, ResultContent, Wait
 from actors.domain.tools import EffectClass, ToolDefinition
+from actors.session import batches
+from actors.session.batches import BATCH, BatchArgs
 from actors.session.children import endowed
 from actors.session.children import started as born_by
 from actors.session.ports import ToolSpec
@@ -96,7 +98,9 @@ _SLEEP: Final = ToolDefinition(
     effect=EffectClass.pure,
 )
 
-OWN_TOOLS: Final[Mapping[str, ToolSpec]] = {one.name: ToolSpec(definition=one, host=OWN) for one in (_SLEEP, _SPAWN)}
+OWN_TOOLS: Final[Mapping[str, ToolSpec]] = {
+    one.name: ToolSpec(definition=one, host=OWN) for one in (_SLEEP, _SPAWN, BATCH)
+}
 """The tools that every session has, whatever hosts there are."""
 
 
@@ -119,6 +123,9 @@ def begun(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -
             sleep = SleepArgs.model_validate(call.args)
             yield started(turn, call, OWN_TOOLS[call.name], OWN, Wait(for_ms=round(sleep.seconds * 1000)))
             return
+        if call.name == BATCH.name:
+            yield _batched(turn, call, BatchArgs.model_validate(call.args))
+            return
         spawn = SpawnArgs.model_validate(call.args)
     except ValidationError as exc:
         problem = exc.errors(include_url=False)[0]
@@ -126,6 +133,12 @@ def begun(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -
         yield denied(turn, call, "invalid_args", f"Error: {where}: {problem['msg']}. Call {call.name} again.")
         return
     yield from _spawned(state, turn, call, spawn, around)
+
+
+def _batched(turn: Turn, call: ToolCallState, args: BatchArgs) -> Draft:
+    if any(one.tool == BATCH.name for one in args.invocations):
+        return denied(turn, call, "invalid_args", "Error: a batch cannot stand in a batch. Give its calls here.")
+    return started(turn, call, OWN_TOOLS[call.name], OWN, Wait(calls=len(args.invocations)))
 
 
 def _spawned(state: State, turn: Turn, call: ToolCallState, args: SpawnArgs, around: Surroundings) -> Iterator[Draft]:
@@ -156,6 +169,8 @@ def cancelled(turn: Turn, call: ToolCallState, reason: str) -> Draft:
 
 def ended(turn: Turn, call: ToolCallState) -> Draft:
     """What the call waited for has come."""
+    if call.name == BATCH.name:
+        return batches.ended(turn, call)
     if call.name == _SLEEP.name:
         return completed(turn, call, Outcome.ok, f"Slept for {call.args['seconds']:g} s.")
     any_good = any(report.outcome is ChildOutcome.completed for report in call.reports)

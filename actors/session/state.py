@@ -241,7 +241,8 @@ class State(Frozen):
         # What must not run beside others stands in line for them, and not for its lane.
         if any(call.limited and call.effect is not EffectClass.pure for call in turn.calls):
             return None
-        return next((call.lane for call in turn.calls if call.may_begin), None)
+        following = min((call for call in turn.calls if call.may_begin), key=lambda call: call.place, default=None)
+        return following.lane if following is not None else None
 
     @property
     def expires_at(self) -> datetime | None:

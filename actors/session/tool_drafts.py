@@ -33,7 +33,7 @@ def started(
         name=call.name,
         effect=effect_of(spec.definition, call.args),
         host=host,
-        args=call.args if call.decision is Resolution.approve else None,
+        args=call.args if call.decision is Resolution.approve or call.batch is not None else None,
         wait=wait,
         offer=offer,
     )

@@ -1,7 +1,8 @@
 """The steps of a round of tool calls: who may run, who has to be asked, what starts now.
 
 Pure. Decisions come from ``actors.policy``; the order of steps is decided here. Calls of one answer run side by
-side when all of them are pure, else one by one in the model's order; approvals are asked for all at once.
+side when all of them are pure, else one by one in the model's order, those of a batch side by side; approvals are asked
+for all at once.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from actors.domain.tools import EffectClass
 from actors.policy.budgets import FOR_TOOLS
 from actors.policy.confirmation import requires_confirmation
 from actors.policy.effects import effect_of
-from actors.policy.permissions import decide_for
+from actors.policy.permissions import decide_for, is_forbidden
 from actors.session import budgets, external, own_tools
+from actors.session.batches import BATCH, next_group
 from actors.session.lanes import Gate, alerts, given_up
 from actors.session.ports import ToolSpec
 from actors.session.state import State
@@ -105,6 +107,10 @@ def _judge_decided(state: State, turn: Turn, call: ToolCallState, around: Surrou
 
 
 def _permission(state: State, call: ToolCallState, around: Surroundings) -> PermissionDecision:
+    if call.name == BATCH.name:
+        # What counts is said of each call within.
+        forbidden = is_forbidden(state.config, around.global_policy, call.name)
+        return PermissionDecision.deny if forbidden else PermissionDecision.allow
     return decide_for(state.config, around.global_policy, call.name, call.args, workspace=path_of(state, around))
 
 
@@ -166,12 +172,12 @@ def _request(
 
 def _starts(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     tools = around.tools
-    waiting = [call for call in turn.calls if call.phase is not CallPhase.settled]
+    waiting = [call for call in turn.calls if call.phase is not CallPhase.settled and not call.holds_others]
     side_by_side = all(
         call.name in tools and effect_of(tools[call.name].definition, call.args) is EffectClass.pure for call in waiting
     )
     gate, purse = Gate(state, turn), budgets.Purse(state)
-    for call in waiting if side_by_side else waiting[:1]:
+    for call in waiting if side_by_side else next_group(waiting):
         if not call.may_begin:
             continue
         if not purse.admits(call):
@@ -268,7 +274,8 @@ def closing(turn: Turn, calls: list[ToolCallState], reason: str) -> Iterator[Dra
         elif call.own and call.outside:
             yield from external.cancelled(turn, call, reason)
         elif call.own:
-            yield own_tools.ended(turn, call) if call.has_come else own_tools.cancelled(turn, call, reason)
+            if call.has_come or not call.holds_others:
+                yield own_tools.ended(turn, call) if call.has_come else own_tools.cancelled(turn, call, reason)
         elif call.phase is CallPhase.delayed:
             yield given_up(turn, call, reason)
         elif call.phase is not CallPhase.started:

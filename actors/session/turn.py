@@ -47,6 +47,7 @@ class ToolCallState(Frozen):
         wakes_at: When the time it waits for is over; ``woken``: it is.
         offer: How those outside take part in it; ``offered``: they know of it.
         task: What they have to do, while it is not settled; ``lapsed``: the worker's time is over.
+        batch: Of a call within a batch, the batch's index; it has no answer of its own for the model.
         children: Journals of the children it started, in the order of its tasks.
         reports: What those that are done have told, in the order in which they did.
     """
@@ -76,6 +77,7 @@ class ToolCallState(Frozen):
     offered: bool = False
     task: Action | None = None
     lapsed: bool = False
+    batch: int | None = None
     children: tuple[str, ...] = ()
     reports: tuple[ChildReport, ...] = ()
 
@@ -83,6 +85,16 @@ class ToolCallState(Frozen):
     def own(self) -> bool:
         """Whether it is under way, and no host of ours runs it."""
         return self.wait is not None and self.phase is CallPhase.started
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands in the model's order: calls within a batch where the batch does."""
+        return (self.index if self.batch is None else self.batch, self.index)
+
+    @property
+    def holds_others(self) -> bool:
+        """Whether it is a batch under way, which ends with the calls within it."""
+        return self.own and self.wait is not None and self.wait.calls is not None
 
     @property
     def outside(self) -> bool:
@@ -104,7 +116,10 @@ class ToolCallState(Frozen):
     @property
     def waits(self) -> bool:
         """Whether it has to wait on: for what a call that no host runs waits for, or to be repeated."""
-        return (self.own and not self.has_come) or (self.phase is CallPhase.delayed and not self.woken)
+        if self.phase is CallPhase.delayed:
+            return not self.woken
+        # A batch waits as the calls within it do.
+        return self.own and not self.has_come and not self.holds_others
 
     @property
     def may_begin(self) -> bool:

@@ -201,7 +201,7 @@ export class Transcript {
 
   toolOf(event) {
     const { index, name } = event.data;
-    return this.tools.get(`${event.turn_id}:${index}`) ?? this.tool(event.turn_id, index, name, {});
+    return this.tools.get(`${event.turn_id}:${index}`) ?? this.tool(event.turn_id, index, name, event.data.args ?? {});
   }
 
   toolStarted(event) {

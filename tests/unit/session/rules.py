@@ -33,7 +33,7 @@ def check_rounds(state: State) -> None:
     """Each call of a finished round is followed by its result, in order, and no result stands anywhere else."""
     messages = context_of(state)
     turn = state.turn
-    open_round = len(turn.calls) if turn is not None else 0
+    open_round = sum(call.batch is None for call in turn.calls) if turn is not None else 0
     expected: list[str] = []
     for message in messages:
         results = [block.tool_use_id for block in message.content if block.type == "tool_result"]
@@ -158,10 +158,9 @@ def check_lanes(world: World) -> None:
             most = max(before.lanes[lane].active, queue.max_concurrency(lane))
             assert after.lanes[lane].active <= most
         began = {one.data.index for one in made.records if isinstance(one, r.ToolCallStarted) and one.data.attempt == 1}
-        held = [call.index for call in made.state.turn.calls if call.may_begin]
-        assert not held or all(
-            place < held[0] for place in began & {call.index for call in made.state.turn.calls if call.limited}
-        )
+        held = min((call.place for call in made.state.turn.calls if call.may_begin), default=None)
+        limited = {call.place for call in made.state.turn.calls if call.limited and call.index in began}
+        assert held is None or all(place < held for place in limited)
     state = world.state
     if state.rate_limited:
         assert state.wake_at is not None

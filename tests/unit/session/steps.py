@@ -58,6 +58,7 @@ _TOOL_SETS = (
     ("nosuch", "look"),
     ("spawn_children", "sleep", "look"),
     ("sleep", "look"),
+    ("batch", "batch", "look"),
 )
 _OWN_ARGS: dict[str, tuple[dict[str, Any], ...]] = {
     "spawn_children": (
@@ -67,6 +68,13 @@ _OWN_ARGS: dict[str, tuple[dict[str, Any], ...]] = {
         {"tasks": ["a", "b", "c"], "wait": 2},
         {"tasks": ["a"], "wait": 7},
         {"tasks": []},
+    ),
+    "batch": (
+        {"invocations": [{"tool": "act"}, {"tool": "look", "args": {"n": 1}}, {"tool": "put"}]},
+        {"invocations": [{"tool": "look"}, {"tool": "sleep", "args": {"seconds": 5}}]},
+        {"invocations": [{"tool": "spawn_children", "args": {"tasks": ["a"]}}, {"tool": "act"}, {"tool": "nosuch"}]},
+        {"invocations": [{"tool": "batch"}]},
+        {"invocations": []},
     ),
     "sleep": ({"seconds": 5}, {"seconds": 100}, {"seconds": -1}),
 }
