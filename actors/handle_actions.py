@@ -37,6 +37,7 @@ class SessionActions(SessionCommands):
         *,
         args: dict[str, Any] | None = None,
         value: str | None = None,
+        content: dict[str, Any] | None = None,
         reason: str | None = None,
         args_digest: str | None = None,
         remember: Remember | str = Remember.once,
@@ -49,9 +50,10 @@ class SessionActions(SessionCommands):
             action_id: The action's id, or the model's tool call id within this session's open turn.
             resolution: ``approve`` or ``reject`` an approval, going on without a lost workspace, or more of a budget;
                 ``retry``, ``skip`` or ``answer`` a call in doubt; ``retry`` or ``reject`` a model call that lacks its
-                key, which giving the key decides by itself.
+                key, which giving the key decides by itself; ``accept``, ``decline`` or ``cancel`` what a tool asks.
             args: Approve with other arguments; of a budget that is used up: with other amounts than those asked for.
             value: The result to give the model (answer).
+            content: What the form says that a tool asks to be filled (accept); what is left out has its default.
             args_digest: What was seen; refused when the call's arguments are others.
             remember: ``once`` decides this call. ``session`` also adds a rule for calls just like it to the session's
                 permission policy, ``rule`` one for all of its kind: the same program and subcommand, or the same tool.
@@ -73,6 +75,7 @@ class SessionActions(SessionCommands):
                 resolution=wanted,
                 args=args,
                 value=value,
+                content=content,
                 reason=reason,
                 args_digest=args_digest,
                 remember=kept,

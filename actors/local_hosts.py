@@ -36,6 +36,7 @@ class LocalHosts:
 
     async def tools(self) -> tuple[ToolSpec, ...]:
         """See ``Hosts.tools``."""
+        await self._servers.roster.settled()
         return (*map(ToolSpec, self._registry.definitions()), *self._servers.specs())
 
     async def site(self, asked: Whereabouts) -> Site:

@@ -20,16 +20,25 @@ class ActionKind(StrEnum):
     workspace_lost = "workspace_lost"
     budget = "budget"
     credential = "credential"
+    input = "input"
+    """A tool asks for something in the middle of its call."""
 
 
 class Resolution(StrEnum):
-    """How an action ended. The last four are those of external tasks; a lost one is no worker's any more."""
+    """How an action ended.
+
+    ``accept``, ``decline`` and ``cancel`` are answers to a tool. ``cancelled``: nobody is asked any longer. It, and
+    what stands below it, are also ends of external tasks; a lost one is no worker's any more.
+    """
 
     approve = "approve"
     reject = "reject"
     retry = "retry"
     skip = "skip"
     answer = "answer"
+    accept = "accept"
+    decline = "decline"
+    cancel = "cancel"
     cancelled = "cancelled"
     completed = "completed"
     failed = "failed"
@@ -52,6 +61,7 @@ CHOICES: dict[ActionKind, frozenset[Resolution]] = {
     ActionKind.workspace_lost: frozenset({Resolution.approve, Resolution.reject}),
     ActionKind.budget: frozenset({Resolution.approve, Resolution.reject}),
     ActionKind.credential: frozenset({Resolution.retry, Resolution.reject}),
+    ActionKind.input: frozenset({Resolution.accept, Resolution.decline, Resolution.cancel}),
 }
 """Which resolutions a person may choose, by kind. A task has a result instead."""
 
@@ -95,7 +105,8 @@ class Action(Frozen):
         call_index: The place of the tool call in the model's answer. Where the turn lacks a key, or its budget is
             used up, there is no call: the index is -1, the tool and its id are empty.
         tool_use_id: The model's own id of the call that is asked about.
-        args: The arguments the call would run with.
+        args: The arguments the call would run with. Of kind ``input`` the question: ``key``, ``mode`` (form, url),
+            ``message``, and ``form`` (a JSON Schema) or ``url``.
         args_digest: Hex digest of the arguments; a resolution may carry it to say what it saw.
         expires_at: When the policy decides instead; None waits for ever.
         task: Of an external task, which is completed and not resolved.

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import Field, TypeAdapter
 
 from actors.domain.artifacts import Artifact
+from actors.domain.asking import Asked, Resume
 from actors.domain.base import Frozen
 from actors.domain.compaction import SummaryOf
 from actors.domain.llm import LlmConfig
@@ -81,6 +82,7 @@ class ToolCall(_Call):
         artifact: The one that it reads on in.
         sandboxed: Its commands run in a sandbox, or not at all: a policy wants it.
         priority: Of its lane, 0 first; after ``full_after_s`` of waiting for a place it is as urgent as any.
+        resume: Of an attempt that takes the call up again, after its tool had asked for something.
     """
 
     kind: Literal["tool"] = "tool"
@@ -95,19 +97,24 @@ class ToolCall(_Call):
     sandboxed: bool = False
     priority: int = 0
     full_after_s: float | None = None
+    resume: Resume | None = None
 
 
 EffectCall = Annotated[ModelCall | ToolCall, Field(discriminator="kind")]
 
 
 class Outcome(StrEnum):
-    """How a call ended. ``unknown``: it may or may not have run, and somebody decided to go on."""
+    """How a call ended. ``unknown``: it may or may not have run, and somebody decided to go on.
+
+    ``input_required``: only the attempt did; the call goes on in the next, with what its tool has asked for.
+    """
 
     ok = "ok"
     error = "error"
     timeout = "timeout"
     cancelled = "cancelled"
     unknown = "unknown"
+    input_required = "input_required"
 
 
 class ModelOutcome(Frozen):
@@ -148,6 +155,7 @@ class ToolOutcome(Frozen):
         content: The text, at most 4 MiB; of one above 100 KiB the model is shown the beginning and the end.
         images: Images for the model.
         exit_code: 0 on success.
+        asked: With outcome ``input_required``: what the tool wants to know.
     """
 
     kind: Literal["tool"] = "tool"
@@ -157,6 +165,7 @@ class ToolOutcome(Frozen):
     exit_code: int = 0
     metadata: dict[str, Any] = {}
     duration_ms: int = 0
+    asked: Asked | None = None
 
     @property
     def parts(self) -> tuple[TextBlock | ImageBlock, ...]:

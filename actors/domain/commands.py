@@ -189,6 +189,7 @@ class ResolveAction(Command):
         action_id: The action's id, or the model's tool call id within the open turn.
         args: Other arguments to run the call with, or other amounts to raise a budget by (approve only).
         value: The result to give the model (answer only).
+        content: The filled form of a tool that asks for one (accept only).
         args_digest: What the decider saw; refused when the arguments are others.
         remember: Whether the session's permission policy gets a rule by it; ``rule``: which one, when it is given.
     """
@@ -198,6 +199,7 @@ class ResolveAction(Command):
     resolution: Resolution
     args: dict[str, Any] | None = None
     value: str | None = None
+    content: dict[str, Any] | None = None
     reason: str | None = None
     args_digest: str | None = None
     remember: Remember = Remember.once

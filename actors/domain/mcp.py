@@ -31,6 +31,9 @@ MAX_SERVER_NAME: Final = 32
 MAX_SERVERS: Final = 64
 """Servers of one tenant that all its sessions share, and of one session alone: each is a process of about 170 MB."""
 
+MAX_ANSWER_S: Final = 7 * 86400.0
+"""Longest time for an answer, in seconds: a server of the older protocols keeps its call open as long."""
+
 MAX_SECRET_CHARS: Final = 64 * 1024
 """Secrets of one server together: what HTTP servers take in headers, and an environment holds with ease."""
 
@@ -50,7 +53,8 @@ class McpServerConfig(Frozen):
         enabled: False keeps it configured and unconnected.
         env: Variables of a stdio server beside HOME, LANG, LOGNAME, PATH, SHELL, TERM, TMPDIR, TZ and USER, which are
             all that it inherits.
-        tool_timeout_s: Longest run of one of its tools in seconds.
+        tool_timeout_s: Longest run of one of its tools in seconds, from one question to the next where it asks.
+        answer_within_s: How long a question of one of its tools waits for people, in seconds; then it is cancelled.
         connect_timeout_s: Longest time in seconds from the start to the list of tools.
         trust_annotations: Believe what the server says of its tools: those it calls read-only are pure, those it calls
             idempotent may be repeated. Otherwise each call is unsafe.
@@ -62,6 +66,7 @@ class McpServerConfig(Frozen):
     env: Secrets = Field(default={}, max_length=MAX_ARGS)
     oauth: McpOAuth | None = None
     tool_timeout_s: float = Field(default=60.0, gt=0, le=3600)
+    answer_within_s: float = Field(default=86400.0, gt=0, le=MAX_ANSWER_S)
     connect_timeout_s: float = Field(default=30.0, gt=0, le=300)
     trust_annotations: bool = False
 

@@ -37,6 +37,7 @@ from pydantic import Field, TypeAdapter
 
 from actors.domain.actions import ActionKind, Resolution
 from actors.domain.artifacts import Artifact
+from actors.domain.asking import Question
 from actors.domain.base import Frozen
 from actors.domain.budgets import Amounts, Bounds, Lease, Resource
 from actors.domain.calls import HostRef, Outcome
@@ -521,6 +522,7 @@ class ToolCallStarted(RecordBase):
         """``index``: place of the call in the model's answer, from 0; those within batches come behind all of these.
 
         ``args``: the approved ones, if one was asked; always of calls within a batch.
+        ``abandon``: the call is held open by its host, and this attempt only ends it.
         """
 
         call_id: str = ""
@@ -533,6 +535,7 @@ class ToolCallStarted(RecordBase):
         args: dict[str, Any] | None = None
         wait: Wait | None = None
         offer: Offer | None = None
+        abandon: bool = False
 
     type: Literal["tool.call.started"] = "tool.call.started"
     data: Data
@@ -600,6 +603,26 @@ class ToolCallInDoubt(RecordBase):
         untouched: bool = False
 
     type: Literal["tool.call.in_doubt"] = "tool.call.in_doubt"
+    data: Data
+
+
+class ToolCallInputRequired(RecordBase):
+    """An attempt ended because its tool asks for something: questions follow, then an attempt with the answers."""
+
+    class Data(Frozen):
+        """What is asked. ``held``: the host keeps the call open; ``state``: digest of what the server wants back."""
+
+        call_id: str
+        attempt: int
+        index: int
+        tool_use_id: str
+        name: str
+        questions: tuple[Question, ...]
+        held: bool
+        state: str | None = None
+        timeout_ms: int
+
+    type: Literal["tool.call.input_required"] = "tool.call.input_required"
     data: Data
 
 
@@ -766,7 +789,10 @@ class ActionResolved(RecordBase):
     """The first committed resolution of an action."""
 
     class Data(Frozen):
-        """``by``: who, or ``timeout``, ``cancel``. ``value``: the result to give the model (answer)."""
+        """``by``: who, or ``timeout``, ``cancel``. ``value``: the result to give the model (answer).
+
+        ``content``: of a form (accept).
+        """
 
         action_id: str
         resolution: Resolution
@@ -774,6 +800,7 @@ class ActionResolved(RecordBase):
         reason: str | None = None
         args: dict[str, Any] | None = None
         value: str | None = None
+        content: dict[str, Any] | None = None
 
     type: Literal["action.resolved"] = "action.resolved"
     data: Data
@@ -937,6 +964,7 @@ Record = Annotated[
     | ToolCallCompleted
     | ToolCallDenied
     | ToolCallInDoubt
+    | ToolCallInputRequired
     | ToolCallLate
     | TaskOffered
     | TaskLeased
@@ -971,6 +999,7 @@ class Draft:
 
     Attributes:
         birth: Of the child that is born with this record.
+        apart: What the record names by its digest, and nobody reads in it.
     """
 
     kind: type[RecordBase]
@@ -978,6 +1007,7 @@ class Draft:
     turn_id: str | None = None
     cause: str | None = None
     birth: Birth | None = None
+    apart: bytes | None = None
 
     @property
     def type(self) -> str:

@@ -14,12 +14,15 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.domain.mcp import McpServerConfig, McpState, McpStatus, status_of
+from actors.domain.asking import Resume
+from actors.domain.mcp import MAX_ANSWER_S, McpServerConfig, McpState, McpStatus, status_of
 from actors.domain.mcp_transports import HttpTransport, StdioTransport
 from actors.mcp.definitions import Published
 from actors.mcp.http import http_transport
 from actors.mcp.listing import LIST_PAUSE_S, follow, listed
-from actors.mcp.problems import sentence
+from actors.mcp.open_calls import OpenCalls
+from actors.mcp.problems import Lost, NotConnected, sentence
+from actors.mcp.questions import responses_of
 from actors.mcp.stdio import EXIT_S, GONE_S, ServerProcess, stdio_transport
 
 if TYPE_CHECKING:
@@ -41,14 +44,6 @@ HANDSHAKE_READ_S: Final = 10.0
 _CONNECTION_CLOSED: Final = -32000
 
 
-class NotConnected(Exception):
-    """The server cannot be reached now; the call was not made."""
-
-
-class Lost(Exception):
-    """The server went away under the call: it may have taken effect."""
-
-
 class McpConnection:
     """Keeps one server connected.
 
@@ -68,6 +63,7 @@ class McpConnection:
         back_off_s: float = BACK_OFF_FIRST_S,
     ) -> None:
         self.config = config
+        self.open_calls = OpenCalls(config.secrets)
         self.published = Published()
         self.tries = 0
         self._directory = directory
@@ -119,6 +115,13 @@ class McpConnection:
             tools_left_out=self.published.left_out,
             error=self._error,
         )
+
+    @property
+    def modern(self) -> bool:
+        """Whether the server keeps nothing between calls: what it asks is answered by calling it again."""
+        from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+        return self._client is not None and self._client.protocol_version in MODERN_PROTOCOL_VERSIONS
 
     async def _own(self) -> None:
         pause = self._first_pause_s
@@ -177,6 +180,7 @@ class McpConnection:
             target,
             read_timeout_seconds=HANDSHAKE_READ_S,
             message_handler=self._on_message,
+            elicitation_callback=lambda context, params: self.open_calls.asked(params),
             client_info=Implementation(name="greenroom", version="0.1.0"),
             cache=None,
         )
@@ -234,18 +238,32 @@ class McpConnection:
             await asyncio.sleep(0.02)
         return self._client
 
-    async def call(self, name: str, args: dict[str, Any], timeout_s: float, progress: Any, wait_s: float) -> Any:
-        """Call a tool of the server by the server's own name for it; a result of the SDK.
+    async def call(
+        self, name: str, args: dict[str, Any], progress: Any, wait_s: float, resume: Resume | None = None
+    ) -> Any:
+        """Call a tool of the server by the server's own name for it; a result of the SDK, which may require input.
+
+        Args:
+            resume: With what the server asked for the last time; one of the older protocols is just called again.
 
         Raises:
             NotConnected: the call was not made.
             Lost: the connection broke under it.
-            MCPError, TimeoutError: as the SDK and the clock have it.
+            MCPError: as the SDK has it. The time that it takes is the caller's to bound.
         """
         client = await self.client(wait_s)
         lost = asyncio.ensure_future(self._lost.wait())
+        answers = resume if self.modern else None
         asked = asyncio.ensure_future(
-            client.call_tool(name, args, read_timeout_seconds=timeout_s, progress_callback=progress)
+            client.session.call_tool(
+                name,
+                args,
+                read_timeout_seconds=MAX_ANSWER_S,
+                progress_callback=progress,
+                input_responses=responses_of(answers.answers) or None if answers is not None else None,
+                request_state=answers.state if answers is not None else None,
+                allow_input_required=True,
+            )
         )
         try:
             await asyncio.wait([lost, asked], return_when=asyncio.FIRST_COMPLETED)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Sequence
 from typing import Any, Final
 
+from actors.domain.asking import Asked, Question, Resume
 from actors.domain.calls import (
     RAISED,
     UNCLEAR,
@@ -20,8 +22,10 @@ from actors.domain.calls import (
     ToolOutcome,
 )
 from actors.domain.tools import EffectClass
-from actors.mcp.connection import Lost, McpConnection, NotConnected
-from actors.mcp.problems import hidden
+from actors.mcp.connection import McpConnection
+from actors.mcp.open_calls import OpenCall
+from actors.mcp.problems import Lost, NotConnected, hidden
+from actors.mcp.questions import URL_REQUIRED, NoQuestion, pages_in, questions_in
 from actors.mcp.results import outcome_of
 from actors.tools.base import capped, failed
 
@@ -33,7 +37,8 @@ MAX_ATTEMPTS: Final = 3
 
 MAX_PROGRESS_CHARS: Final = 500
 _MAX_ERROR_CHARS: Final = 2000
-_TIMED_OUT: Final = -32001
+ASK_AGAIN_S: Final = 0.25
+"""Before a server that is not done yet is asked again; the time of the call bounds how often."""
 
 
 class McpExecutor:
@@ -41,6 +46,7 @@ class McpExecutor:
 
     def __init__(self, connection: McpConnection) -> None:
         self._connection = connection
+        self._calls = connection.open_calls
 
     async def execute(self, call: ModelCall | ToolCall, emit: Emit) -> ModelOutcome | ToolOutcome:
         """See ``Executor.execute``."""
@@ -54,9 +60,7 @@ class McpExecutor:
         """See ``Executor.cancelled``: the server was told, and nobody knows what it has done of it."""
         if call.kind != "tool":
             return ModelOutcome(outcome=Outcome.cancelled)
-        text = "".join(delta.text for delta in deltas if delta.channel == "output")
-        note = "[the call was cancelled, and the server told; verify what it did]"
-        return ToolOutcome(outcome=Outcome.cancelled, content=f"{capped(text)}\n{note}".lstrip("\n"), exit_code=1)
+        return _told_to_stop("".join(delta.text for delta in deltas if delta.channel == "output"))
 
     async def reconcile(self, call: ToolCall, recorded: bytes | None) -> Reconciled:
         """See ``Executor.reconcile``: the protocol has no such question."""
@@ -79,6 +83,8 @@ class McpExecutor:
             name = (self._connection.published.names or {}).get(call.name)
             if name is None:
                 return failed(f"MCP server {server} has no tool {call.name} any more.")
+        if call.resume is not None and call.resume.held:
+            return await self._taken_up(call, call.resume, timeout_s, emit)
         for attempt in range(1, attempts + 1):
             try:
                 return await self._ask(name, call, timeout_s, emit)
@@ -97,31 +103,102 @@ class McpExecutor:
             f"MCP server {self._connection.config.name} went away during the call: {why}.{more}", "Lost"
         )
 
-    async def _ask(self, name: str, call: ToolCall, timeout_s: float, emit: Emit) -> ToolOutcome:
-        from mcp import MCPError
-
-        async def progress(done: float, total: float | None, message: str | None) -> None:
-            share = f"{done:g}" if total is None else f"{done:g}/{total:g}"
-            emit("output", f"[{share}] {(message or '')[:MAX_PROGRESS_CHARS]}".rstrip() + "\n")
-
+    async def _taken_up(self, call: ToolCall, resume: Resume, timeout_s: float, emit: Emit) -> ToolOutcome:
+        """Go on with a call that is held open, or end it."""
+        one = self._calls.take_up(call.call_id)
+        if one is None:
+            text = f"MCP server {self._connection.config.name} does not hold the call open any more."
+            return ToolOutcome(outcome=Outcome.unknown, content=text, exit_code=1)
+        if resume.abandon:
+            await self._calls.end(call.call_id)
+            return _told_to_stop("")
+        one.emit = emit
+        one.answer(resume.answers)
         try:
-            result: Any = await self._connection.call(
-                name, call.args, timeout_s, progress, min(CONNECT_WAIT_S, timeout_s)
+            return await self._leg(one, call, timeout_s)
+        except Lost as exc:
+            if call.effect is EffectClass.unsafe:
+                return self._lost(call, exc)
+            # It may be made again from its start, which is not this attempt's to do.
+            return ToolOutcome(outcome=Outcome.unknown, content=str(exc), exit_code=1)
+
+    async def _ask(self, name: str, call: ToolCall, timeout_s: float, emit: Emit) -> ToolOutcome:
+        refused = next((one for one in (call.resume.answers if call.resume else ()) if one.action != "accept"), None)
+        if refused is not None and not self._connection.modern:
+            return self._failed(
+                f"The call needs a page to be visited, and the answer was: {refused.action}.", "Refused"
             )
-            return outcome_of(result)
+        wait_s = min(CONNECT_WAIT_S, timeout_s)
+
+        async def work(one: OpenCall) -> Any:
+            async def progress(done: float, total: float | None, message: str | None) -> None:
+                share = f"{done:g}" if total is None else f"{done:g}/{total:g}"
+                one.emit("output", f"[{share}] {(message or '')[:MAX_PROGRESS_CHARS]}".rstrip() + "\n")
+
+            resume = call.resume
+            while True:
+                result = await self._connection.call(name, call.args, progress, wait_s, resume)
+                if getattr(result, "request_state", None) is None or result.input_requests:
+                    return result
+                # It wants to be asked again, and nothing else.
+                resume = Resume(held=False, state=result.request_state)
+                await asyncio.sleep(ASK_AGAIN_S)
+
+        return await self._leg(self._calls.begin(call, emit, work), call, timeout_s)
+
+    async def _leg(self, one: OpenCall, call: ToolCall, timeout_s: float) -> ToolOutcome:
+        """A call until it ends or asks."""
+        held = False
+        try:
+            came = await one.leg(timeout_s)
+            held = isinstance(came, tuple)
+            if held:
+                self._calls.hold(call.call_id, self._connection.config.answer_within_s)
+                return self._asks(came, held=True)
+            return self._came(came)
         except (Lost, NotConnected):
             raise
-        except MCPError as exc:
-            if exc.code == _TIMED_OUT:
-                return self._late(timeout_s)
-            return self._failed(
-                f"MCP server {self._connection.config.name} refused the call: {exc.message}", "MCPError"
-            )
         except TimeoutError:
             return self._late(timeout_s)
+        except NoQuestion as exc:
+            return self._failed(f"The call was not gone on with: {exc}.", "NoQuestion")
         except Exception as exc:
-            text = f"MCP server {self._connection.config.name} gave no valid answer: {exc}"
-            return self._failed(text, type(exc).__name__)
+            return self._wrong(exc)
+        finally:
+            if not held:
+                await self._calls.end(call.call_id)
+
+    def _came(self, result: Any) -> ToolOutcome:
+        if getattr(result, "result_type", "") != "input_required":
+            return outcome_of(result)
+        questions = questions_in(result, self._connection.config.secrets)
+        return self._asks(questions, held=False, state=result.request_state)
+
+    def _asks(self, questions: tuple[Question, ...], *, held: bool, state: str | None = None) -> ToolOutcome:
+        within_s = self._connection.config.answer_within_s
+        return ToolOutcome(
+            outcome=Outcome.input_required,
+            content="\n".join(question.message for question in questions),
+            asked=Asked(questions=questions, held=held, state=state, answer_within_s=within_s),
+        )
+
+    def _wrong(self, exc: Exception) -> ToolOutcome:
+        """The outcome of a call that the server, or the SDK, broke off."""
+        from mcp import MCPError
+
+        name = self._connection.config.name
+        if not isinstance(exc, MCPError):
+            return self._failed(f"MCP server {name} gave no valid answer: {exc}", type(exc).__name__)
+        if exc.code == URL_REQUIRED:
+            try:
+                return self._asks(pages_in(exc.data, self._connection.config.secrets), held=False)
+            except NoQuestion as why:
+                return self._failed(f"MCP server {name} refused the call: {why}.", "MCPError")
+        return self._failed(f"MCP server {name} refused the call: {exc.message}", "MCPError")
+
+    async def close(self) -> None:
+        """End what is held open."""
+        await self._calls.close()
 
     def _late(self, timeout_s: float) -> ToolOutcome:
         text = f"The call timed out after {timeout_s:g} s. The server was told to stop; verify what it did."
@@ -129,3 +206,8 @@ class McpExecutor:
 
     def _failed(self, text: str, kind: str) -> ToolOutcome:
         return failed(hidden(text[:_MAX_ERROR_CHARS], self._connection.config.secrets), **{RAISED: kind})
+
+
+def _told_to_stop(text: str) -> ToolOutcome:
+    note = "[the call was cancelled, and the server told; verify what it did]"
+    return ToolOutcome(outcome=Outcome.cancelled, content=f"{capped(text)}\n{note}".lstrip("\n"), exit_code=1)

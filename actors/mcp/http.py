@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.domain.mcp import MAX_ANSWER_S
 from actors.domain.mcp_transports import HttpTransport, McpOAuth
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 CONNECT_S: Final = 10.0
 """Longest wait for a connection, and for a piece of a request to be taken."""
 
-SILENCE_S: Final = 3600.0
-"""Longest silence of an open stream: the longest time that a tool may take. Calls have time-outs of their own."""
+SILENCE_S: Final = MAX_ANSWER_S
+"""Longest silence of an open stream: a call stays open as long as its question. Calls have time-outs of their own."""
 
 
 @asynccontextmanager

@@ -12,6 +12,14 @@ _SHORTEST_SECRET: Final = 4
 """Shorter values are no secrets, and replacing them would spoil the sentence."""
 
 
+class NotConnected(Exception):
+    """The server cannot be reached now; the call was not made."""
+
+
+class Lost(Exception):
+    """The server went away under the call: it may have taken effect."""
+
+
 def sentence(why: BaseException | None, process: ServerProcess | None, secrets: Sequence[str]) -> str:
     """What has gone wrong, as far as it can be said."""
     text = process.problem if process is not None and process.problem else _text(why)

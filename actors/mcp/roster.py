@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -25,7 +26,7 @@ RESTART_MAX_S: Final = 30.0
 """Bounds of the pause before a server's actor, or the look at it, is tried again."""
 
 REPLACED_S: Final = 5.0
-"""Longest wait for an actor in the place of one that has died: it is up in two or three seconds."""
+"""Longest wait for a server that is being started: it is up in two or three seconds."""
 
 
 class Roster:
@@ -44,6 +45,7 @@ class Roster:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._telling: asyncio.Task[Any] | None = None
         self._news = False
+        self._loaded = asyncio.Event()
 
     # --- coming up ---------------------------------------------------------------------------------------------------
 
@@ -54,6 +56,12 @@ class Roster:
 
     async def load(self) -> None:
         """Take up what the store knows and nobody runs; servers of sessions that are gone are forgotten."""
+        try:
+            await self._load()
+        finally:
+            self._loaded.set()
+
+    async def _load(self) -> None:
         for tenant, journal_id, known in await self._store.servers():
             try:
                 config = known.restored()
@@ -129,15 +137,13 @@ class Roster:
         return tuple(one.status for _, _, one in mine)
 
     async def settled(self) -> None:
-        """Wait for servers whose actor has died until another has taken its place, a little while at most."""
-        missing = [
-            one.settled.wait() for one in self._servers.values() if one.offer is not None and one.running is None
-        ]
-        if missing:
-            waits = [asyncio.ensure_future(wait) for wait in missing]
-            await asyncio.wait(waits, timeout=REPLACED_S)
-            for wait in waits:
-                wait.cancel()
+        """Wait for servers that are being started, for the first time or again; a little while at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REPLACED_S):
+                await self._loaded.wait()
+                for one in list(self._servers.values()):
+                    if one.running is None and one.complete and one.config.enabled:
+                        await one.settled.wait()
 
     def specs(self) -> tuple[ToolSpec, ...]:
         """The tools of all servers that were connected once: a call of one that is away waits a little."""

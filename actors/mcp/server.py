@@ -51,4 +51,5 @@ class McpServer:
     async def close(self) -> None:
         """End it: running calls are cancelled, and nothing is left of a child process."""
         await self.effects.close()
+        await self.executor.close()
         await self.connection.close()

@@ -12,7 +12,7 @@ from actors.domain.journal import StoredResult
 from actors.domain.tools import EffectClass
 from actors.session.external import OUTSIDE
 
-Closing = r.ToolCallCompleted | r.ToolCallInDoubt | r.ToolCallLate | r.CommandRetried
+Closing = r.ToolCallCompleted | r.ToolCallInDoubt | r.ToolCallLate | r.ToolCallInputRequired | r.CommandRetried
 
 
 class EffectStatus(StrEnum):
@@ -118,5 +118,7 @@ def _begun(record: r.ToolCallStarted) -> Effect:
 def _after(effect: Effect, record: Closing) -> Effect:
     if isinstance(record, r.ToolCallInDoubt):
         return effect.model_copy(update={"status": EffectStatus.in_doubt})
+    if isinstance(record, r.ToolCallInputRequired):
+        return effect.model_copy(update={"status": EffectStatus.settled, "outcome": Outcome.input_required})
     status = EffectStatus.late if isinstance(record, r.ToolCallLate) else EffectStatus.settled
     return effect.model_copy(update={"status": status, "outcome": record.data.outcome})

@@ -27,7 +27,14 @@ MAX_BUFFERED = 1000
 """Events that wait for a slow reader; the sources are not read on while it is full."""
 
 Started = r.ModelCallStarted | r.ToolCallStarted
-Closed = r.ModelCallCompleted | r.ModelCallFailed | r.ToolCallCompleted | r.ToolCallInDoubt | r.CommandRetried
+Closed = (
+    r.ModelCallCompleted
+    | r.ModelCallFailed
+    | r.ToolCallCompleted
+    | r.ToolCallInDoubt
+    | r.ToolCallInputRequired
+    | r.CommandRetried
+)
 
 
 @dataclass(slots=True)

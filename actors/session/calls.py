@@ -27,6 +27,7 @@ from actors.session.plan import CallAnswered, Happening
 from actors.session.ports import Hosts, Store
 from actors.session.remains import Remains
 from actors.session.state import State
+from actors.session.turn import CallPhase
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,19 @@ Call = ModelCall | ToolCall
 RETRY_FIRST_S, RETRY_MAX_S = 0.05, 2.0
 """Bounds of the back-off while a host, or the store, cannot be reached."""
 
-_CLOSING = (r.ModelCallCompleted, r.ModelCallFailed, r.ToolCallCompleted, r.ToolCallInDoubt, r.CommandRetried)
+_CLOSING = (
+    r.ModelCallCompleted,
+    r.ModelCallFailed,
+    r.ToolCallCompleted,
+    r.ToolCallInDoubt,
+    r.ToolCallInputRequired,
+    r.CommandRetried,
+)
+
+
+def _only_ends(call: Call) -> bool:
+    """Whether a call is made to end what its host holds open: to cancel it could come before it."""
+    return isinstance(call, ToolCall) and call.resume is not None and call.resume.abandon
 
 
 class CallKeeper:
@@ -84,7 +97,7 @@ class CallKeeper:
         for call in turn.calls:
             if call.wait is not None or call.key is None or call.host is None:
                 continue
-            if call.result is None:
+            if call.result is None and call.phase is not CallPhase.input_required:
                 opened.append((call.host, call.key))
             elif call.key not in unanswered:
                 self._settled.setdefault(call.host, []).append(call.key)
@@ -111,7 +124,7 @@ class CallKeeper:
         for call in effects.running:
             if call.key not in self._calls:
                 self._start(call)
-            if effects.ending and call.key not in self._ended:
+            if effects.ending and call.key not in self._ended and not _only_ends(call):
                 self._ended.add(call.key)
                 self._spawn(self._end(call))
 
@@ -161,7 +174,9 @@ class CallKeeper:
         while True:
             try:
                 answer = await self._recall(call) if asked_before else None
-                answer = answer or await self._outcome(call, await self._run(call))
+                if answer is None:
+                    call = await self._remains.whole(call)
+                    answer = await self._outcome(call, await self._run(call))
             except Fenced as exc:
                 self._stop(exc)
                 return

@@ -10,6 +10,8 @@ from actors.domain.records import Draft
 from actors.session.tool_drafts import completed, denied
 from actors.session.turn import CallPhase, Turn
 
+_BEGUN = {CallPhase.started, CallPhase.in_doubt, CallPhase.delayed, CallPhase.input_required}
+
 
 def closing(turn: Turn, reason: str) -> Iterator[Draft]:
     """The records that close an open turn; ``reason`` is a sentence without its end."""
@@ -20,7 +22,7 @@ def closing(turn: Turn, reason: str) -> Iterator[Draft]:
         )
         yield Draft(r.ModelCallFailed, failed, turn.turn_id)
     for call in turn.calls:
-        if call.phase in {CallPhase.started, CallPhase.in_doubt, CallPhase.delayed}:
+        if call.phase in _BEGUN:
             text = f"The outcome of this call is unknown: {reason}. It may or may not have run: verify it."
             yield completed(turn, call, Outcome.unknown, text, exit_code=1)
         elif call.phase is not CallPhase.settled:

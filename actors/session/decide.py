@@ -29,7 +29,7 @@ from actors.errors import (
     SessionPaused,
 )
 from actors.policy.remembering import remembered
-from actors.session import budgets, compaction, configuration, external, steering, titles
+from actors.session import asking, budgets, compaction, configuration, external, steering, titles
 from actors.session.children import endowed, started
 from actors.session.fold_waits import may_resolve
 from actors.session.projection import small
@@ -171,9 +171,18 @@ def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
         reason=command.reason,
         args=command.args,
         value=command.value,
+        content=_content(action, command),
     )
     follows = budgets.answered(state, action, data) if action.kind is ActionKind.budget else ()
     return [Draft(r.ActionResolved, data, action.turn_id), *follows, *_remembered(state, action, command)]
+
+
+def _content(action: Action, command: c.ResolveAction) -> dict[str, Any] | None:
+    if action.kind is not ActionKind.input:
+        if command.content is not None:
+            raise InvalidRequest("Content is for a tool that asks for input.")
+        return None
+    return asking.content_of(action, command.content, accepted=command.resolution is Resolution.accept)
 
 
 def _remembered(state: State, action: Action, command: c.ResolveAction) -> list[Draft]:

@@ -24,7 +24,7 @@ from actors.policy.lanes import full_after_s
 from actors.policy.permissions import demands_sandbox
 from actors.policy.prompts import system_prompt
 from actors.policy.structured import repair_prompt
-from actors.session import budgets, compaction, credentials, titles, tool_steps, unanswered, unpriced, workspace
+from actors.session import asking, budgets, compaction, credentials, titles, tool_steps, unanswered, unpriced, workspace
 from actors.session.failure import Failure
 from actors.session.spilling import artifact_read_by
 from actors.session.state import State
@@ -295,4 +295,5 @@ def _tool_call(state: State, turn: Turn, call: ToolCallState, around: Surroundin
         sandboxed=demands_sandbox(state.config, around.global_policy),
         priority=lane.priority,
         full_after_s=full_after_s(queue.priority_boost),
+        resume=asking.resume_of(call),
     )

@@ -16,6 +16,7 @@ from actors.domain.policies import OnBusy
 from actors.domain.session import SessionState
 from actors.errors import InternalError
 from actors.policy.structured import asking_for
+from actors.session import fold_asking as asking
 from actors.session import fold_budgets as budgets
 from actors.session import fold_calls as calls
 from actors.session import fold_compaction as compaction
@@ -222,6 +223,7 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.ToolCallCompleted: lanes.tool_completed,
     r.ToolCallDenied: calls.tool_denied,
     r.ToolCallInDoubt: calls.tool_in_doubt,
+    r.ToolCallInputRequired: asking.input_required,
     r.ToolCallLate: calls.tool_late,
     r.TaskOffered: external.task_offered,
     r.TaskLeased: external.task_leased,

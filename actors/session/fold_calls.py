@@ -16,6 +16,7 @@ from actors.domain.messages import BlobTextBlock, Message, StopReason, TextBlock
 from actors.errors import InternalError
 from actors.session.batches import all_settled, calls_within
 from actors.session.failure import NO_SUMMARY, NO_TITLE, Failure
+from actors.session.questions import after_loss
 from actors.session.spilling import with_artifact
 from actors.session.state import MAX_UNANSWERED, Entry, State
 from actors.session.turn import CallPhase, ModelCallState, Stage, ToolCallState, Turn, Unanswered
@@ -232,7 +233,8 @@ def tool_started(state: State, record: r.ToolCallStarted) -> State:
         wait=data.wait,
         woken=False,
         offer=data.offer,
-        offered=False,
+        offered=call_at(state, data.index).offered and data.offer is not None,
+        abandoned=data.abandon,
         wakes_at=record.at + timedelta(milliseconds=for_ms) if for_ms is not None else None,
     )
     return _joined(state, call_at(state, data.index)) if data.wait is not None and data.wait.calls else state
@@ -268,6 +270,7 @@ def tool_in_doubt(state: State, record: r.ToolCallInDoubt) -> State:
         untouched=data.untouched,
         decision=None,
         action_id=None,
+        asking=after_loss(call_at(state, data.index).asking),
     )
 
 

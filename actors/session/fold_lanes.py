@@ -15,6 +15,7 @@ from actors.policy.lanes import counted
 from actors.session import fold_budgets as budgets
 from actors.session import fold_calls as calls
 from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
+from actors.session.questions import after_loss
 from actors.session.state import State
 from actors.session.turn import CallPhase
 
@@ -75,6 +76,7 @@ def command_retried(state: State, record: r.CommandRetried) -> State:
         wait=None,
         wakes_at=record.at + timedelta(milliseconds=data.delay_ms),
         woken=False,
+        asking=after_loss(call_at(state, data.index).asking),
     )
     return _count(state, data.lane, failed=1, retried=1)
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from actors.domain import records as r
 from actors.domain.actions import CHOICES, Action, ActionKind, Resolution
 from actors.domain.children import Signal
+from actors.session import fold_asking as asking
 from actors.session import fold_budgets as budgets
 from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
 from actors.session.state import OpenChild, State
@@ -35,11 +36,15 @@ def action_requested(state: State, record: r.ActionRequested) -> State:
         detail=data.detail,
     )
     state = change(state, actions=(*state.actions, action))
-    if data.kind in {ActionKind.workspace_lost, ActionKind.budget, ActionKind.credential}:
+    if data.kind in _NOT_DECIDING:
         return state
     call = call_at(state, data.index)
     phase = CallPhase.asked if call.phase is CallPhase.proposed else call.phase
     return change_call(state, data.index, phase=phase, action_id=data.action_id, decision=None)
+
+
+_NOT_DECIDING = {ActionKind.workspace_lost, ActionKind.budget, ActionKind.credential, ActionKind.input}
+"""What is asked, but not what becomes of the call."""
 
 
 def action_resolved(state: State, record: r.ActionResolved) -> State:
@@ -59,6 +64,8 @@ def action_resolved(state: State, record: r.ActionResolved) -> State:
         return budgets.decided(state, action, data)
     if action.kind is ActionKind.credential:
         return _key_decided(state, data.resolution)
+    if action.kind is ActionKind.input:
+        return asking.answered(state, action, data)
     call = call_at(state, action.call_index)
     return change_call(
         state,

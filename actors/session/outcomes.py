@@ -10,6 +10,7 @@ from actors.domain.blobs import Block
 from actors.domain.calls import Attached, CallStatus, ModelOutcome, Outcome, ToolOutcome
 from actors.domain.messages import PARSE_ERROR, Message, StopReason, ToolUseBlock
 from actors.domain.records import Draft
+from actors.session import asking
 from actors.session.state import State
 from actors.session.tool_steps import MAX_ARGS_BYTES
 from actors.session.turn import CallPhase, ModelCallState, ToolCallState, Turn
@@ -30,6 +31,8 @@ def closing_draft(state: State, answer: Attached) -> Draft | None:
             outcome = answer.outcome
             if turn.ending is None and isinstance(outcome, ToolOutcome) and outcome.outcome is Outcome.unknown:
                 return _doubt(turn.turn_id, call, outcome.content)
+            if isinstance(outcome, ToolOutcome) and outcome.asked is not None:
+                return asking.required(turn.turn_id, call, outcome.asked)
             return _tool(turn.turn_id, call, answer)
     return None
 

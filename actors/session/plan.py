@@ -11,6 +11,7 @@ from datetime import datetime
 
 from actors.domain import commands as c
 from actors.domain import records as r
+from actors.domain.blobs import digest_of
 from actors.domain.calls import Attached
 from actors.domain.journal import NewSession, OutboxRow
 from actors.domain.records import Draft
@@ -168,6 +169,8 @@ def _place(made: Plan, draft: Draft, now: datetime, epoch: int) -> None:
     draft = spilled(made.state, draft, made.blobs)
     drafts = [small(one, made.blobs) for one in ending(made.state, draft)]
     for one in drafts:
+        if one.apart is not None:
+            made.blobs[digest_of(one.apart)] = one.apart
         _place_one(made, one, now, epoch)
 
 

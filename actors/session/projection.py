@@ -158,6 +158,8 @@ def blobs_of(record: r.Record) -> frozenset[str]:
         messages.append(Message(role=Role.assistant, content=data.parts))
     elif isinstance(record, r.ChildCompleted):
         apart = record.data.blobs
+    elif isinstance(data, r.ToolCallInputRequired.Data) and data.state is not None:
+        apart = (data.state,)
     return blobs_in(messages).union(apart)
 
 

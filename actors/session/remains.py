@@ -46,6 +46,15 @@ class Remains:
         """The outcome that a host wrote down when nobody fetched it."""
         return _outcome(call, await self._stored(call))
 
+    async def whole(self, call: Call) -> Call:
+        """The call with what a server wants back from an attempt before; that is kept apart from records."""
+        resume = call.resume if isinstance(call, ToolCall) else None
+        if resume is None or resume.state_digest is None or resume.state is not None:
+            return call
+        found = await self._store.blobs(call.tenant, [resume.state_digest])
+        state = found[resume.state_digest].decode()
+        return call.model_copy(update={"resume": resume.model_copy(update={"state": state})})
+
     async def _stored(self, call: Call) -> StoredResult | None:
         for result in await self._store.results(call.tenant, call.journal_id):
             if (result.call_id, result.attempt) == (call.call_id, call.attempt):

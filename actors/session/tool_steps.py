@@ -23,7 +23,7 @@ from actors.policy.budgets import FOR_TOOLS
 from actors.policy.confirmation import requires_confirmation
 from actors.policy.effects import effect_of
 from actors.policy.permissions import decide_for, is_forbidden
-from actors.session import budgets, external, own_tools
+from actors.session import asking, budgets, external, own_tools
 from actors.session.batches import BATCH, next_group
 from actors.session.lanes import Gate, alerts, given_up
 from actors.session.ports import ToolSpec
@@ -49,7 +49,7 @@ def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
         yield draft
         settled += 1
     for call in turn.calls:
-        for draft in _under_way(turn, call):
+        for draft in _under_way(state, turn, call):
             yield draft
             settled += 1
         draft = _judge(state, turn, call, around)
@@ -62,10 +62,12 @@ def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
         yield from _starts(state, turn, around)
 
 
-def _under_way(turn: Turn, call: ToolCallState) -> Iterator[Draft]:
+def _under_way(state: State, turn: Turn, call: ToolCallState) -> Iterator[Draft]:
     """What follows for a call that has begun, whatever its host does with it."""
     if call.offer is not None and call.phase is CallPhase.started:
         yield from external.following(turn, call)
+    elif call.phase is CallPhase.input_required:
+        yield from asking.steps(state, turn, call)
     elif call.own and call.has_come:
         yield own_tools.ended(turn, call)
 
@@ -76,9 +78,10 @@ def _judge(state: State, turn: Turn, call: ToolCallState, around: Surroundings) 
         return _doubt(state, turn, call, around)
     if call.phase is CallPhase.decided:
         return _judge_decided(state, turn, call, around)
-    if call.phase is CallPhase.delayed:
+    if call.phase is CallPhase.delayed or call.answered:
         allowed = call.name in around.tools and _permission(state, call, around) is not PermissionDecision.deny
-        return None if allowed else given_up(turn, call, "its tool is gone, or is not allowed any more")
+        end = asking.ended if call.answered else given_up
+        return None if allowed else end(turn, call, "its tool is gone, or is not allowed any more")
     if call.phase is not CallPhase.proposed:
         return None
     if call.parse_error is not None:
@@ -200,13 +203,13 @@ def _begun(state: State, turn: Turn, call: ToolCallState, around: Surroundings) 
     """The next attempt begins, with whoever carries out the calls of its lane now; or what has to come before that."""
     spec = around.tools[call.name]
     handler = state.config.queue.handler_config(call.lane)
-    if handler.mode is TaskHandlerMode.external:
+    if handler.mode is TaskHandlerMode.external and call.asking is None:
         return external.begun(state, turn, call, spec, external.OUTSIDE, handler)
-    host = spec.host or _workspace_host(state, turn, call, around)
+    host = asking.holder(call) or spec.host or _workspace_host(state, turn, call, around)
     if not isinstance(host, HostRef):
         return host
-    if handler.mode is TaskHandlerMode.internal:
-        return started(turn, call, spec, host)
+    if handler.mode is TaskHandlerMode.internal or call.asking is not None:
+        return started(turn, call, spec, host, offer=call.offer)
     return external.begun(state, turn, call, spec, host, handler)
 
 
@@ -231,7 +234,7 @@ def _doubt(state: State, turn: Turn, call: ToolCallState, around: Surroundings) 
     there = call.name in around.tools
     policy = state.config.on_in_doubt
     harmless = call.untouched or call.effect is not EffectClass.unsafe
-    may_repeat = call.attempt - call.retries < MAX_TOOL_ATTEMPTS
+    may_repeat = call.attempt - call.retries - call.rounds < MAX_TOOL_ATTEMPTS
     if harmless and may_repeat and there and call.decision is not Resolution.reject:
         return _begun(state, turn, call, around)
     if call.untouched:
@@ -278,5 +281,7 @@ def closing(turn: Turn, calls: list[ToolCallState], reason: str) -> Iterator[Dra
                 yield own_tools.ended(turn, call) if call.has_come else own_tools.cancelled(turn, call, reason)
         elif call.phase is CallPhase.delayed:
             yield given_up(turn, call, reason)
+        elif call.phase is CallPhase.input_required:
+            yield asking.ended(turn, call, reason)
         elif call.phase is not CallPhase.started:
             yield denied(turn, call, "cancelled", f"The call of {call.name} was not run: {reason}.")

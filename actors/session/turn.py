@@ -21,6 +21,7 @@ from actors.domain.tools import EffectClass
 from actors.errors import CredentialMissing, ModelUnpriced
 from actors.policy.lanes import lane_of
 from actors.session.failure import Ending, Failure
+from actors.session.questions import Asking
 
 
 class CallPhase(StrEnum):
@@ -32,6 +33,7 @@ class CallPhase(StrEnum):
     delayed = "delayed"
     started = "started"
     in_doubt = "in_doubt"
+    input_required = "input_required"
     settled = "settled"
 
 
@@ -50,6 +52,7 @@ class ToolCallState(Frozen):
         batch: Of a call within a batch, the batch's index; it has no answer of its own for the model.
         children: Journals of the children it started, in the order of its tasks.
         reports: What those that are done have told, in the order in which they did.
+        asking: What its tool asked last; ``rounds``: how often it has asked; ``abandoned``: that is only ended.
     """
 
     index: int
@@ -80,6 +83,9 @@ class ToolCallState(Frozen):
     batch: int | None = None
     children: tuple[str, ...] = ()
     reports: tuple[ChildReport, ...] = ()
+    asking: Asking | None = None
+    rounds: int = 0
+    abandoned: bool = False
 
     @property
     def own(self) -> bool:
@@ -124,8 +130,14 @@ class ToolCallState(Frozen):
     @property
     def may_begin(self) -> bool:
         """Whether nothing but the order of the round, and its lane, keeps its next attempt from beginning."""
-        due = self.phase is CallPhase.delayed and self.woken
+        due = (self.phase is CallPhase.delayed and self.woken) or self.answered
         return due or self.phase in {CallPhase.proposed, CallPhase.decided}
+
+    @property
+    def answered(self) -> bool:
+        """Whether it can be taken up again: what its tool has asked for is there."""
+        asks = self.phase is CallPhase.input_required
+        return asks and self.asking is not None and self.asking.answered
 
     @property
     def limited(self) -> bool:

@@ -54,6 +54,7 @@ async def resolve_action(
             body.resolution,
             args=body.args,
             value=body.value,
+            content=body.content,
             reason=body.reason,
             args_digest=body.args_digest,
             remember=body.remember,

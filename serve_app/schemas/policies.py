@@ -18,6 +18,7 @@ class ResolveAction(Body):
     Attributes:
         args: Other arguments to run the call with (approve only).
         value: The result to give the model (answer only).
+        content: What the form says that a tool asks to be filled (accept only).
         args_digest: The digest of the arguments the decider saw; refused when they are others.
         remember: Also for calls just like it (``session``), or for all of its kind (``rule``), as a permission rule.
         rule: With ``rule``: the text of the rule instead.
@@ -26,6 +27,7 @@ class ResolveAction(Body):
     resolution: Resolution
     args: dict[str, Any] | None = None
     value: str | None = None
+    content: dict[str, Any] | None = None
     reason: str | None = Field(default=None, max_length=4096)
     args_digest: str | None = None
     remember: Remember = Remember.once

@@ -3,7 +3,8 @@
     python -I -S raw_server.py [FILE] [--many] [--silent] [--stubborn]
 
 It writes FILE when it is told of a cancelled call. ``again`` crashes unless FILE is there. With --many it lists 10,000
-tools, with --silent it says nothing, with --stubborn it does not end.
+tools, with --silent it says nothing, with --stubborn it does not end. ``ask`` asks as often as it is told to, in the
+middle of its call, and gives what it was answered; with a file named there it adds a line before each question.
 """
 
 from __future__ import annotations
@@ -70,6 +71,43 @@ def again(args: Args, meta: Args) -> Args:
     os._exit(3)
 
 
+ASKED: dict[str, tuple[int, Args, list[Any]]] = {}
+FORM = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+
+def ask(args: Args, meta: Args) -> None:
+    ASKED[f"q{call_number}"] = call_number, args, []
+    question(f"q{call_number}")
+
+
+def question(key: str) -> None:
+    _, args, answers = ASKED[key]
+    if "file" in args:
+        with open(args["file"], "a") as file:
+            file.write("asked\n")
+    params = args.get("params") or {"message": f"question {len(answers) + 1}", "requestedSchema": FORM}
+    send({"id": key, "method": args.get("method", "elicitation/create"), "params": params})
+
+
+def answered(message: dict[str, Any]) -> None:
+    number, args, answers = ASKED[message["id"]]
+    answers.append(message.get("result") or message["error"]["message"])
+    if len(answers) < args.get("times", 1):
+        question(message["id"])
+    else:
+        send({"id": number, "result": text(json.dumps(answers))})
+
+
+def visit(args: Args, meta: Args) -> Args | None:
+    if os.path.exists(sys.argv[1]):
+        return text("visited")
+    open(sys.argv[1], "w").close()
+    pages = [{"mode": "url", "message": "Log in.", "url": "https://in.example/", "elicitationId": "e"}]
+    send({"id": call_number, "error": {"code": -32042, "message": "visit", "data": {"elicitations": pages}}})
+    return None
+
+
+call_number = 0
 CALLS: dict[str, Callable[[Args, Args], Args | None]] = {
     "add": lambda args, meta: text(str(args["a"] + args["b"])),
     "environment": lambda args, meta: text("\n".join(sorted(os.environ))),
@@ -83,11 +121,17 @@ CALLS: dict[str, Callable[[Args, Args], Args | None]] = {
     "crash": crash,
     "again": again,
     "refuse": lambda args, meta: text("no", isError=True),
+    "ask": ask,
+    "visit": visit,
     "deaf": lambda args, meta: None,
 }
 
 
 def answer(message: dict[str, Any]) -> None:
+    global call_number
+    if "method" not in message:
+        answered(message)
+        return
     number, method, params = message.get("id"), message["method"], message.get("params") or {}
     if method == "initialize":
         info = {"name": "raw", "version": "1"}
@@ -96,6 +140,7 @@ def answer(message: dict[str, Any]) -> None:
     elif method == "tools/list":
         send({"id": number, "result": {"tools": tools()}})
     elif method == "tools/call":
+        call_number = number or 0
         result = CALLS[params["name"]](params.get("arguments") or {}, params.get("_meta") or {})
         if result is not None:
             send({"id": number, "result": result})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -36,6 +37,7 @@ class Connected:
         self.connection = McpConnection(config, "/", {}, self._changed.set, back_off_s=0.01)
         self.executor = McpExecutor(self.connection)
         self.deltas: list[str] = []
+        self._seqs = itertools.count(1)
 
     async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(LIMIT_S):
@@ -45,7 +47,7 @@ class Connected:
 
     def call(self, tool: str, args: dict[str, Any] | None = None, **more: Any) -> Awaitable[ToolOutcome]:
         call = ToolCall(
-            call_id="j:1:1",
+            call_id=f"j:1:{next(self._seqs)}",
             tenant="default",
             journal_id="j",
             session_id="s",

@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.domain import records as r
 from actors.domain.actions import Action, ActionKind
+from actors.domain.calls import HostRef
 from actors.domain.children import ChildOutcome, Signal
 from actors.domain.commands import COMMAND
 from actors.domain.compaction import CompactionReason
@@ -104,6 +105,32 @@ def check_unsafe(records: list[r.Record]) -> None:
             if record.data.call_id in started:
                 assert retries.pop(record.data.index, 0), f"{record.data.call_id} runs twice"
             started.add(record.data.call_id)
+        elif isinstance(record, r.ToolCallInputRequired):
+            started.discard(record.data.call_id)
+
+
+def check_questions(records: list[r.Record]) -> None:
+    """A call that asked goes on once all is answered, where it is held open if it is; each question is asked once."""
+    asked: dict[str, tuple[r.ToolCallInputRequired, HostRef]] = {}
+    hosts: dict[str, HostRef] = {}
+    answers: dict[int, int] = {}
+    open_ones: dict[str, int] = {}
+    for record in records:
+        if isinstance(record, r.ToolCallInputRequired):
+            asked[record.data.call_id] = record, hosts[record.data.call_id]
+            answers[record.data.index] = 0
+        elif isinstance(record, r.ActionRequested) and record.data.kind == "input":
+            assert record.data.action_id not in open_ones
+            open_ones[record.data.action_id] = record.data.index
+        elif isinstance(record, r.ActionResolved) and record.data.action_id in open_ones:
+            answers[open_ones[record.data.action_id]] += record.data.resolution != "cancelled"
+        elif isinstance(record, r.ToolCallStarted):
+            question, holder = asked.pop(record.data.call_id, (None, None))
+            if question is not None:
+                whole = answers[record.data.index] == len(question.data.questions)
+                assert whole or record.data.abandon, "it goes on without an answer"
+                assert not question.data.held or record.data.host == holder
+            hosts[record.data.call_id] = record.data.host
 
 
 def check_waits(world: World) -> None:
@@ -272,14 +299,18 @@ def check_credentials(records: list[r.Record]) -> None:
 def check_limits(world: World) -> None:
     """No turn takes more model calls than it may, and no call more attempts."""
     failures: dict[str, int] = {}
+    rounds: dict[str, int] = {}
     for record in world.records:
-        if isinstance(record, r.ModelCallStarted):
+        if isinstance(record, r.ToolCallInputRequired):
+            rounds[record.data.call_id] = rounds.get(record.data.call_id, 0) + 1
+        elif isinstance(record, r.ModelCallStarted):
             assert record.data.round <= world.config.max_rounds
             assert failures.get(record.data.call_id, 0) < world.config.circuit_breaker_threshold
         elif isinstance(record, r.ModelCallFailed) and not record.data.host_lost and not _unsent(record, *_UNSENT):
             failures[record.data.call_id] = failures.get(record.data.call_id, 0) + 1
         elif isinstance(record, r.ToolCallStarted) and record.data.effect is not EffectClass.unsafe:
-            assert record.data.attempt <= MAX_TOOL_ATTEMPTS or world.config.on_in_doubt is OnInDoubt.ask
+            attempt = record.data.attempt - rounds.get(record.data.call_id, 0)
+            assert attempt <= MAX_TOOL_ATTEMPTS or world.config.on_in_doubt is OnInDoubt.ask
 
 
 def check_compactions(records: list[r.Record], *, ended: bool = False) -> None:

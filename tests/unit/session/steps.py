@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.actions import CHOICES, ActionKind, Resolution
+from actors.domain.asking import Asked, Question, QuestionMode
 from actors.domain.budgets import Amounts, Budget
 from actors.domain.calls import RAISED, Attached, CallStatus, ModelCall, ModelOutcome, Outcome, ToolOutcome
 from actors.domain.children import ChildOutcome, NewChild
@@ -230,12 +231,32 @@ def _model_outcome(call: ModelCall, rng: Random) -> ModelOutcome:
 
 
 def _tool_outcome(rng: Random) -> ToolOutcome:
+    if rng.random() < 0.15:
+        return _asks(rng)
     return ToolOutcome(
-        outcome=rng.choice([Outcome.ok, Outcome.ok, *Outcome]),
+        outcome=rng.choice([Outcome.ok, Outcome.ok, *sorted({*Outcome} - {Outcome.input_required})]),
         content=rng.choice(["", "result", "result", _LARGE]),
         images=rng.choice([(), (), (_PNG,)]),
         metadata=rng.choice([{}, {"path": "a", "n": 1.5}, {RAISED: "OSError"}, {RAISED: "OSError"}]),
     )
+
+
+def _asks(rng: Random) -> ToolOutcome:
+    held = rng.random() < 0.5
+    questions = (
+        Question(key="a", mode=QuestionMode.form, message="Who?", form=_FORM),
+        Question(key="b", mode=QuestionMode.url, message="Where?", url="https://b.example/"),
+    )
+    asked = Asked(
+        questions=questions[: rng.choice([1, 1, 2])],
+        held=held,
+        state=None if held else rng.choice([None, "kept", _LARGE]),
+        answer_within_s=rng.choice([60.0, 86_400.0]),
+    )
+    return ToolOutcome(outcome=Outcome.input_required, content="Who?", asked=asked)
+
+
+_FORM: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -273,6 +294,7 @@ def _resolve(world: World, rng: Random) -> c.Command:
         resolution=resolution,
         args=rng.choice(_EDITS[action.kind is ActionKind.budget]) if resolution is Resolution.approve else None,
         value="the value" if resolution is Resolution.answer else None,
+        content={"name": "Ada"} if resolution is Resolution.accept and "form" in action.args else None,
     )
 
 

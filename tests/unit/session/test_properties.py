@@ -28,6 +28,7 @@ from tests.unit.session.rules import (
     check_journal,
     check_lanes,
     check_limits,
+    check_questions,
     check_queue,
     check_retries,
     check_rounds,
@@ -183,6 +184,7 @@ def _check_wires(one: tuple[bytes, ...], following: tuple[bytes, ...]) -> None:
 def test_an_unsafe_call_runs_twice_only_when_somebody_said_so(world: World) -> None:
     check_unsafe(world.records)
     check_limits(world)
+    check_questions(world.records)
 
 
 @many

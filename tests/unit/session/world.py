@@ -207,7 +207,7 @@ class World:
                 self.happen(CallAnswered(answered(call, plain_outcome(call, cancelled=self.effects.ending))))
         elif self.state.actions:
             action = self.state.actions[0]
-            how = "skip" if action.kind == "in_doubt" else "reject"
+            how = {"in_doubt": "skip", "input": "cancel"}.get(action.kind, "reject")
             self.tell(c.ResolveAction(**self.identity(), action_id=action.action_id, resolution=how))  # pyright: ignore[reportArgumentType] - pydantic makes the enum
         elif self.state.waits_for_others:
             self._end_wait()

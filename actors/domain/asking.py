@@ -1,0 +1,92 @@
+"""Calls that ask: what a tool wants to know before it goes on, the answers, and how the call is taken up again.
+
+A tool's host ends the attempt in which it asked. The answers go with the next attempt of the same call, so every round
+of questions is an attempt like any: recorded before it runs, run once, in doubt when it is lost.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Final
+
+from pydantic import Field
+
+from actors.domain.base import Frozen
+
+MAX_ROUNDS: Final = 10
+"""How often one call may ask; the SDK's clients stop there too."""
+
+MAX_QUESTIONS: Final = 8
+"""Questions of one round: each is a record, and somebody has to read it."""
+
+MAX_MESSAGE_CHARS: Final = 4096
+MAX_URL_CHARS: Final = 2048
+MAX_FORM_CHARS: Final = 16 * 1024
+"""Of one question; all of a round fit into one record."""
+
+MAX_STATE_CHARS: Final = 256 * 1024
+"""What a server may have kept for it until it is answered: more belongs into its own store."""
+
+MAX_CONTENT_CHARS: Final = 64 * 1024
+"""A filled form."""
+
+
+class QuestionMode(StrEnum):
+    """How it is answered: by values for a form, or by consent to visit a page, where the rest happens."""
+
+    form = "form"
+    url = "url"
+
+
+class Question(Frozen):
+    """One question.
+
+    Attributes:
+        key: The server's name for it.
+        form: JSON Schema of a flat object, of a question that a form answers.
+        url: The page to visit.
+    """
+
+    key: str
+    mode: QuestionMode
+    message: str
+    form: dict[str, Any] | None = None
+    url: str | None = None
+
+
+class Asked(Frozen):
+    """What a tool asks, as its host tells it.
+
+    Attributes:
+        held: The host keeps the call open meanwhile: only it can go on with it.
+        state: What the server wants back with the answers; opaque, and nobody's to read.
+        answer_within_s: How long it waits, in seconds.
+    """
+
+    questions: tuple[Question, ...] = Field(min_length=1, max_length=MAX_QUESTIONS)
+    held: bool
+    state: str | None = Field(default=None, max_length=MAX_STATE_CHARS, repr=False)
+    answer_within_s: float
+
+
+class Answer(Frozen):
+    """What somebody said to one question: ``accept`` (a form with its content), ``decline`` or ``cancel``."""
+
+    key: str
+    action: str
+    content: dict[str, Any] | None = None
+
+
+class Resume(Frozen):
+    """How a call is taken up again.
+
+    Attributes:
+        state: What the server wanted back; ``state_digest`` names it where it is not filled in yet.
+        abandon: Nobody wants its result any more: it is to be ended.
+    """
+
+    held: bool
+    answers: tuple[Answer, ...] = ()
+    state_digest: str | None = None
+    state: str | None = Field(default=None, repr=False)
+    abandon: bool = False
