@@ -51,6 +51,8 @@ class Pipes:
             return False
         try:
             os.write(pipe, f"{line}\n".encode())
+        except BrokenPipeError:
+            return False
         finally:
             os.close(pipe)
         return True
