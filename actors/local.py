@@ -280,6 +280,7 @@ class LocalRuntime:
             "workspace": self._workspace,
             "session_actors": 0,
             "resident": len(self._residency.placed),
+            "placed_tools": {},
             "sandboxes": {socket.gethostname(): self._registry.commands.sandbox.status},
             "store": (await self._store.identity()).location,
         }

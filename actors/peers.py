@@ -38,12 +38,14 @@ class Toolbox(Frozen):
     Attributes:
         node: The name of its node, by which workspaces are tied to it.
         sandbox: How its commands are confined, for people.
+        placed: Tools that were given with these, and have hosts of their own for the resources they need.
     """
 
     host: HostPeer
     node: str
     definitions: tuple[ToolDefinition, ...]
     sandbox: str = ""
+    placed: tuple[ToolDefinition, ...] = ()
 
 
 class World(Frozen):

@@ -158,6 +158,7 @@ class RegistryActor(RegistryHosts, RegistryMcp):
             "providers": sorted(name for name in self._keys if not is_credential(name)),
             "store": self._launch.store_url.partition(":")[0],
             "sandboxes": self._pool.hosts.sandboxes,
+            "placed_tools": self._pool.placed.status,
             "term": self._pool.info.term,
         }
 

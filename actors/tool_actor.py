@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,25 @@ class ToolActor(HostActor):
     """A tool host. Its tools are the built-in ones and those it is opened with."""
 
     _definitions: tuple[ToolDefinition, ...] = ()
+    _placed: tuple[ToolDefinition, ...] = ()
     _sandbox = ""
     _node = ""
 
-    async def open(self, info: RuntimeInfo, tools: tuple[Any, ...], running: int, options: ToolOptions) -> Toolbox:
+    async def open(
+        self,
+        info: RuntimeInfo,
+        tools: tuple[Any, ...],
+        running: int,
+        options: ToolOptions,
+        resources: Mapping[str, float] | None = None,
+    ) -> Toolbox:
         """Take part in a runtime.
 
         Args:
             tools: Functions made by ``@tool``, or their import strings.
             running: Calls that run at the same time.
             options: What is chosen about the built-in tools.
+            resources: What of the cluster was given to this host: it has the tools that need just that, and no others.
 
         Raises:
             InvalidConfig: a tool cannot be loaded, or two have one name.
@@ -45,11 +55,13 @@ class ToolActor(HostActor):
             registry = await asyncio.to_thread(ToolRegistry.with_builtins, mark, options)
             for one in tools:
                 registry.register(as_tool(one))
+            self._placed = registry.part_with(resources or {})
             self._definitions, self._sandbox = registry.definitions(), registry.commands.sandbox.status
             links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
             store = RemoteStore(links.to(info.store))
             workspace = Path(info.world.workspace) if info.world.workspace else None
-            executor = ToolExecutor(workspace, registry, StoreSink(store), store.blobs)
+            # Ray chose the node for its resources, and a workspace may be on another.
+            executor = ToolExecutor(workspace, registry, StoreSink(store), store.blobs, elsewhere=bool(resources))
             await self._start(info, "tools", executor, HostLimits(running=running), links)
         return await self.toolbox()
 
@@ -57,4 +69,6 @@ class ToolActor(HostActor):
         """The host and its tools."""
         peer = await self.describe()
         assert peer is not None, "a toolbox is asked of an open host"
-        return Toolbox(host=peer, node=self._node, definitions=self._definitions, sandbox=self._sandbox)
+        return Toolbox(
+            host=peer, node=self._node, definitions=self._definitions, sandbox=self._sandbox, placed=self._placed
+        )

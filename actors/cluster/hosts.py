@@ -49,8 +49,9 @@ class ClusterHosts:
 
     async def tools(self) -> tuple[ToolSpec, ...]:
         """See ``Hosts.tools``."""
-        own, servers = await asyncio.gather(self._own_toolbox(), self._ask("mcp_tools"))
-        return (*map(ToolSpec, own.definitions), *servers)
+        asked = self._own_toolbox(), self._ask("placed_tools"), self._ask("mcp_tools")
+        own, placed, servers = await asyncio.gather(*asked)
+        return (*map(ToolSpec, own.definitions), *placed, *servers)
 
     async def _own_toolbox(self) -> Toolbox:
         toolbox: Toolbox = await self._ask("toolbox", self._links.node_id)

@@ -16,12 +16,14 @@ from typing import Any
 import ray
 from pydantic import SecretStr
 
+from actors.cluster import placed_tools
 from actors.cluster.alive import Alive
 from actors.cluster.host_actors import KINDS, HostActors
 from actors.cluster.launch import HEAD, Launch, answered, remote_class
 from actors.cluster.links import Links, actor_named, actor_names, awaited
 from actors.cluster.mcp_servers import KIND, McpServers
 from actors.cluster.nodes import is_alive, living
+from actors.cluster.placed_tools import PlacedTools
 from actors.cluster.session_actors import SessionActors
 from actors.cluster.wardens import StoreWarden
 from actors.errors import GreenroomError, Superseded
@@ -46,7 +48,8 @@ class ActorPool:
 
     Attributes:
         info: What those who take part in the runtime are told, as of now.
-        sessions, hosts, servers: The session actors, the effect hosts, and MCP servers.
+        sessions, hosts, placed, servers: The session actors, the effect hosts, those of tools that need resources, and
+            MCP servers.
     """
 
     info: RuntimeInfo
@@ -67,9 +70,11 @@ class ActorPool:
         meet, confirm = self.meet_neighbours, self._confirm
         self.sessions = SessionActors(launch, self.links, self._alive, lambda: self.info, meet, confirm, self._weigh)
         self.hosts = HostActors(launch, self._alive, keys, lambda: self.info, confirm)
+        self.placed = PlacedTools(launch, self.hosts, lambda: self.info, confirm, self._resurround)
         self._meeting: asyncio.Task[None] | None = None
         self._held = ExitStack()
         self._held.callback(self._alive.close)
+        self._held.callback(self.placed.close)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # --- coming up ---------------------------------------------------------------------------------------------------
@@ -110,7 +115,7 @@ class ActorPool:
             self._spawn(self.surround(self.info.world))
         self._spawn(self._look_for_neighbours())
         own = ray.get_runtime_context().get_node_id()
-        await self.hosts.toolbox(own)
+        self.placed.begin((await self.hosts.toolbox(own)).placed)
         self._spawn(self._quietly(self.hosts.model_host("scripted", own)))
         self._spawn(self._quietly(self.servers.roster.load()))
 
@@ -124,6 +129,8 @@ class ActorPool:
                 await self._adopt_seat(name, handle)
             elif kind == KIND:
                 await self.servers.adopt(name, handle)
+            elif kind == placed_tools.KIND:
+                await self.placed.adopt(name, handle)
             elif kind in KINDS:
                 await self.hosts.adopt(kind, name, handle)
         except (GreenroomError, AssertionError) as exc:
@@ -185,6 +192,7 @@ class ActorPool:
             await self.links.drop(seat.peer)
             return
         self.servers.bury(name)
+        self.placed.bury(name)
         toolbox = self.hosts.bury(name)
         if toolbox is not None:
             await self._quietly(self._replace_tools(toolbox.host.peer.node_id))

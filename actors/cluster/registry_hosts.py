@@ -9,6 +9,7 @@ import ray
 from actors.cluster.pool import ActorPool
 from actors.domain.calls import HostRef
 from actors.peers import HostPeer, Toolbox
+from actors.session.ports import ToolSpec
 
 
 class RegistryHosts:
@@ -29,6 +30,11 @@ class RegistryHosts:
         """The tools, and the host that runs them on a node; the registry's own node when none is named."""
         await self.open()
         return await self._pool.hosts.toolbox(node_id or ray.get_runtime_context().get_node_id())
+
+    async def placed_tools(self) -> tuple[ToolSpec, ...]:
+        """The tools that have hosts of their own for the resources they need."""
+        await self.open()
+        return await self._pool.placed.specs()
 
     async def toolbox_for(self, node: str | None, path: str, asker_id: str) -> Toolbox | None:
         """The tools on the node that has a workspace; see ``HostActors.toolbox_for``."""

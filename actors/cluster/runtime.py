@@ -183,8 +183,9 @@ class ClusterRuntime:
 
     async def tools(self, tenant: str) -> tuple[ToolDefinition, ...]:
         """See ``Runtime.tools``."""
-        own, servers = await asyncio.gather(self._ask("toolbox"), self._ask("mcp_tools"))
-        return shared_definitions((*map(ToolSpec, own.definitions), *servers), tenant)
+        asked = self._ask("toolbox"), self._ask("placed_tools"), self._ask("mcp_tools")
+        own, placed, servers = await asyncio.gather(*asked)
+        return shared_definitions((*map(ToolSpec, own.definitions), *placed, *servers), tenant)
 
     async def add_mcp_server(
         self, tenant: str, journal_id: str, session_id: str | None, config: McpServerConfig

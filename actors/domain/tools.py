@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from actors.domain.base import Frozen
 
@@ -26,6 +26,15 @@ class EffectClass(StrEnum):
     """Must not run twice unless somebody decides so."""
 
 
+def _placeable(resources: dict[str, float]) -> dict[str, float]:
+    for name, amount in resources.items():
+        if name in {"", "memory", "object_store_memory"}:
+            raise ValueError(f"{name!r} is no resource that a tool can ask for")
+        if amount > 1 and amount != int(amount):
+            raise ValueError(f"of {name}, a part or a whole number can be asked for, not {amount:g}")
+    return resources
+
+
 class ToolDefinition(Frozen):
     """A tool as the model and the loop see it.
 
@@ -34,6 +43,7 @@ class ToolDefinition(Frozen):
         effect: What running a call twice would mean.
         line_argument: The argument that is a line for bash, if one is: a call whose line surely only reads is pure.
         looking: Values of arguments, such as of one that names a command, with which a call only reads: it is pure.
+        resources: What of the cluster its host takes for itself, by Ray's names: ``GPU``, ``CPU``, or one of your own.
         timeout_s: Longest run in seconds; None leaves it to the session's ``tool_timeout_s``.
     """
 
@@ -43,6 +53,7 @@ class ToolDefinition(Frozen):
     effect: EffectClass = EffectClass.unsafe
     line_argument: str | None = None
     looking: dict[str, tuple[str, ...]] = {}
+    resources: Annotated[dict[str, Annotated[float, Field(gt=0)]], AfterValidator(_placeable)] = {}
     timeout_s: float | None = Field(default=None, gt=0)
 
 

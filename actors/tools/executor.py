@@ -89,6 +89,7 @@ class ToolExecutor:
         sink: Where facts are kept that tools record. Without one they end with the process, and no call of this
             executor can be reconciled.
         blobs: Finds the content of artifacts. Without it none can be read.
+        elsewhere: The workspace may be on another node: its tools are told where it is, and it need not be here.
     """
 
     def __init__(
@@ -97,6 +98,8 @@ class ToolExecutor:
         registry: ToolRegistry | None = None,
         sink: ResultSink | None = None,
         blobs: Blobs | None = None,
+        *,
+        elsewhere: bool = False,
     ) -> None:
         self.registry = ToolRegistry.with_builtins() if registry is None else registry
         self.workspace = None if workspace is None else Path(workspace)
@@ -105,6 +108,7 @@ class ToolExecutor:
         self._left_behind: set[str] = set()
         self._sink = sink
         self._blobs = blobs
+        self._elsewhere = elsewhere
 
     @overload
     async def execute(self, call: ToolCall, emit: Emit) -> ToolOutcome: ...
@@ -204,6 +208,8 @@ class ToolExecutor:
         chosen = Path(call.workspace) if call.workspace else self.workspace
         if chosen is None:
             raise ToolError("The session has no workspace. Set SessionConfig.workspace to a directory.")
+        if self._elsewhere:
+            return chosen
         try:
             canonical = chosen.resolve(strict=True)
         except (OSError, RuntimeError) as error:

@@ -44,13 +44,14 @@ class FunctionTool(Tool, Generic[_P, _R]):
         effect: EffectClass,
         timeout: float | None,
         reconcile: Reconcile | None = None,
+        resources: Mapping[str, float] | None = None,
         local_names: Mapping[str, Any] | None = None,
     ) -> None:
         self.function = function
         self._reconcile = reconcile
         self._name = name
         self._types = _types(function, local_names or {})
-        self.definition = self._define(effect, timeout)
+        self.definition = self._define(effect, timeout, dict(resources or {}))
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Call the function as it was written."""
@@ -91,7 +92,7 @@ class FunctionTool(Tool, Generic[_P, _R]):
             return Reconciled(verdict=found)
         return UNCLEAR if found is None else Reconciled.done(_outcome(found))
 
-    def _define(self, effect: EffectClass, timeout: float | None) -> ToolDefinition:
+    def _define(self, effect: EffectClass, timeout: float | None, resources: dict[str, float]) -> ToolDefinition:
         try:
             return ToolDefinition(
                 name=self._name,
@@ -99,6 +100,7 @@ class FunctionTool(Tool, Generic[_P, _R]):
                 parameters=_untitled(self._model.model_json_schema(by_alias=True)),
                 effect=effect,
                 timeout_s=timeout,
+                resources=resources,
             )
         except (PydanticUserError, ValidationError) as error:
             raise InvalidConfig(f"{self._name!r} cannot be a tool: {error}") from error
@@ -144,6 +146,9 @@ def tool(
     name: str | None = None,
     timeout: float | None = None,
     reconcile: Reconcile | None = None,
+    num_gpus: float = 0,
+    num_cpus: float = 0,
+    resources: Mapping[str, float] | None = None,
 ) -> Callable[[Callable[_P, _R]], FunctionTool[_P, _R]]: ...
 
 
@@ -155,6 +160,9 @@ def tool(
     name: str | None = None,
     timeout: float | None = None,
     reconcile: Reconcile | None = None,
+    num_gpus: float = 0,
+    num_cpus: float = 0,
+    resources: Mapping[str, float] | None = None,
 ) -> Any:
     """Make a tool of a typed function or generator, sync or async.
 
@@ -174,10 +182,16 @@ def tool(
             sync or async: ``Verdict.not_done`` has it run again, ``Verdict.unclear`` and None leave it in doubt, and
             anything else is what came of it. The context's ``call_id`` names the call as it did then, and
             ``recorded`` is what the tool recorded.
+        num_gpus: GPUs that it needs; a part of one is possible. Ray places a host with them on any node, which all
+            tools that need the same share. The workspace need not be there. A runtime in one process looks at none of
+            this.
+        num_cpus: CPUs that it needs in the same way; without, it runs beside others on the node of the workspace.
+        resources: Further ones that it needs, by the names that nodes of the cluster give them.
 
     Raises:
         InvalidConfig: The signature cannot be described to a model.
     """
+    needs = {**(resources or {}), **{name: part for name, part in (("CPU", num_cpus), ("GPU", num_gpus)) if part}}
     frame = inspect.currentframe()
     # Types that are defined beside a local function are known only there.
     caller = frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
@@ -189,6 +203,7 @@ def tool(
             effect=_effect(effect),
             timeout=timeout,
             reconcile=reconcile,
+            resources=needs,
             local_names=caller,
         )
 

@@ -85,6 +85,16 @@ class ToolRegistry:
             del self._tools[name]
         return len(names)
 
+    def part_with(self, resources: Mapping[str, float]) -> tuple[ToolDefinition, ...]:
+        """Keep the tools that need just these resources; the definitions of those that need others.
+
+        Without any, these are all that need some; with some, the built-in tools go too, since each node has them.
+        """
+        others = [one.definition for one in self._tools.values() if one.definition.resources != dict(resources)]
+        for one in others:
+            del self._tools[one.name]
+        return tuple(one for one in others if one.resources)
+
     def get(self, name: str) -> Tool | None:
         """The tool of this name."""
         return self._tools.get(name)

@@ -54,6 +54,7 @@ def cluster() -> Iterator[None]:
     ray.init(
         address="local",
         num_cpus=CPUS,
+        num_gpus=1,
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
         log_to_driver=False,

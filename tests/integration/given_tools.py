@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
+
+import ray
 
 from actors import tool
 from actors.domain.calls import Verdict
@@ -48,6 +51,19 @@ def leave_mark(folder: str, ctx: ToolContext) -> str:
     (Path(folder) / "begun").write_text("x")
     (Path(folder) / "go").read_text()
     return mark.read_text()
+
+
+@tool(effect="pure", num_gpus=0.5)
+def on_gpu(ctx: ToolContext) -> dict[str, Any]:
+    """Tell what this host was given, and which process it is."""
+    given = ray.get_runtime_context().get_assigned_resources()
+    return {"gpu": given.get("GPU"), "pid": os.getpid(), "workspace": str(ctx.workspace)}
+
+
+@tool(effect="pure", resources={"nowhere": 1})
+def never() -> str:
+    """Run where nobody is."""
+    return "never"
 
 
 @tool(effect="unsafe")

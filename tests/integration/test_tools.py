@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,28 @@ async def test_commands_of_the_service_and_of_a_users_tool_are_confined_and_the_
     assert (sorted(path.name for path in workspace.iterdir()), list(outside.iterdir())) == (["by-bash", "made"], [])
     (told,) = [str(block.content) for block in result.messages[2].content if isinstance(block, ToolResultBlock)]
     assert "PATH=" in told and not any(name in told for name in ("GREENROOM_", "RAY_"))
+
+
+async def test_a_tool_with_resources_runs_in_a_host_that_ray_placed_and_another_takes_its_place(
+    fresh_runtime: MakeRuntime, permissive: SessionConfig
+) -> None:
+    given = ("tests.integration.given_tools:on_gpu", "tests.integration.given_tools:never")
+    manager = await fresh_runtime(tools=given)
+    session = await manager.create_session("s", permissive)
+
+    async def pid() -> int:
+        result = await session.generate("/tool on_gpu {}\nended", timeout=LONG_S)
+        blocks = result.messages[-2].content
+        (told,) = [json.loads(str(one.content)) for one in blocks if isinstance(one, ToolResultBlock)]
+        assert (told["gpu"], told["workspace"]) == (0.5, manager.settings.workspace)
+        return told["pid"]
+
+    first = await pid()
+    assert "never" not in [one.name for one in await manager.list_tools()]
+    status = (await manager.runtime_status())["placed_tools"]
+    assert (status["GPU 0.5"].startswith("on "), status["nowhere 1"]) == (True, "waits for these resources")
+    os.kill(first, signal.SIGKILL)
+    assert await pid() != first
 
 
 @pytest.mark.parametrize("wrong", ["tests.integration.given_tools:nothing", "nowhere:at_all", "no colon", 7])

@@ -247,3 +247,27 @@ async def test_a_plain_function_records_what_has_to_be_known_before_it_goes_on(c
         return str(seen)
 
     assert (await act.run({}, context(record=record))).content == "[{'key': 'k'}]"
+
+
+def test_resources_are_part_of_the_definition_and_parts_of_many_are_refused() -> None:
+    @tool(num_gpus=0.5, num_cpus=2, resources={"disk": 1})
+    def train() -> str:
+        return ""
+
+    assert train.definition.resources == {"GPU": 0.5, "CPU": 2, "disk": 1}
+    for wrong in ({"num_gpus": 1.5}, {"num_cpus": -1}, {"resources": {"memory": 1}}):
+        with pytest.raises(InvalidConfig):
+            tool(**wrong)(plain)  # pyright: ignore[reportArgumentType] - each is one of its arguments
+
+
+def test_a_host_keeps_the_tools_that_need_what_it_has() -> None:
+    train = tool(num_gpus=1)(plain)
+
+    def host() -> ToolRegistry:
+        return ToolRegistry([shift, train])
+
+    beside, own = host(), host()
+    assert [one.name for one in beside.part_with({})] == ["plain"]
+    assert [one.name for one in beside.definitions()] == ["shift"]
+    assert own.part_with({"GPU": 1}) == ()
+    assert [one.name for one in own.definitions()] == ["plain"]

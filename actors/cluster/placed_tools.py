@@ -1,0 +1,137 @@
+"""Tools that ask for resources of the cluster, such as a GPU: each set of resources has a tool host of its own.
+
+Ray places it where there is that much. It is started with the runtime, and again when it dies; until it is up, which
+may be never in a cluster that has no such thing, its tools are not offered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+from actors.cluster.host_actors import HostActors
+from actors.cluster.launch import Launch, answered, remote_class
+from actors.domain.tools import ToolDefinition
+from actors.errors import GreenroomError
+from actors.peers import RuntimeInfo, Toolbox
+from actors.session.ports import ToolSpec
+from actors.tool_actor import ToolActor
+
+log = logging.getLogger(__name__)
+
+KIND: Final = "placed"
+"""Kind of these actors, as their names say."""
+
+AGAIN_S: Final = 10.0
+"""Between two tries to start a host: the cluster may grow meanwhile."""
+
+SETTLE_S: Final = 10.0
+"""How long one who asks for tools waits for hosts that are being started: Ray takes a second when there is room."""
+
+Needs = tuple[tuple[str, float], ...]
+"""Resources by name, in order."""
+
+
+def needs_of(definition: ToolDefinition) -> Needs:
+    """What a tool asks for."""
+    return tuple(sorted(definition.resources.items()))
+
+
+class PlacedTools:
+    """Starts these hosts, and knows which live.
+
+    Args:
+        confirm: Called before one is started; raises when that is another registry's to do.
+        changed: Called when the tools that sessions can use may be others.
+    """
+
+    def __init__(
+        self,
+        launch: Launch,
+        hosts: HostActors,
+        info: Callable[[], RuntimeInfo],
+        confirm: Callable[[], Awaitable[None]],
+        changed: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._launch = launch
+        self._hosts = hosts
+        self._info = info
+        self._confirm = confirm
+        self._changed = changed
+        self._boxes: dict[Needs, Toolbox] = {}
+        self._starting: dict[Needs, asyncio.Task[None]] = {}
+        self._settled_by = 0.0
+
+    def begin(self, definitions: Iterable[ToolDefinition]) -> None:
+        """Start the hosts that these tools need and that there are not."""
+        for needs in {needs_of(one) for one in definitions} - self._boxes.keys():
+            self._start(needs)
+
+    async def adopt(self, name: str, handle: Any) -> None:
+        """Take over a host of a former registry."""
+        self._know(name, handle, await answered(handle.toolbox.remote(), name))
+
+    async def specs(self) -> tuple[ToolSpec, ...]:
+        """The tools whose hosts are up. Waits a little for those that were begun a moment ago."""
+        left_s = self._settled_by - asyncio.get_running_loop().time()
+        if self._starting and left_s > 0:
+            await asyncio.wait(list(self._starting.values()), timeout=left_s)
+        return tuple(ToolSpec(one, box.host.ref) for box in self._boxes.values() for one in box.definitions)
+
+    @property
+    def status(self) -> dict[str, str]:
+        """How it stands with each set of resources, for people."""
+        up = {_shown(needs): f"on {box.node}" for needs, box in self._boxes.items()}
+        return up | {_shown(needs): "waits for these resources" for needs in self._starting}
+
+    def bury(self, name: str) -> None:
+        """An actor is dead; when it was one of these, another takes its place."""
+        for needs, box in list(self._boxes.items()):
+            if box.host.peer.name == name:
+                del self._boxes[needs]
+                self._start(needs)
+
+    def close(self) -> None:
+        """Start nothing more."""
+        for task in self._starting.values():
+            task.cancel()
+
+    def _start(self, needs: Needs) -> None:
+        loop = asyncio.get_running_loop()
+        self._settled_by = loop.time() + SETTLE_S
+        task = loop.create_task(self._until_up(needs), context=contextvars.Context())
+        self._starting[needs] = task
+        task.add_done_callback(lambda _: self._starting.pop(needs, None))
+
+    async def _until_up(self, needs: Needs) -> None:
+        while True:
+            try:
+                await self._confirm()
+                await self._open(needs)
+                break
+            except GreenroomError as exc:
+                log.warning("no host for tools that need %s yet: %s", _shown(needs), exc)
+            await asyncio.sleep(AGAIN_S)
+        await self._changed()
+
+    async def _open(self, needs: Needs) -> None:
+        name = self._launch.name(KIND)
+        asked = dict(needs)
+        options: dict[str, Any] = {"num_cpus": asked.pop("CPU", 0), "num_gpus": asked.pop("GPU", 0), "resources": asked}
+        handle = remote_class(ToolActor, name, **options).remote(name)
+        settings = self._launch.settings
+        opening = handle.open.remote(
+            self._info(), self._launch.tools, settings.tool_running, settings.tool_options, dict(needs)
+        )
+        self._know(name, handle, await answered(opening, name, handle))
+
+    def _know(self, name: str, handle: Any, box: Toolbox) -> None:
+        self._boxes[needs_of(box.definitions[0])] = box
+        self._hosts.watch(name, handle, box.host)
+
+
+def _shown(needs: Needs) -> str:
+    return ", ".join(f"{name} {amount:g}" for name, amount in needs)
