@@ -47,11 +47,14 @@ OUTSIDE = SessionQueueConfig(
 )
 """Hands the tools' work to somebody outside."""
 
-KINDS = {"plain": 4, "once": 8, "again": 4, "cancelled": 2, "paused": 2, "compacted": 2, "children": 1, "forks": 1}
+KINDS = {
+    **{"plain": 4, "once": 8, "again": 4, "batched": 2},
+    **{"cancelled": 2, "paused": 2, "compacted": 2, "children": 1, "forks": 1},
+}
 """How often each kind of turn comes.
 
-Those that are ``cancelled``, or ``paused`` and resumed a moment later, are with the unsafe tool; ``compacted`` asks for
-a shorter context too.
+A ``batched`` one has two calls of the unsafe tool and one of the other in a batch. Those that are ``cancelled``, or
+``paused`` and resumed a moment later, are with the unsafe tool; ``compacted`` asks for a shorter context too.
 """
 
 STEERED_S = 0.4
@@ -180,9 +183,15 @@ class User:
     def _prompt(self, kind: str, word: str) -> str:
         if kind in {"plain", "compacted"}:
             return f"said {word}"
+        if kind == "batched":
+            named = (("once", f"{word}1"), ("again", word), ("once", f"{word}2"))
+            within = [{"tool": f"append_{name}", "args": self._args(name, each)} for name, each in named]
+            return f"/tool batch {json.dumps({'invocations': within})}\ndone {word}"
         name = "again" if kind == "again" else "once"
-        call = json.dumps({"path": str(self._files / name), "word": word})
-        return f"/tool append_{name} {call}\ndone {word}"
+        return f"/tool append_{name} {json.dumps(self._args(name, word))}\ndone {word}"
+
+    def _args(self, name: str, word: str) -> dict[str, str]:
+        return {"path": str(self._files / name), "word": word}
 
     async def history(self) -> History:
         """What a reader finds at the end."""
