@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from actors.checks import MAX_SEQ
 from actors.domain.events import Event, MessageDelta, PersistenceFailed, ToolOutputDelta, TreeJoined
 from actors.errors import InvalidRequest
 from serve_app.problems import problem_of
@@ -44,7 +45,7 @@ class Cursor:
             InvalidRequest: neither form.
         """
         seq, dot, index = text.partition(".")
-        if not _is_number(seq) or (dot and not _is_number(index)):
+        if not is_number(seq) or (dot and not is_number(index)):
             raise InvalidRequest(f"Cursor {text[:40]!r} is not an event id such as '12' or '12.3'.")
         return cls(int(seq), int(index) if dot else -1)
 
@@ -57,8 +58,9 @@ class Cursor:
         return str(self.seq) if self.index < 0 else f"{self.seq}.{self.index}"
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18
+def is_number(text: str) -> bool:
+    """Whether it is the number of a record, or of a piece of a call."""
+    return text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEQ)) and int(text) <= MAX_SEQ
 
 
 def position(event: Event) -> Cursor | None:

@@ -26,7 +26,7 @@ def parse(text: str) -> After:
     places: dict[str, int] = {}
     for part in text.split(";"):
         session_id, _, seq = part.partition("=")
-        if not (seq.isascii() and seq.isdigit() and len(seq) <= 18):
+        if not sse.is_number(seq):
             raise InvalidRequest(f"Cursor {part[:200]!r} is not of the form 'session=12'.")
         places[check_session_id(session_id)] = int(seq)
     return checked_after(places)

@@ -39,6 +39,9 @@ DUE_AT_ONCE = 1000
 RETRY_S = 0.1
 """First delay before a session is tried again; it doubles as long as the session makes no progress."""
 
+MOST_DOUBLINGS = 10
+"""Of that delay; it has reached ``SWEEP_S`` before."""
+
 MAX_ACTIVATIONS = 3
 """Activations without any progress after which a session is taken out of service."""
 
@@ -137,7 +140,7 @@ class Supervisor:
         self._attempts[row.journal_id] = attempts
         while len(self._attempts) > MAX_REMEMBERED:
             del self._attempts[next(iter(self._attempts))]
-        delay = min(RETRY_S * 2**attempts.count, SWEEP_S) if attempts.count else 0.0
+        delay = min(RETRY_S * 2 ** min(attempts.count, MOST_DOUBLINGS), SWEEP_S) if attempts.count else 0.0
         attempts.count += not self._residency.suspects.excuse(row.journal_id)
         try:
             await asyncio.sleep(delay)

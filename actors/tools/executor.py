@@ -279,10 +279,12 @@ def _clean(text: str) -> str:
 
 def _small_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        size = len(json.dumps(metadata))
+        # A name of a file that is no UTF-8 has halves of surrogate pairs, which no journal takes.
+        written = json.dumps(metadata, ensure_ascii=False).encode(errors="replace")
     except (TypeError, ValueError, RecursionError):
         return {"dropped": "the tool's metadata cannot be written as JSON"}
-    return dict(metadata) if size <= MAX_METADATA_BYTES else {"dropped": f"the tool's metadata has {size} bytes"}
+    size = len(written)
+    return json.loads(written) if size <= MAX_METADATA_BYTES else {"dropped": f"the tool's metadata has {size} bytes"}
 
 
 def _emit_nowhere(channel: str, text: str) -> None:

@@ -132,7 +132,9 @@ def replace(
 
 
 def _temporary(place: Place, call_id: str) -> str:
-    return f".{place.name[:100]}.{hashlib.sha256(call_id.encode()).hexdigest()[:16]}.tmp"
+    # A name may have 255 bytes.
+    name = os.fsdecode(os.fsencode(place.name)[:100])
+    return f".{name}.{hashlib.sha256(call_id.encode()).hexdigest()[:16]}.tmp"
 
 
 def remove_temporary(place: Place, call_id: str) -> None:

@@ -133,8 +133,9 @@ class Sandbox:
             *(("--share-net",) if self.network else ()),
             *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),
             *(() if self.network else ("--tmpfs", "/run")),
-            *_hidden(place),
             *writable,
+            # Behind the workspace, which may be the home that all this lies in.
+            *_hidden(place),
             *("--chdir", place, "--"),
             *self._limited(),
             *argv,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections import Counter
 
 import pytest
@@ -241,6 +242,32 @@ async def test_a_session_that_only_waited_for_a_seat_is_not_taken_out_of_service
         assert (row.state, row.activity) == (SessionState.active, Activity.running)
         with pytest.raises(Overloaded):
             await made.resolve(TENANT, "a")
+
+
+async def test_a_session_that_cannot_be_activated_is_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.residency.supervisor.SWEEP_S", 0.0)
+    monkeypatch.setattr("actors.residency.supervisor.MAX_ACTIVATIONS", 10**6)
+    tried, enough = 0, asyncio.Event()
+
+    async def resolve(*_: object, **__: object) -> None:
+        nonlocal tried
+        tried += 1
+        if tried > sys.float_info.max_exp + 1:
+            enough.set()
+        raise InternalError("damaged")
+
+    async with gated_store() as store:
+        await create(store, "a")
+        made = Residency(store, NoSeats(), 1, ResidencyLimits())
+        monkeypatch.setattr(made, "resolve", resolve)
+        row = await store.row(TENANT, "a")
+        assert row is not None
+        supervisor = Supervisor(store, made)
+        async with asyncio.timeout(LIMIT_S):
+            while not enough.is_set():
+                await supervisor._activate(row)
+        await supervisor.close()
+        await made.close()
 
 
 async def test_one_look_is_enough_for_all_sessions_that_go_to_sleep_within_a_breath() -> None:

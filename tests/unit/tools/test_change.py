@@ -46,6 +46,16 @@ async def test_write_makes_the_directories_on_the_way_and_tells_what_it_wrote(
     }
 
 
+@pytest.mark.parametrize("name", ["\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 80, "a" * 255])
+async def test_a_name_may_be_as_long_as_the_file_system_allows(
+    workspace: Path, context: MakeContext, name: str
+) -> None:
+    await WriteTool().run({"file_path": name, "content": "kept"}, context())
+
+    assert os.listdir(workspace) == [name]
+    assert (workspace / name).read_text() == "kept"
+
+
 async def test_write_replaces_a_file_and_keeps_its_mode(workspace: Path, context: MakeContext) -> None:
     (workspace / "f").write_text("old")
     (workspace / "f").chmod(0o750)

@@ -224,6 +224,12 @@ async def test_output_and_metadata_are_bounded_and_clean(workspace: Path, make_c
     assert len(outcome.content.encode()) <= MAX_ARTIFACT_BYTES
     assert "[... output truncated: " in outcome.content
     assert list(outcome.metadata) == ["dropped"]
+    named = await _executor(workspace, _Scripted(succeeded("read", file_path="caf\udce9"))).execute(
+        make_call("scripted"), _emit
+    )
+
+    assert named.metadata == {"file_path": "caf?"}
+    assert named.model_dump_json()
     assert odd.content == "a\N{REPLACEMENT CHARACTER}?"
     assert odd.model_dump_json()
 

@@ -44,6 +44,21 @@ async def test_the_workspace_is_writable_and_what_is_around_it_is_not(
 
 
 @needs_bubblewrap
+async def test_keys_stay_hidden_where_the_workspace_is_the_home_that_they_lie_in(
+    workspace: Path, context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(workspace))
+    key = workspace / ".ssh" / "id_rsa"
+    key.parent.mkdir()
+    key.write_text("a key")
+
+    code, told = await _bash(context(), "echo mine > f; cat .ssh/id_rsa; echo theirs > .ssh/id_rsa; cat f")
+
+    assert (code, "a key" in told, "mine" in told) == (0, False, True)
+    assert key.read_text() == "a key"
+
+
+@needs_bubblewrap
 async def test_the_temporary_directory_is_its_own_and_gone_afterwards(context: MakeContext) -> None:
     name = f"greenroom-sandbox-{os.getpid()}"
     assert await _bash(context(), f"echo x > /tmp/{name} && cat /tmp/{name}") == (0, "x\n")
