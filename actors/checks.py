@@ -54,16 +54,20 @@ def checked_message(message: Message) -> Message:
     """A message that can be written down.
 
     Raises:
-        InvalidRequest: it is too large, or is not valid Unicode.
+        InvalidRequest: it is too large, is not valid Unicode, or has an image that is none.
     """
     texts = [block.text for block in message.content if isinstance(block, TextBlock)]
     if sum(len(text) for text in texts) > MAX_PROMPT:
         raise InvalidRequest(f"The text of a message has at most {MAX_PROMPT} characters. Send less at once.")
-    sources = [block.source for block in message.content if isinstance(block, ImageBlock)]
-    if sum(len(source.data) for source in sources if isinstance(source, Base64Source)) > MAX_IMAGES:
+    images = [block.source for block in message.content if isinstance(block, ImageBlock)]
+    sources = [source for source in images if isinstance(source, Base64Source)]
+    if sum(len(source.data) for source in sources) > MAX_IMAGES:
         raise InvalidRequest(f"The images of a message have at most {MAX_IMAGES} characters in base64. Send fewer.")
+    problem = next((source.problem for source in sources if source.problem), None)
+    if problem is not None:
+        raise InvalidRequest(f"An image cannot be used: {problem}.")
     try:
-        for text in texts:
+        for text in (*texts, message.reasoning_content or "", message.reasoning_signature or ""):
             text.encode()
     except UnicodeEncodeError:
         raise InvalidRequest(_HALF) from None

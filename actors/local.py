@@ -37,7 +37,7 @@ from actors.session.own_tools import shared_definitions
 from actors.session.runtime import ModelInfo
 from actors.session.submitted import Submitted
 from actors.session.surroundings import Surroundings
-from actors.session_host import SessionHost
+from actors.session_host import SessionHost, defect_of
 from actors.settings import Settings
 from actors.storage.arrow import table_at
 from actors.storage.open import open_backend
@@ -150,9 +150,8 @@ class LocalRuntime:
             default_model=self._model, global_policy=self._settings.permission_policy, workspace=self._workspace
         )
 
-    def _ended(self, journal_id: str, assignment_no: int, reason: Exception) -> None:
-        del reason
-        self._residency.forget(journal_id, assignment_no)
+    def _ended(self, journal_id: str, assignment_no: int, reason: GreenroomError) -> None:
+        self._residency.ended(journal_id, assignment_no, defect_of(reason))
         self._upkeep.hint()
 
     async def _key(self, name: str) -> SecretStr | None:

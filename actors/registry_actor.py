@@ -107,10 +107,10 @@ class RegistryActor(RegistryHosts, RegistryMcp):
             self._residency.forget(journal_id, placement.assignment_no)
         await self._pool.servers.roster.forget(journal_id)
 
-    async def session_ended(self, journal_id: str, assignment_no: int, code: str) -> None:
+    async def session_ended(self, journal_id: str, assignment_no: int, code: str, defect: str) -> None:
         """A session stopped by itself in its actor."""
         log.info("session %s stopped: %s", journal_id, code)
-        self._residency.forget(journal_id, assignment_no)
+        self._residency.ended(journal_id, assignment_no, defect)
         self._upkeep.hint()
 
     # --- models and keys ---------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from actors.peers import Peer, RuntimeInfo, World
 from actors.served import Served
 from actors.session.submitted import Submitted
 from actors.session.surroundings import Surroundings
-from actors.session_host import SessionHost
+from actors.session_host import SessionHost, defect_of
 from actors.storage.remote import RemoteStore
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class SessionActor:
         return self._host
 
     def _tell_end(self, journal_id: str, assignment_no: int, reason: GreenroomError) -> None:
-        self._registry.tell("session_ended", journal_id, assignment_no, reason.code)
+        self._registry.tell("session_ended", journal_id, assignment_no, reason.code, defect_of(reason))
 
     async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> int:
         """See ``SessionHost.assign``.

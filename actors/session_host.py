@@ -20,7 +20,7 @@ from actors.domain.commands import COMMAND
 from actors.domain.session import Activity
 from actors.domain.shell.line import judged
 from actors.domain.shell.syntax import syntax as shell_syntax
-from actors.errors import GreenroomError, InvalidRequest, NotHere
+from actors.errors import GreenroomError, InternalError, InvalidRequest, NotHere
 from actors.faults import Point
 from actors.session.loading import recover
 from actors.session.own_tools import with_own
@@ -241,6 +241,11 @@ class SessionHost:
         for runner in list(self._runners.values()):
             await runner.stop()
         self._runners.clear()
+
+
+def defect_of(reason: GreenroomError) -> str:
+    """What of a session's end is a defect of its own code, as a half sentence; "" for every other end."""
+    return f"it failed in its own code ({reason.args[0]})" if isinstance(reason, InternalError) else ""
 
 
 async def _given(runner: SessionRunner, letter: bytes) -> GreenroomError | None:

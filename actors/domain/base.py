@@ -40,4 +40,10 @@ def one_line(text: str) -> str:
     return text
 
 
+def as_one_line(text: str) -> str:
+    """What of a text is one line that can be shown anywhere: see ``one_line``, which refuses all others."""
+    shown = "".join(" " if character.isspace() else character for character in text)
+    return " ".join("".join(one for one in shown if unicodedata.category(one) not in _CONTROL).split())
+
+
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})

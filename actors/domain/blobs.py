@@ -36,11 +36,12 @@ def externalise(message: Message, limit: int = BLOB_LIMIT) -> tuple[Message, dic
     """Replace content above ``limit`` bytes by references.
 
     Returns:
-        The message (the same object when nothing was large) and the blobs by digest.
+        The message (the same object when nothing was large) and the blobs by digest. A large image whose base64 is
+        none becomes a text that says so.
     """
     blobs: dict[str, bytes] = {}
     content = tuple(_shrink(block, limit, blobs) for block in message.content)
-    return (message.model_copy(update={"content": content}), blobs) if blobs else (message, blobs)
+    return (message.model_copy(update={"content": content}), blobs) if content != message.content else (message, blobs)
 
 
 def _shrink(block: Block, limit: int, blobs: dict[str, bytes]) -> Block:
@@ -64,7 +65,10 @@ def _shrink_part(part: Part, limit: int, blobs: dict[str, bytes]) -> Part:
             blobs[digest_of(raw)] = raw
             return BlobTextBlock(digest=digest_of(raw), size=len(raw))
     elif isinstance(part, ImageBlock) and isinstance(part.source, Base64Source) and len(part.source.data) > limit:
-        raw = base64.b64decode(part.source.data)
+        try:
+            raw = base64.b64decode(part.source.data)
+        except ValueError:
+            return TextBlock(text="[an image that is not valid base64]")
         blobs[digest_of(raw)] = raw
         return ImageBlock(source=BlobSource(media_type=part.source.media_type, digest=digest_of(raw), size=len(raw)))
     return part

@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from actors.domain.actions import Action, TaskLease
 from actors.domain.base import Frozen
-from actors.domain.messages import ImageBlock
+from actors.domain.messages import Base64Source, ImageBlock
 from actors.domain.policies import SessionLane
 from actors.domain.tools import EffectClass
 
@@ -104,3 +104,12 @@ class TaskOutput(Frozen):
     exit_code: int = 0
     metadata: dict[str, Any] = {}
     images: Annotated[tuple[ImageBlock, ...], Field(max_length=16)] = ()
+
+    @field_validator("images")
+    @classmethod
+    def _are_there(cls, images: tuple[ImageBlock, ...]) -> tuple[ImageBlock, ...]:
+        for source in (image.source for image in images):
+            problem = source.problem if isinstance(source, Base64Source) else "send the image itself"
+            if problem is not None:
+                raise ValueError(problem)
+        return images

@@ -6,6 +6,8 @@ Tool results travel in messages of role ``user``. Content over the blob limit is
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -13,6 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from actors.domain.base import Frozen
+
+_IMAGE_TYPE = re.compile(r"image/[a-z0-9.+-]{1,64}")
 
 PARSE_ERROR = "__parse_error"
 """Key under which tool arguments that are not a JSON object arrive: ``{"__parse_error": reason, "raw": text}``."""
@@ -31,6 +35,16 @@ class Base64Source(Frozen):
     type: Literal["base64"] = "base64"
     media_type: str
     data: str
+
+    @property
+    def problem(self) -> str | None:
+        """Why this is no image, as half a sentence; None when it is one. Journals may hold some that are none."""
+        if not _IMAGE_TYPE.fullmatch(self.media_type):
+            return "media_type is none of an image: use image/jpeg, image/png, image/gif or image/webp"
+        try:
+            return None if base64.b64decode(self.data, validate=True) else "data is empty"
+        except ValueError:
+            return "data is not valid base64"
 
 
 class BlobSource(Frozen):

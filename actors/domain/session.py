@@ -64,6 +64,10 @@ class StorageType(StrEnum):
     custom = "custom"
 
 
+MAX_NAME = 256
+"""Characters of a session's title."""
+
+
 class PolicyBound(Frozen):
     """The policies of a session above, as they were when one below was started. None: as the runtime's."""
 
@@ -103,7 +107,7 @@ class SessionConfig(Frozen):
     """
 
     version: int = Field(default=1, ge=1, le=1)
-    name: str = Field(default="", max_length=256)
+    name: str = Field(default="", max_length=MAX_NAME)
     workspace: str = Field(default="", max_length=4096)
     system_prompt: str | None = Field(default=None, max_length=100_000)
     model: LlmConfig | None = None

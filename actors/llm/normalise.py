@@ -211,4 +211,5 @@ def _sendable(parts: Iterable[TextBlock | ImageBlock | BlobTextBlock]) -> list[P
 
 
 def _is_sendable(image: ImageBlock) -> bool:
-    return isinstance(image.source, Base64Source) and image.source.media_type in IMAGE_TYPES and bool(image.source.data)
+    source = image.source
+    return isinstance(source, Base64Source) and source.media_type in IMAGE_TYPES and source.problem is None

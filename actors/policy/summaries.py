@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TypeGuard
 
+from actors.domain.base import as_one_line
 from actors.domain.messages import (
     BlobTextBlock,
     ContentBlock,
@@ -76,8 +77,8 @@ def _is_said(block: ContentBlock) -> TypeGuard[TextBlock]:
 
 
 def title_of(written: Sequence[TextPart]) -> str:
-    """What a model wrote, as a title: one line of at most 80 characters."""
-    line = " ".join("".join(part.text for part in written if isinstance(part, TextBlock)).split())
+    """What a model wrote, as a title: one line of at most 80 characters; "" when nothing of it can be shown."""
+    line = as_one_line("".join(part.text for part in written if isinstance(part, TextBlock)))
     return line if len(line) <= _TITLE_MAX else f"{line[:_TITLE_CUT]}..."
 
 

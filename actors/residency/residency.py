@@ -144,6 +144,12 @@ class Residency:
             del self.placed[journal_id]
             self.seats.leave(placement.seat)
 
+    def ended(self, journal_id: str, assignment_no: int, why: str) -> None:
+        """A session stopped by itself. ``why``: what failed in it, "" when it was only told to stop."""
+        if why:
+            self.suspects.failed(journal_id, why)
+        self.forget(journal_id, assignment_no)
+
     def heard(self, journal_id: str, *, busy: bool) -> None:
         """A session was used, or has come to rest: from what the store tells of commits."""
         placement = self.placed.get(journal_id)

@@ -148,6 +148,9 @@ class Supervisor:
                 await self._contain(row)
             else:
                 await self._residency.resolve(row.tenant, row.journal_id, busy=True)
+                if row.journal_id not in self._residency.placed:
+                    # It has ended by itself already; a look just now took it for one that is being activated.
+                    self._spawn(self._ring_later())
         except Superseded as exc:
             self._residency.superseded(exc)
         except (SessionNotFound, Fenced):

@@ -23,6 +23,7 @@ MAX_REMEMBERED: Final = 10_000
 class _Record:
     deaths: int = 0
     named: str = ""
+    failed: str = ""
     excused: bool = False
 
 
@@ -56,6 +57,14 @@ class Suspects:
         while len(self._records) > MAX_REMEMBERED:
             self._records.popitem(last=False)
 
+    def failed(self, journal_id: str, why: str) -> None:
+        """A session ended by itself, by a defect; its process, and others in it, had no part in that."""
+        record = self._records.setdefault(journal_id, _Record())
+        self._records.move_to_end(journal_id)
+        record.failed = why
+        while len(self._records) > MAX_REMEMBERED:
+            self._records.popitem(last=False)
+
     def is_one(self, journal_id: str) -> bool:
         """Whether a session is to have a process to itself."""
         record = self._records.get(journal_id)
@@ -72,7 +81,7 @@ class Suspects:
     def why(self, journal_id: str) -> str:
         """What a session was taken to have done; "" when nothing is known."""
         record = self._records.get(journal_id)
-        return record.named if record is not None else ""
+        return record.named or record.failed if record is not None else ""
 
     def clear(self, journal_id: str) -> None:
         """A session has come to rest, or is no more."""

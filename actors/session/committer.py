@@ -64,7 +64,11 @@ class Committer:
         self._useless = recovered.useless
         self.down = False
 
-    async def commit(self, made: Plan) -> Appended:
+    def part_of(self, made: Plan) -> AppendPart:
+        """What a plan has the store append."""
+        return part_of(made, self._epoch, self._useless)
+
+    async def commit(self, made: Plan, part: AppendPart) -> Appended:
         """Append until the store says yes or no. Whoever waits is told when it takes long; the append goes on.
 
         Raises:
@@ -72,7 +76,7 @@ class Committer:
         """
         hanging = asyncio.get_running_loop().call_later(ANSWER_WITHIN_S, self._is_late, made, "it does not answer")
         try:
-            return await self._until_answered(made)
+            return await self._until_answered(made, part)
         finally:
             hanging.cancel()
             self.down = False
@@ -90,8 +94,7 @@ class Committer:
         if row.epoch != self._epoch:
             raise Fenced(state.journal_id, self._epoch, row.epoch)
 
-    async def _until_answered(self, made: Plan) -> Appended:
-        part = part_of(made, self._epoch, self._useless)
+    async def _until_answered(self, made: Plan, part: AppendPart) -> Appended:
         delay = RETRY_FIRST_S
         began = asyncio.get_running_loop().time()
         while True:

@@ -12,6 +12,7 @@ from typing import Any
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.actions import CHOICES, Action, ActionKind, Remember, Resolution
+from actors.domain.blobs import blobs_in
 from actors.domain.children import MAX_SPAWN_BYTES, NewChild
 from actors.domain.messages import Message, Role
 from actors.domain.permissions import PermissionDecision, PermissionRule
@@ -68,7 +69,7 @@ def _send(state: State, command: c.Send) -> list[Draft]:
         raise Overloaded(f"{MAX_QUEUE} inputs wait in session {state.session_id!r}", 5.0)
     if command.output is not None and command.on_busy is OnBusy.steer:
         raise InvalidRequest("An input that asks for a form of the answer gets a turn of its own: do not steer by it.")
-    _no_calls(command.message)
+    _from_outside(command.message)
     data = r.UserMessage.Data(
         input_id=command.command_id, message=command.message, on_busy=command.on_busy, output=command.output
     )
@@ -78,15 +79,18 @@ def _send(state: State, command: c.Send) -> list[Draft]:
     return drafts
 
 
-def _no_calls(message: Message) -> None:
+def _from_outside(message: Message) -> None:
     if any(block.type in {"tool_use", "tool_result"} for block in message.content):
         raise InvalidRequest("Messages from outside are text and images; tool calls and results come from turns.")
+    if blobs_in((message,)):
+        # Whoever knows a digest may not therefore read what another session has under it.
+        raise InvalidRequest("Messages from outside have their content in them: send the text or the image itself.")
 
 
 def _add_message(state: State, command: c.AddMessage) -> list[Draft]:
     if state.lifecycle.ended:
         raise SessionEnded(state.session_id, state.lifecycle.value)
-    _no_calls(command.message)
+    _from_outside(command.message)
     return [Draft(r.MessageAdded, r.MessageAdded.Data(message=command.message))]
 
 
@@ -237,7 +241,7 @@ def _checked_task(child: NewChild) -> None:
     if child.task is not None:
         if child.task.role is not Role.user:
             raise InvalidRequest("A task is a message of role user.")
-        _no_calls(child.task)
+        _from_outside(child.task)
         # Its record is written with the child's others, where nobody could refuse it any more.
         small(Draft(r.UserMessage, r.UserMessage.Data(input_id="", message=child.task)), {})
 

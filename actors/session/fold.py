@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from actors.domain import records as r
+from actors.domain.base import as_one_line
 from actors.domain.budgets import NOTHING
 from actors.domain.policies import OnBusy
-from actors.domain.session import SessionState
+from actors.domain.session import MAX_NAME, SessionState
 from actors.errors import InternalError
 from actors.policy.structured import asking_for
 from actors.session import fold_asking as asking
@@ -91,7 +92,9 @@ def _titling(state: State, _: r.SessionTitling) -> State:
 
 
 def _renamed(state: State, record: r.SessionRenamed) -> State:
-    return change(state, config=state.config.model_copy(update={"name": record.data.name}), titling=False)
+    # A journal may hold a name that a configuration refuses: its snapshot could not be read back.
+    name = as_one_line(record.data.name)[:MAX_NAME]
+    return change(state, config=state.config.model_copy(update={"name": name}), titling=False)
 
 
 def _title_failed(state: State, _: r.SessionTitleFailed) -> State:

@@ -172,7 +172,7 @@ def ended(turn: Turn, call: ToolCallState) -> Draft:
     if call.name == BATCH.name:
         return batches.ended(turn, call)
     if call.name == _SLEEP.name:
-        return completed(turn, call, Outcome.ok, f"Slept for {call.args['seconds']:g} s.")
+        return completed(turn, call, Outcome.ok, f"Slept for {SleepArgs.model_validate(call.args).seconds:g} s.")
     any_good = any(report.outcome is ChildOutcome.completed for report in call.reports)
     return completed(
         turn,

@@ -113,7 +113,7 @@ def small(draft: Draft, blobs: dict[str, bytes]) -> Draft:
         changed, found = _small_result(data)
     elif not isinstance(data, _FROM_OUTSIDE):
         return draft
-    if found:
+    if changed is not data:
         draft = replace(draft, data=changed)
     if len(draft.data.model_dump_json().encode()) > r.MAX_RECORD_BYTES - _ENVELOPE_BYTES:
         raise InvalidRequest(f"The content is larger than a record may be ({r.MAX_RECORD_BYTES // 1024} KiB).")

@@ -43,8 +43,8 @@ from actors.session.plan import (
     Happening,
     Plan,
     WorldChanged,
-    plan,
 )
+from actors.session.planning import planned
 from actors.session.ports import Hosts, Store
 from actors.session.submitted import Submitted
 from actors.session.surroundings import Surroundings, model_of
@@ -185,15 +185,16 @@ class SessionRunner:
             self._finish(InternalError(type(exc).__name__))
 
     async def _advance(self, happenings: list[Happening]) -> None:
-        made = plan(self.state, happenings, self._outlook.around, now=self._clock(), epoch=self._epoch)
-        if made.records:
+        around, part_of = self._outlook.around, self._committer.part_of
+        made, part = planned(self.state, happenings, around, part_of, now=self._clock(), epoch=self._epoch)
+        if part is not None:
             for command, reply in made.replies:
                 if isinstance(reply, c.Reply) and isinstance(command, c.Send):
                     self._turns.expect(command.command_id)
             # A host reads large content from the store, so a call that needs it waits for its commit.
             early = () if made.blobs else self._calls.start_early(made.effects)
             try:
-                await self._committer.commit(made)
+                await self._committer.commit(made, part)
             except (CommandConflict, SessionExists) as refused:
                 await self._calls.abandon(early)
                 self._inbox.put_back(await self._without(happenings, refused))
@@ -273,7 +274,8 @@ class SessionRunner:
         if self.stopped.done():
             return
         moved = NotHere(self.state.journal_id, self.assignment_no)
-        told = reason if isinstance(reason, SessionNotFound) else moved
+        # Whoever is sent on gives the command again: after a defect that could go on without an end.
+        told = reason if isinstance(reason, SessionNotFound | InternalError) else moved
         self.stopped.set_result(told if reason else None)
         if reason is not None and not isinstance(reason, Fenced | SessionNotFound):
             log.error("session %s stopped: %s", self.state.session_id, reason)

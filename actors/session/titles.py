@@ -34,8 +34,12 @@ def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
     """The next records on the way to a title, in the turn that is there for it."""
     beginning = _beginning(state)
     if turn.summary is not None:
-        yield Draft(r.SessionRenamed, r.SessionRenamed.Data(name=title_of(turn.summary)), turn.turn_id)
-        yield completed(turn)
+        title = title_of(turn.summary)
+        if title:
+            yield Draft(r.SessionRenamed, r.SessionRenamed.Data(name=title), turn.turn_id)
+            yield completed(turn)
+        else:
+            yield from _without(state, turn, NO_TITLE)
     elif not _says_something(beginning):
         yield from _without(state, turn, NO_TITLE)
     elif model_of(state, around) is None or around.model_host is None:

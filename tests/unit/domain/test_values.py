@@ -198,6 +198,13 @@ def test_a_commands_digest_covers_its_arguments_and_not_its_identity() -> None:
     assert c.Pause(command_id="1").digest() != c.Resume(command_id="1").digest()
 
 
+@pytest.mark.parametrize("data", ["A" * (BLOB_LIMIT + 2), "\u00e9" * (BLOB_LIMIT + 1)])
+def test_a_large_image_that_is_none_becomes_a_text_that_says_so(data: str) -> None:
+    image = ImageBlock(source=Base64Source(media_type="image/png", data=data))
+    message, blobs = externalise(Message(role=Role.user, content=(image,)))
+    assert (message.text, blobs) == ("[an image that is not valid base64]", {})
+
+
 def test_counting_tokens_ends_where_a_database_could_not_hold_the_sum() -> None:
     claimed = TokenUsage(prompt_tokens=10**30, total_tokens=10**30, cache_read_tokens=10**30)
     assert (claimed.prompt_tokens, claimed.completion_tokens, claimed.cache_read_tokens) == (2**53, 0, 2**53)

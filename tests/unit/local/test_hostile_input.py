@@ -1,0 +1,185 @@
+"""What nobody should send, and what nobody foresaw: refused at the edge or the end of one command, not of a session."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from actors import errors
+from actors.domain import commands as c
+from actors.domain import records as r
+from actors.domain.children import ChildSpec
+from actors.domain.external_tasks import ExternalTaskResult
+from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig, TaskHandlerMode
+from actors.domain.messages import Base64Source, BlobSource, BlobTextBlock, ImageBlock, Message, Role, TextBlock
+from actors.domain.policies import SessionLane
+from actors.domain.records import Draft
+from actors.domain.session import SessionConfig, SessionState
+from actors.handle import SessionHandle
+from actors.residency import supervisor
+from actors.session import decide
+from actors.session import plan as planning
+from actors.session.projection import place
+from actors.tools.function import tool
+from tests.unit.local.runtimes import calls, config, record_of, records, result_texts, runtime, says, script, session
+from tests.unit.session.world import World
+
+_UNREADABLE = ("A" * 40_001, "not base64!", "\u00e9" * 40_000, "")
+
+
+def _pictured(data: str, media_type: str = "image/png") -> Message:
+    image = ImageBlock(source=Base64Source(media_type=media_type, data=data))
+    return Message(role=Role.user, content=(TextBlock(text="look"), image))
+
+
+@pytest.mark.parametrize("data", _UNREADABLE)
+async def test_an_image_that_is_none_is_refused_wherever_it_comes_in(data: str) -> None:
+    bad = _pictured(data)
+    async with session(config(says("One."))) as handle:
+        for give in (handle.generate, handle.send, handle.add_message):
+            with pytest.raises(errors.InvalidRequest, match="image"):
+                await give(bad)
+        with pytest.raises(errors.InvalidRequest, match="image"):
+            await handle.spawn_many([ChildSpec(prompt=bad)])
+        with pytest.raises(errors.InvalidRequest, match="media_type"):
+            await handle.send(_pictured("aGk=", "text/html"))
+
+        assert (await handle.info()).head_seq == 1
+        assert (await handle.generate(_pictured("aGk="))).text == "One."
+
+
+async def test_a_worker_that_sends_an_image_that_is_none_is_told_so_and_may_try_again() -> None:
+    external = SessionQueueConfig(lane_handlers={SessionLane.execute: LaneHandlerConfig(mode=TaskHandlerMode.external)})
+    steps = (calls(("bash", {"command": "touch it"})), says("Done."))
+    async with session(config(*steps, queue_config=external)) as handle:
+        receipt = await handle.send("go")
+        await record_of(handle, r.TaskOffered)
+        (task,) = await handle.pending_external_tasks()
+        for source in (
+            {"type": "base64", "media_type": "image/png", "data": _UNREADABLE[0]},
+            {"type": "blob", "media_type": "image/png", "digest": "0" * 64, "size": 3},
+        ):
+            result: dict[str, Any] = {"output": "x", "images": [{"type": "image", "source": source}]}
+            with pytest.raises(errors.InvalidRequest, match=r"result\.images"):
+                await handle.complete_external_task(task.task_id, ExternalTaskResult(success=True, result=result))
+        await handle.complete_external_task(task.task_id, ExternalTaskResult(success=True, result={"output": "x"}))
+
+        assert (await handle.wait_turn(receipt)).text == "Done."
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        BlobTextBlock(digest="0" * 64, size=5),
+        ImageBlock(source=BlobSource(media_type="image/png", digest="0" * 64, size=3)),
+    ],
+)
+async def test_a_message_from_outside_does_not_name_content_that_the_store_has(block: Any) -> None:
+    message = Message(role=Role.user, content=(TextBlock(text="x"), block))
+    async with session(config(says("One."))) as handle:
+        for give in (handle.generate, handle.add_message):
+            with pytest.raises(errors.InvalidRequest, match="send the text or the image itself"):
+                await give(message)
+        with pytest.raises(errors.InvalidRequest, match="send the text or the image itself"):
+            await handle.spawn_many([ChildSpec(prompt=message)])
+
+        assert (await handle.generate("go")).text == "One."
+
+
+@pytest.mark.parametrize("seconds", ["0.01", 0.01])
+async def test_a_model_that_writes_the_seconds_of_its_sleep_as_a_text_is_understood(seconds: object) -> None:
+    async with session(config(calls(("sleep", {"seconds": seconds})), says("Done."))) as handle:
+        assert (await handle.generate("go")).text == "Done."
+        assert result_texts(await handle.history()) == ["Slept for 0.01 s."]
+
+
+async def test_a_title_with_control_characters_is_shown_without_them_and_can_be_read_back() -> None:
+    model = script(says("One."), title={"text": "evil \x1b[31m\x00 title\u2028here"})
+    async with session(SessionConfig(model=model)) as handle:
+        await handle.generate("go")
+        assert await handle.generate_title() == "evil [31m title here"
+        await handle.snapshot()
+        await handle.hibernate()
+
+        assert (await handle.generate("go on")).text == "One."
+        assert (await handle.config()).name == "evil [31m title here"
+
+
+def test_a_name_that_a_journal_has_is_read_without_what_cannot_be_shown() -> None:
+    world = World()
+    renamed = Draft(r.SessionRenamed, r.SessionRenamed.Data(name="a\x1b b"))
+    state, _ = place(world.state, renamed, now=world.now, epoch=1)
+    assert state.config.name == "a b"
+
+
+async def test_a_title_of_nothing_that_can_be_shown_is_none() -> None:
+    async with session(SessionConfig(model=script(says("One."), title={"text": "\x1b\x00"}))) as handle:
+        await handle.generate("go")
+        assert await handle.generate_title() is None
+        assert (await handle.info()).name == ""
+
+
+async def test_text_of_a_tool_that_is_no_unicode_ends_its_call_and_not_its_session() -> None:
+    @tool(effect="pure")
+    def half() -> str:
+        """Give half of a character."""
+        return "half \ud800"
+
+    async with session(config(calls(("half", {})), says("Done.")), half) as handle:
+        assert (await handle.generate("go")).text == "Done."
+        assert (await handle.info()).epoch == 1
+
+
+async def test_a_command_that_fails_by_a_defect_is_refused_and_the_others_are_carried_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> Any:
+        raise RuntimeError("nobody thought of that")
+
+    monkeypatch.setitem(decide._DECIDERS, c.Clear, broken)  # pyright: ignore[reportPrivateUsage] - there is no defect to use
+    async with session(config(says("One."))) as handle:
+        await handle.generate("go")
+        told = await asyncio.gather(
+            handle.add_message("before"), handle.clear(), handle.add_message("after"), return_exceptions=True
+        )
+        assert [type(one) for one in told] == [int, errors.InternalError, int]
+        with pytest.raises(errors.InternalError, match="RuntimeError"):
+            await handle.clear()
+
+        assert (await handle.info()).epoch == 1, "it is the activation that was there before"
+        assert len(await records(handle, r.MessageAdded)) == 2
+
+
+async def test_a_session_that_fails_whatever_it_is_told_is_taken_out_of_service_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = planning.next_effects
+
+    def broken(state: Any, around: Any) -> Any:
+        if state.turn is not None:
+            raise ZeroDivisionError("in the core")
+        return whole(state, around)
+
+    async with runtime() as manager:
+        handle = await manager.create_session("s", config(says("One.", delay_s=60)))
+        other = await manager.create_session("other", config(says("Two.")))
+        await handle.send("go")
+        await record_of(handle, r.ModelCallStarted)
+        await _broken(handle, broken, monkeypatch)
+
+        failed = await record_of(handle, r.SessionError)
+        assert failed.data.code == "crash_loop"
+        assert "ZeroDivisionError" in failed.data.message
+        assert (await handle.info()).state is SessionState.error
+        monkeypatch.setattr(planning, "next_effects", whole)
+        assert (await other.generate("go")).text == "Two."
+
+
+async def _broken(handle: SessionHandle, broken: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Break the core, and have the session look at itself; whoever asked is told of the defect, once."""
+    monkeypatch.setattr(supervisor, "RETRY_S", 0.001)
+    monkeypatch.setattr(planning, "next_effects", broken)
+    with pytest.raises(errors.InternalError, match="ZeroDivisionError"):
+        await handle.add_message("look")
