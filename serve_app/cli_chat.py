@@ -12,7 +12,7 @@ from rich.status import Status
 from rich.text import Text
 
 from actors.domain.ids import new_ulid
-from actors.errors import GreenroomError
+from actors.errors import GreenroomError, InvalidRequest
 from serve_app.client import ServiceClient, ServiceError, StreamEvent, session_path
 from serve_app.terminal import out, plain, say, say_error
 
@@ -93,6 +93,32 @@ class Chat:
         return "Thinking"
 
     def _decide(self, data: dict[str, Any]) -> None:
+        body = self._answered(data) if data["kind"] == "input" else self._decided(data)
+        try:
+            self._client.call("POST", session_path(self._id, f"/actions/{data['action_id']}"), body=body)
+        except ServiceError as error:
+            say_error(error.message)
+            if data["kind"] == "input" and error.kind == InvalidRequest.__name__:
+                self._decide(data)
+
+    def _answered(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What somebody says to a tool: the fields of its form, or that its page will be visited; nothing declines."""
+        question = data["args"]
+        say(f"{data['tool']} asks: {question['message']} (end of input declines)")
+        content: dict[str, Any] = {}
+        try:
+            if question["mode"] == "url":
+                accepted = self._ask(f"Visit {question['url']} [y/n] ").strip().lower().startswith("y")
+                return {"resolution": "accept" if accepted else "decline"}
+            for name, field in question["form"].get("properties", {}).items():
+                said = self._ask(f"{field.get('title', name)} ({field['type']}): ").strip()
+                if said:
+                    content[name] = said if field["type"] == "string" else _value(said)
+        except EOFError:
+            return {"resolution": "decline"}
+        return {"resolution": "accept", "content": content}
+
+    def _decided(self, data: dict[str, Any]) -> dict[str, Any]:
         choices = dict(zip("yn", _CHOICES[data["kind"]], strict=True))
         question = f"Run {data['tool']} {json.dumps(data['args'], ensure_ascii=False)}? [y/n] "
         if data["kind"] != "approval":
@@ -104,11 +130,15 @@ class Chat:
                 answer = self._ask(question).strip().lower()[:1]
             except EOFError:
                 answer = "n"
-        body = {"resolution": choices[answer], "args_digest": data["args_digest"]}
-        try:
-            self._client.call("POST", session_path(self._id, f"/actions/{data['action_id']}"), body=body)
-        except ServiceError as error:
-            say_error(error.message)
+        return {"resolution": choices[answer], "args_digest": data["args_digest"]}
+
+
+def _value(said: str) -> Any:
+    """Numbers, yes or no, and lists are written as in JSON; what is no JSON is a text, and refused where it matters."""
+    try:
+        return json.loads(said)
+    except ValueError:
+        return said
 
 
 _CHOICES = {

@@ -14,9 +14,9 @@ const APPROVAL_MS = 600_000; // Ten minutes to decide, for a person who looks on
 
 let open = null; // {id, abort, info}
 
-async function decide(actionId, resolution, digest) {
+async function decide(actionId, resolution, digest, content) {
   const path = sessionPath(open.id, `/actions/${encodeURIComponent(actionId)}`);
-  await call(path, { method: "POST", body: { resolution, args_digest: digest } });
+  await call(path, { method: "POST", body: { resolution, args_digest: digest, content } });
   refreshFamily();
   $("composer-text").focus();
 }

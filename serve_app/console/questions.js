@@ -1,6 +1,7 @@
 // What a session asks of a person, and the buttons that answer it.
 
 import { button, el } from "./dom.js";
+import { formOf } from "./forms.js";
 
 const CHOICES = {
   approval: [["approve", "Approve", "primary"], ["reject", "Reject", "danger"]],
@@ -8,6 +9,7 @@ const CHOICES = {
   workspace_lost: [["approve", "Go on elsewhere", ""], ["reject", "Let it fail", "danger"]],
   budget: [["approve", "Grant more", ""], ["reject", "Let it fail", "danger"]],
   credential: [["retry", "Try again", ""], ["reject", "Let it fail", "danger"]],
+  input: [["accept", "Accept", "primary"], ["decline", "Decline", "danger"], ["cancel", "Cancel", ""]],
 };
 
 const QUESTIONS = {
@@ -17,6 +19,7 @@ const QUESTIONS = {
   budget: (_, args) => (args.unpriced
     ? `Nobody knows what ${args.unpriced} costs. Go on without counting it in money?`
     : `The budget is used up. Grant ${amounts(args)} more?`),
+  input: (tool, args) => `${tool} asks: ${args.message}`,
   credential: () => "The turn waits for the key of its model, and goes on by itself once that is given.",
 };
 
@@ -39,16 +42,27 @@ export function amounts(budget) {
 /** Whether a person can answer it here. */
 export const answerable = (kind) => kind in CHOICES;
 
-/** The question with its buttons. onDecide(action_id, resolution, digest) -> Promise; until: a Date or null. */
+/** The page that a tool wants visited; its address is shown as it is. */
+function page(url) {
+  const link = el("a", "", url);
+  link.href = url;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
+  return link;
+}
+
+/** The question with its buttons. onDecide(action_id, resolution, digest, content) -> Promise; until: a Date or null. */
 export function questionBox(action, until, onDecide) {
   const error = el("p", "error-text");
   error.setAttribute("role", "alert");
   const row = el("div", "action-buttons");
+  const form = action.kind === "input" && action.args.form ? formOf(action.args.form) : null;
   const decide = async (resolution) => {
     for (const each of row.children) each.disabled = true;
     error.textContent = "";
     try {
-      await onDecide(action.action_id, resolution, action.args_digest);
+      const content = form && resolution === "accept" ? form.read() : undefined;
+      await onDecide(action.action_id, resolution, action.args_digest, content);
     } catch (problem) {
       error.textContent = problem.message;
       for (const each of row.children) each.disabled = false;
@@ -59,6 +73,7 @@ export function questionBox(action, until, onDecide) {
   }
   return el("div", "decision",
     el("p", "question", QUESTIONS[action.kind]?.(action.tool, action.args) ?? "A decision is needed."),
-    action.detail ? el("p", "quiet", action.detail) : null, row, error,
+    action.detail && action.kind !== "input" ? el("p", "quiet", action.detail) : null,
+    action.kind === "input" && action.args.url ? page(action.args.url) : null, form?.node, row, error,
     until ? el("p", "quiet deadline", `Waits until ${until.toLocaleTimeString()}.`) : null);
 }

@@ -30,7 +30,7 @@ function textOf(content) {
 
 export class Transcript {
   /**
-   * onDecide(action_id, resolution, digest) -> Promise; readArtifact(artifact_id) -> Promise of its text; onActivity() is
+   * onDecide as in questionBox; readArtifact(artifact_id) -> Promise of its text; onActivity() is
    * called when what the session does changes.
    */
   constructor(list, scroller, { onDecide, readArtifact, onActivity }) {

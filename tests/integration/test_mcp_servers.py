@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -16,8 +17,8 @@ from actors.domain import records as r
 from actors.domain.policies import OnInDoubt
 from tests.integration.processes import none_left
 from tests.integration.runtimes import MakeRuntime
-from tests.integration.waiting import LONG_S, event_of
-from tests.unit.mcp.servers import RAW
+from tests.integration.waiting import LONG_S, action_of, event_of
+from tests.unit.mcp.servers import ASKING, RAW
 
 CANARY = "canary-of-a-secret"
 
@@ -75,3 +76,29 @@ async def test_a_server_outlives_the_registry_and_its_calls_are_in_doubt_when_it
     assert "4" in str(again.messages[-2])
     assert await manager.remove_mcp_server("raw")
     assert not actor_names(f"{manager.settings.runtime}.mcp.")
+
+
+async def test_a_question_survives_hibernation_its_session_s_process_and_its_server_s_actor(
+    fresh_runtime: MakeRuntime, tmp_path: Path
+) -> None:
+    booked = tmp_path / "booked"
+    config = McpServerConfig.model_validate(
+        {"name": "asking", "transport": "stdio", "command": sys.executable, "args": [ASKING, str(booked)]}
+    )
+    manager = await fresh_runtime()
+    await manager.add_mcp_server(config)
+    one = await manager.create_session("one", SessionConfig(permission_policy=PermissionPolicy.permissive()))
+    receipt = await one.send('/tool mcp__asking__book {"seats": 2}\nfinished')
+    first = await action_of(one)
+    assert await one.hibernate() is True
+    held = [ray.get_actor(name, namespace=NAMESPACE) for name in actor_names(f"{manager.settings.runtime}.session")]
+    assert held
+    for actor in (*held, actor_of(manager)):
+        os.kill(await actor.pid.remote(), signal.SIGKILL)
+    await one.resolve_action(first.action_id, "accept", content={"name": "Ada"})
+    second = await action_of(one, nth=2)
+    assert (first.detail, second.detail) == ("Who comes?", "Really Ada?")
+    await one.resolve_action(second.action_id, "accept", content={"sure": True})
+    result = await one.wait_turn(receipt, timeout=LONG_S)
+    assert (result.text, booked.read_text()) == ("finished", "Ada\n")
+    assert "2 for Ada, 30" in str(result.messages)

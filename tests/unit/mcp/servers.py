@@ -17,6 +17,7 @@ from actors.mcp.connection import McpConnection
 from actors.mcp.executor import McpExecutor
 
 RAW = str(Path(__file__).with_name("raw_server.py"))
+ASKING = str(Path(__file__).with_name("asking_server.py"))
 
 LIMIT_S = 20.0
 """Longest wait for anything that has to happen."""

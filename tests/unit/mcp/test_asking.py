@@ -19,9 +19,8 @@ from actors.errors import ActionSettled, InvalidRequest
 from actors.handle import SessionHandle
 from actors.manager import SessionManager
 from tests.unit.local.runtimes import calls, config, record_of, records, result_texts, runtime, says, types
-from tests.unit.mcp.servers import raw
+from tests.unit.mcp.servers import ASKING, raw
 
-ASKING = str(Path(__file__).with_name("asking_server.py"))
 BOOK = calls(("mcp__asking__book", {"seats": 2}))
 DONE = says("Done.")
 
