@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from actors.domain import records as r
 from actors.domain.archive import MAX_ARCHIVE_BYTES, SessionArchive, settled
@@ -21,6 +21,13 @@ from actors.session.closing import closing
 from actors.session.fold import apply
 from actors.session.projection import blobs_of, place, project, stored
 from actors.session.state import State, initial
+
+CLOCKS_APART = timedelta(minutes=5)
+"""How far the clock of where a document comes from may be ahead: time never goes back within a journal, and limits of time
+that begin in a future would never be over."""
+
+MAX_EPOCH = 2**52
+"""Highest epoch of a record that comes from outside: many activations, and restored stores, have room behind it."""
 
 _REASON = "the session was exported in the middle of this turn"
 
@@ -34,6 +41,8 @@ def arrival(
         InvalidRequest: its records are no journal, content is missing, or it is too large.
     """
     records, state = _folded(archive, session_id, tenant=tenant, journal_id=journal_id)
+    if records[-1].at > now + CLOCKS_APART:
+        raise _damaged(len(records), "it is of a time that has not come yet")
     blobs = _blobs(archive, records)
     if _tied(state, records) or (state.expires_at is not None and state.expires_at <= now):
         drafts = [Draft(r.SessionImported, r.SessionImported.Data(origin=archive.format), cause=cause)]
@@ -64,6 +73,8 @@ def _folded(archive: SessionArchive, session_id: str, *, tenant: str, journal_id
         place_in_time = (record.epoch, record.at.isoformat())
         if record.epoch < before[0] or (records and record.at < records[-1].at):
             raise _damaged(number, "it is older than the one before it")
+        if record.epoch > MAX_EPOCH:
+            raise _damaged(number, f"its epoch is beyond {MAX_EPOCH}")
         before = place_in_time
         records.append(record)
     if not isinstance(records[0], r.SessionCreated) or (state.journal_id, state.session_id) != (journal_id, session_id):

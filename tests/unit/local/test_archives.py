@@ -193,6 +193,8 @@ async def test_damaged_documents_are_refused_and_nothing_is_written() -> None:
             lambda v: v["records"].reverse(),
             lambda v: v["records"][1].update(epoch=-1),
             lambda v: v["records"][-1].update(at="2001-01-01T00:00:00Z"),
+            lambda v: v["records"][-1].update(at="9999-12-31T23:59:59Z"),
+            lambda v: v["records"][-1].update(epoch=2**63 - 1),
             lambda v: v["records"][-1].update(seq=99),
             lambda v: v["records"][-1].update(type="nothing.known"),
             lambda v: v["records"][0]["data"].update(extra=1),

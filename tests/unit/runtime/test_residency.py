@@ -265,7 +265,7 @@ async def test_a_session_that_cannot_be_activated_is_tried_for_ever(monkeypatch:
         supervisor = Supervisor(store, made)
         async with asyncio.timeout(LIMIT_S):
             while not enough.is_set():
-                await supervisor._activate(row)
+                await supervisor._activate(row)  # pyright: ignore[reportPrivateUsage]
         await supervisor.close()
         await made.close()
 
