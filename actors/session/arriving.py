@@ -23,8 +23,8 @@ from actors.session.projection import blobs_of, place, project, stored
 from actors.session.state import State, initial
 
 CLOCKS_APART = timedelta(minutes=5)
-"""How far the clock of where a document comes from may be ahead: time never goes back within a journal, and limits of time
-that begin in a future would never be over."""
+"""How far the clock of where a document comes from may be ahead. Time never goes back within a journal, so limits of
+time would not be over for as long as its last record is in the future."""
 
 MAX_EPOCH = 2**52
 """Highest epoch of a record that comes from outside: many activations, and restored stores, have room behind it."""
