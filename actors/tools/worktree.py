@@ -10,7 +10,7 @@ from actors.domain.calls import ToolOutcome
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.errors import ToolError
 from actors.tools.base import Tool, ToolContext, schema, succeeded
-from actors.tools.commands import Commands
+from actors.tools.commands import Commands, Finished
 from actors.tools.sandbox import Sandbox
 from actors.tools.workspace import locate
 
@@ -18,7 +18,7 @@ DIRECTORY = ".worktrees"
 """Where trees go that name no path: within the workspace, so that the other tools can work in them."""
 
 _GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
-"""A repository's hooks are programs that nobody was asked about."""
+"""A repository's hooks, and its filters, are programs that nobody was asked about."""
 
 _REVISION = re.compile(r"(?!-)[A-Za-z0-9_./@{}^~+-]{1,200}")
 _TIMEOUT_S = 120.0
@@ -75,30 +75,43 @@ class GitWorktreeTool(Tool):
         await self._git(ctx, "check-ref-format", "--branch", branch)
         path = _place(args.get("path") or f"{DIRECTORY}/{branch.replace('/', '-')}", ctx, create=True)
         how = ("-b", branch, "--", path, base) if args.get("new_branch", True) else ("--", path, branch)
-        await self._git(ctx, "worktree", "add", *how)
+        await self._git(ctx, *await self._unfiltered(ctx, "."), "worktree", "add", *how)
         return succeeded(f"Made a working tree of branch {branch} at {path}.", path=path)
 
     async def _remove(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
         path = _place(_given(args.get("path"), "path"), ctx)
         force = ("--force",) if args.get("force", False) else ()
-        await self._git(ctx, "worktree", "remove", *force, "--", path)
+        await self._git(ctx, *await self._unfiltered(ctx, path), "worktree", "remove", *force, "--", path)
         return succeeded(f"Removed the working tree at {path}.")
 
     async def _status(self, args: dict[str, Any], ctx: ToolContext) -> ToolOutcome:
         path = _place(args.get("path") or ".", ctx)
         git_directory = (await self._git(ctx, "-C", path, "rev-parse", "--git-dir")).strip()
-        status = await self._git(ctx, "-C", path, "status", "--porcelain=v1", "--branch", "--ignore-submodules")
+        look = ("-C", path, *await self._unfiltered(ctx, path), "status", "--porcelain=v1", "--branch")
+        status = await self._git(ctx, *look, "--ignore-submodules")
         linked = "worktrees" in git_directory.split("/")
         kind = "a linked working tree" if linked else "the main working tree"
         return succeeded(f"{path} is {kind}.\n{status}", linked=linked)
 
+    async def _unfiltered(self, ctx: ToolContext, path: str) -> tuple[str, ...]:
+        """Options that take the repository's filters away: contents are written, and compared, as they are stored."""
+        ended = await self._run_git(ctx, "-C", path, "config", "--name-only", "--get-regexp", r"^filter\.")
+        names = sorted({line.rpartition(".")[0] for line in ended.output.splitlines()}) if ended.ok else []
+        if any("=" in name for name in names):
+            raise ToolError("The repository has a filter whose name has a '=': it cannot be switched off.")
+        off = ("clean=", "smudge=", "process=", "required=false")
+        return tuple(part for name in names for value in off for part in ("-c", f"{name}.{value}"))
+
     async def _git(self, ctx: ToolContext, *arguments: str) -> str:
-        ended = await self._commands.run(
-            (*_GIT, *arguments), ctx.workspace, timeout_s=min(_TIMEOUT_S, ctx.timeout_s), demanded=ctx.sandboxed
-        )
+        ended = await self._run_git(ctx, *arguments)
         if not ended.ok:
             raise ToolError(f"git says: {ended.output.strip()[:1000] or 'nothing, and failed'}")
         return ended.output
+
+    async def _run_git(self, ctx: ToolContext, *arguments: str) -> Finished:
+        return await self._commands.run(
+            (*_GIT, *arguments), ctx.workspace, timeout_s=min(_TIMEOUT_S, ctx.timeout_s), demanded=ctx.sandboxed
+        )
 
 
 def _place(path: str, ctx: ToolContext, *, create: bool = False) -> str:

@@ -103,6 +103,20 @@ async def test_hooks_of_the_repository_do_not_run(repository: Path, context: Mak
     assert not (repository / "ran").exists()
 
 
+async def test_filters_of_the_repository_do_not_run(repository: Path, context: MakeContext) -> None:
+    for name in ("clean", "smudge", "process"):
+        _git(repository, "config", f"filter.sly.{name}", f"touch {repository}/ran; cat")
+    _git(repository, "config", "filter.sly.required", "true")
+    (repository / ".git/info/attributes").write_text("* filter=sly\n")
+    await _run(context(), "create", branch="b")
+    for tree in (repository, repository / ".worktrees/b"):
+        (tree / "f").write_text("changed")
+    await _run(context(), "status")
+    await _run(context(), "status", path=".worktrees/b")
+    await _run(context(), "remove", path=".worktrees/b", force=True)
+    assert not (repository / "ran").exists()
+
+
 async def test_without_a_repository_it_says_so(workspace: Path, context: MakeContext) -> None:
     with pytest.raises(ToolError, match="git says"):
         await _run(context(), "list")
