@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from jsonschema import Draft202012Validator, SchemaError, ValidationError
+from jsonschema import Draft202012Validator, FormatChecker, SchemaError, ValidationError, validators
 from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from actors.errors import InvalidConfig
+from actors.json_patterns import KEYWORDS, unknown_patterns
 
 _SHOWN = 200
 """Characters of a wrong value that are repeated."""
 
 _MAX_PROBLEMS = 5
+
+_NO_FORMATS = FormatChecker(())
+
+_Bounded: Any = validators.extend(Draft202012Validator, KEYWORDS)
 
 
 def validator(schema: Mapping[str, Any], what: str) -> Validator:
@@ -25,10 +30,35 @@ def validator(schema: Mapping[str, Any], what: str) -> Validator:
         InvalidConfig: ``what`` is not a valid JSON Schema.
     """
     try:
-        Draft202012Validator.check_schema(schema)
+        # Its patterns are not looked at by Python's engine, not even whether they are any.
+        Draft202012Validator.check_schema(schema, format_checker=_NO_FORMATS)
     except SchemaError as error:
         raise InvalidConfig(f"{what} not a valid JSON Schema: {error.message[:_SHOWN]}") from error
-    return cast("Validator", Draft202012Validator(dict(schema), registry=Registry()))
+    except RecursionError:
+        raise InvalidConfig(f"{what} not a valid JSON Schema: it is nested too deeply") from None
+    if _mixes(schema):
+        raise InvalidConfig(f"{what} of no use: patternProperties and unevaluatedProperties cannot be used together")
+    return cast("Validator", _Bounded(dict(schema), registry=Registry()))
+
+
+def check_patterns(schema: Mapping[str, Any], what: str) -> None:
+    """Refuse patterns of which nothing would be demanded.
+
+    Raises:
+        InvalidConfig: One is no regular expression, or has look-around or references to groups.
+    """
+    unknown = next(unknown_patterns(schema), None)
+    if unknown is not None:
+        raise InvalidConfig(
+            f"{what} of no use: pattern {unknown[:_SHOWN]!r} is none that can be looked for in bounded time. "
+            "Use no look-around and no references to groups."
+        )
+
+
+def _mixes(schema: Mapping[str, Any]) -> bool:
+    """Whether names that patterns have taken are asked for, which jsonschema finds with Python's engine."""
+    text = repr(schema)
+    return "'patternProperties'" in text and "'unevaluatedProperties'" in text
 
 
 def problems(checked: Validator, value: Any) -> list[str]:

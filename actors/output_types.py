@@ -34,8 +34,9 @@ class OutputType:
         else:
             self._adapter, schema = _of_type(wanted)
         try:
-            json_schema.validator(schema, "output_type is")
             self.format = OutputFormat(name=_name_of(schema), json_schema=schema)
+            json_schema.validator(schema, "output_type is")
+            json_schema.check_patterns(schema, "output_type is")
         except InvalidConfig as error:
             raise InvalidRequest(error.message) from None
         except ValidationError as error:
