@@ -167,6 +167,8 @@ def restore(backup: str | os.PathLike[str], place: str | os.PathLike[str], *, fo
         with _new_file(target) as partial:
             store_id, sessions = _copied(source, partial)
             _lead(partial)
+            # Nothing that can fail for lack of room comes after the old one was touched.
+            _sync(partial)
             replaced = _put_aside(target, occupied)
             files.remember(store_id)
     finally:
@@ -258,7 +260,10 @@ def _sync(path: Path) -> None:
 
 
 def _put_aside(path: Path, occupied: bool) -> Path | None:
-    """Rename the database that is there. No log of it stays behind: the next database would take it for its own."""
+    """Give the database that is there another name, beside the one that the next one takes from it in one step.
+
+    No log of it stays behind: the next database would take it for its own.
+    """
     aside = path.with_name(f"{path.stem}-replaced-{new_ulid()}{path.suffix}")
     if occupied:
         # Closing the only connection brings the log into the database, unless that is damaged.
@@ -267,4 +272,7 @@ def _put_aside(path: Path, occupied: bool) -> Path | None:
     with suppress(FileNotFoundError):
         Path(f"{path}-wal").replace(f"{aside}-wal")
     Path(f"{path}-shm").unlink(missing_ok=True)
-    return path.replace(aside) if occupied else None
+    if not occupied:
+        return None
+    os.link(path, aside)
+    return aside

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import stat
 import threading
@@ -176,6 +178,24 @@ def test_a_store_in_use_is_not_restored_over(tmp_path: Path) -> None:
         assert backend.append([part("s", 3)]) == [Appended(5)]
 
 
+def test_a_restore_that_finds_no_room_leaves_the_database_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    filled(tmp_path / "store")
+    backup = back_up(tmp_path / "store", tmp_path / "copy.db").path
+    before = sorted(os.listdir(tmp_path / "store"))
+    monkeypatch.setattr("actors.storage.copies._sync", full)
+
+    with pytest.raises(StoreNotWritable):
+        restore(backup, tmp_path / "store", force=True)
+
+    assert sorted(os.listdir(tmp_path / "store")) == before
+    assert heads(tmp_path / "store" / "greenroom.db") == {journal("s"): (3, 3)}
+
+
 def test_a_database_that_is_there_is_replaced_only_by_force_and_kept_beside(tmp_path: Path) -> None:
     filled(tmp_path / "store")
     copy = back_up(tmp_path / "store", tmp_path / "copy.db").path
@@ -273,7 +293,7 @@ def test_a_restoration_that_stops_in_the_middle_can_be_made_again(
     with monkeypatch.context() as patch, pytest.raises(InternalError):
         patch.setattr("actors.storage.copies._sync", stop)
         restore(copy, tmp_path / "store", force=True)
-    restore(copy, tmp_path / "store")
+    restore(copy, tmp_path / "store", force=True)
 
     with opened(tmp_path / "store") as backend:
         assert len(backend.records(TENANT, journal("s"))) == 3
