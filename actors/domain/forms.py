@@ -7,7 +7,6 @@ server's schema nor the answer can keep anybody busy. What a schema says beyond 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any, Final, cast
@@ -18,6 +17,8 @@ from actors.domain.asking import MAX_CONTENT_CHARS, MAX_FORM_CHARS
 MAX_FIELDS: Final = 64
 
 _KINDS: Final = frozenset({"string", "number", "integer", "boolean", "array"})
+_BOUNDS: Final = ("minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems")
+_MAX_NUMBER: Final = 2**63
 _SHOWN: Final = 80
 
 Schema = Mapping[str, Any]
@@ -27,18 +28,41 @@ def unfit(form: object) -> str | None:
     """Why a schema is no form that a person could be shown; None when it is one."""
     if not isinstance(form, dict) or cast("Schema", form).get("type") != "object":
         return "it is no object"
-    fields = cast("Schema", form).get("properties", {})
-    required = cast("Schema", form).get("required", [])
+    whole = cast("Schema", form)
+    fields, required = whole.get("properties", {}), whole.get("required", [])
     if not isinstance(fields, dict) or len(cast("Schema", fields)) > MAX_FIELDS:
         return f"it has no properties, or more than {MAX_FIELDS}"
-    if not isinstance(required, list) or not set(map(str, cast("list[Any]", required))) <= set(cast("Schema", fields)):
+    if not isinstance(required, list) or any(name not in fields for name in map(str, cast("list[Any]", required))):
         return "what is required is not among its properties"
     if len(json.dumps(form)) > MAX_FORM_CHARS:
         return f"it has more than {MAX_FORM_CHARS} characters"
     for name, field in cast("Schema", fields).items():
-        if not isinstance(field, dict) or cast("Schema", field).get("type") not in _KINDS:
+        if not _is_field(field):
             return f"property {name[:_SHOWN]!r} is neither text, number, yes or no, nor a choice"
     return None
+
+
+def _is_field(field: Any) -> bool:
+    """Whether a property can be shown, and a value be held against it: the server may have written anything."""
+    if not isinstance(field, dict) or str(cast("Schema", field).get("type")) not in _KINDS:
+        return False
+    known = cast("Schema", field)
+    bounds = [known[name] for name in _BOUNDS if name in known]
+    return (
+        all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in bounds)
+        and _has_choices(known)
+        and isinstance(items := known.get("items", {}), dict)
+        and _has_choices(cast("Schema", items))
+    )
+
+
+def _has_choices(field: Schema) -> bool:
+    """Whether what may be chosen, if it says so, is a list of texts."""
+    try:
+        choices = _choices(field)
+    except (TypeError, AttributeError):
+        return False
+    return choices is None or all(isinstance(one, str) for one in choices)
 
 
 def filled(form: Schema, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +88,6 @@ def problems(form: Schema, content: Mapping[str, Any]) -> list[str]:
 
 def _wrong(field: Schema, value: Any) -> Iterator[str]:
     kind = field["type"]
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind == "boolean" and not isinstance(value, bool):
         yield "is not true or false"
     elif kind == "string":
@@ -72,10 +95,15 @@ def _wrong(field: Schema, value: Any) -> Iterator[str]:
     elif kind == "array":
         yield from _several(field, value) if isinstance(value, list) else ["is no list"]
     elif kind in {"number", "integer"}:
-        if not is_number or not math.isfinite(value) or (kind == "integer" and value != int(value)):
+        if not _is_number(value) or (kind == "integer" and value != int(value)):
             yield f"is no {kind}"
         else:
             yield from _bounds(field, "minimum", "maximum", value, "")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is one that every other program can read too."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_MAX_NUMBER <= value <= _MAX_NUMBER
 
 
 def _text(field: Schema, value: str) -> Iterator[str]:

@@ -107,26 +107,26 @@ async def live(manager: SessionManager) -> SessionHandle:
     """Live the whole life, or what is left of it. The second call that runs is the first of the unsafe tool."""
     policy = PermissionPolicy(allow=["hold", "edit"])
     config = asking(permission_policy=policy, budget=Budget(tool_calls=CALLS))
-    session = (await _sure(lambda: manager.create_sessions(["s"], config, command_id="c")))[0]
+    session = (await sure(lambda: manager.create_sessions(["s"], config, command_id="c")))[0]
     for what in ACTED:
         prompt = f'/tool act {{"what": "{what}"}}\n/say Done.'
-        await _sure(lambda what=what, prompt=prompt: session.send(prompt, command_id=what))
+        await sure(lambda what=what, prompt=prompt: session.send(prompt, command_id=what))
         await _through(session)
         while not await session.hibernate():  # noqa: ASYNC110 - no event tells of it
             # Its record can be read a moment before the session is done with it.
             await asyncio.sleep(0)
     for name in EDITS:
         prompt = '/tool edit {"file_path": "notes", "old_string": "!", "new_string": "!+"}\n/say Done.'
-        await _sure(lambda name=name, prompt=prompt: session.send(prompt, command_id=name))
+        await sure(lambda name=name, prompt=prompt: session.send(prompt, command_id=name))
         await _through(session)
     for child in CHILDREN:
         # One after the other: answers that come together are delivered together.
         spec = ChildSpec(prompt="/say Done.", session_id=child)
-        await _sure(lambda spec=spec: session.spawn_many([spec], command_id=str(spec.session_id)))
+        await sure(lambda spec=spec: session.spawn_many([spec], command_id=str(spec.session_id)))
         await session.wait_children()
     await _all_given_back(session)
     for name in HELD:
-        await _sure(lambda name=name: session.send("/tool hold {}\n/say Held.", command_id=name))
+        await sure(lambda name=name: session.send("/tool hold {}\n/say Held.", command_id=name))
         await _cancelled(session)
     for name in FORKS:
         await _forked_and_destroyed(manager, name)
@@ -145,18 +145,18 @@ async def _all_given_back(session: SessionHandle) -> None:
 
 async def _forked_and_destroyed(manager: SessionManager, name: str) -> None:
     try:
-        fork = await _sure(lambda: manager.fork_session("s", name, command_id=name))
+        fork = await sure(lambda: manager.fork_session("s", name, command_id=name))
     except SessionNotFound:
         return  # It was destroyed before.
     assert await fork.history() == await (await manager.get_session("s")).history()
-    await _sure(lambda: manager.destroy_session(name, command_id=f"destroy-{name}"))
+    await sure(lambda: manager.destroy_session(name, command_id=f"destroy-{name}"))
 
 
 PATIENCE_S = 2.0
 """How long callers wait for an answer before they ask again."""
 
 
-async def _sure(ask: Callable[[], Awaitable[T]]) -> T:
+async def sure(ask: Callable[[], Awaitable[T]]) -> T:
     """Ask again when it is not known what came of it: each command has an id."""
     while True:
         try:
@@ -169,7 +169,7 @@ async def _sure(ask: Callable[[], Awaitable[T]]) -> T:
                 raise
 
 
-async def _until_idle(session: SessionHandle, step: Callable[[Activity], Awaitable[Any]]) -> None:
+async def until_idle(session: SessionHandle, step: Callable[[Activity], Awaitable[Any]]) -> None:
     """Take a step after each record, until the turn is over."""
     while (info := await session.info()).activity is not Activity.idle:
         await step(info.activity)
@@ -185,7 +185,7 @@ async def _through(session: SessionHandle) -> None:
         if activity is Activity.requires_action:
             await _resolve(session)
 
-    await _until_idle(session, decide)
+    await until_idle(session, decide)
 
 
 async def _resolve(session: SessionHandle) -> None:
@@ -193,7 +193,7 @@ async def _resolve(session: SessionHandle) -> None:
         assert action.tool != "edit", "whether a file was changed can be seen"
         answer = "approve" if action.kind is ActionKind.approval else "skip"
         try:
-            await _sure(lambda action=action, answer=answer: session.resolve_action(action.action_id, answer))
+            await sure(lambda action=action, answer=answer: session.resolve_action(action.action_id, answer))
         except (ActionNotFound, ActionSettled):
             continue
 
@@ -203,10 +203,10 @@ async def _cancelled(session: SessionHandle) -> None:
 
     async def cancel(_: Activity) -> None:
         if any(isinstance(one, r.ToolCallStarted) for one in await session.records(after=begun, limit=100)):
-            await _sure(session.cancel)
+            await sure(session.cancel)
 
     begun = max(one.seq for one in await session.records(limit=1000) if isinstance(one, r.UserMessage))
-    await _until_idle(session, cancel)
+    await until_idle(session, cancel)
 
 
 def snapshot_always() -> None:
