@@ -18,19 +18,21 @@ from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
 from actors.domain.mcp import McpServerConfig, McpStatus
 from actors.domain.permissions import PermissionPolicy
+from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import EffectHost
 from actors.effect_host.sink import StoreSink
-from actors.errors import GreenroomError, InvalidRequest, NotHere, SessionNotFound
+from actors.errors import InvalidRequest, NotHere, SessionNotFound
 from actors.llm.catalogue import ProviderPool, check_provider
 from actors.llm.executor import ModelExecutor
 from actors.llm.keys import credentials, is_credential, new_credential_id
 from actors.llm.models import known_models
 from actors.local_hosts import LocalHosts
+from actors.local_seat import PER_SEAT, LocalSeat, NoMoreSeats
 from actors.local_servers import LocalServers
 from actors.mcp.running import Key
 from actors.policy.warmth import SeatLimits
-from actors.residency.placement import ResidencyLimits, Seat
+from actors.residency.placement import ResidencyLimits
 from actors.residency.residency import Residency
 from actors.residency.upkeep import Upkeep
 from actors.session.own_tools import shared_definitions
@@ -40,57 +42,20 @@ from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost, defect_of
 from actors.settings import Settings
 from actors.storage.arrow import table_at
-from actors.storage.open import open_backend
-from actors.storage.service import StoreService
+from actors.storage.several.opening import Serving, opened, places_of
 from actors.tools.executor import ToolExecutor
 from actors.tools.given import as_tool
 from actors.tools.registry import ToolRegistry
-
-PER_SEAT = 1_000_000
-"""One process hosts as many sessions as it has memory for."""
-
-
-class _LocalSeat:
-    """The one seat there is."""
-
-    seat_id = "local"
-    node_id = "local"
-    node = "local"
-
-    def __init__(self, host: SessionHost) -> None:
-        self._host = host
-
-    async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> int:
-        await self._host.assign(tenant, journal_id, term, assignment_no)
-        return 0
-
-    async def release(self, journal_id: str, assignment_no: int, *, idle_s: float = 0.0) -> bool:
-        return await self._host.release(journal_id, assignment_no, idle_s=idle_s)
-
-    async def deliver(
-        self, journal_id: str, assignment_no: int, letters: Sequence[bytes]
-    ) -> Sequence[GreenroomError | None]:
-        return await self._host.deliver(journal_id, assignment_no, letters)
-
-
-class _NoMoreSeats:
-    async def grow(self) -> None:
-        return None
-
-    async def end(self, seat: Seat) -> None:
-        raise AssertionError("the one seat lasts as long as the process")
-
-    async def kill(self, seat: Seat) -> None:
-        raise AssertionError("the one seat is this process")
 
 
 class LocalRuntime:
     """``actors.session.runtime.Runtime`` in this process. Made by ``start``."""
 
-    def __init__(self, settings: Settings, store: StoreService, model: LlmConfig | None) -> None:
+    def __init__(self, settings: Settings, store: Serving, stores: tuple[StorePlace, ...]) -> None:
         self._settings = settings
         self._store = store
-        self._model = model
+        self._stores = stores
+        self._model: LlmConfig | None = None
         self._keys: dict[str, SecretStr] = {}
         self._workspace = settings.workspace or os.getcwd()
 
@@ -108,10 +73,9 @@ class LocalRuntime:
         registry = await asyncio.to_thread(ToolRegistry.with_builtins, None, settings.tool_options)
         for one in tools:
             registry.register(as_tool(one))
-        store = StoreService(await asyncio.to_thread(open_backend, store_url))
+        store = await opened(store_url, settings.stores)
         try:
-            await store.open()
-            runtime = cls(settings, store, None)
+            runtime = cls(settings, store, places_of(store_url, settings.stores))
             if model is not None:
                 runtime._model = await runtime._keyless(model)
             await runtime._begin(registry)
@@ -136,8 +100,8 @@ class LocalRuntime:
         settings = self._settings
         one = SeatLimits(least=1, most=1, per_seat=PER_SEAT)
         limits = ResidencyLimits(seats=one, idle_s=settings.idle_timeout_s, retention=settings.retention)
-        self._residency = Residency(self._store, _NoMoreSeats(), term, limits)
-        self._residency.add_seat(_LocalSeat(self._sessions))
+        self._residency = Residency(self._store, NoMoreSeats(), term, limits)
+        self._residency.add_seat(LocalSeat(self._sessions))
         self._upkeep = Upkeep(self._store, self._residency)
         self._upkeep.start()
         await self._servers.roster.load()
@@ -167,9 +131,14 @@ class LocalRuntime:
         return model.model_copy(update={"api_key": None, "credential_id": credential_id})
 
     @property
-    def store(self) -> StoreService:
+    def store(self) -> Serving:
         """Where the journals are."""
         return self._store
+
+    @property
+    def stores(self) -> tuple[StorePlace, ...]:
+        """See ``Runtime.stores``."""
+        return self._stores
 
     async def submit(
         self, tenant: str, journal_id: str, command: Command, *, wait_s: float = 0.0, until_action: bool = False

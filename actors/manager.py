@@ -6,6 +6,7 @@ of its ``SessionHandle``; the manager looks the id up and delegates.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from actors.domain.ids import DEFAULT_TENANT, check_command_id, check_session_id
 from actors.domain.journal import Filter
 from actors.domain.llm import LlmConfig
 from actors.domain.session import Activity, SessionConfig, SessionInfo, SessionState
+from actors.domain.stores import DEFAULT_STORE, StorePlace, chosen_store
 from actors.domain.tools import ToolDefinition
 from actors.errors import GreenroomError, InvalidConfig, InvalidRequest
 from actors.handle import SessionHandle
@@ -153,17 +155,30 @@ class SessionManager(SessionOperations):
     # --- sessions --------------------------------------------------------------------------------------------------
 
     async def create_session(
-        self, session_id: str, config: SessionConfig | None = None, *, command_id: str | None = None
+        self,
+        session_id: str,
+        config: SessionConfig | None = None,
+        *,
+        store: str | None = None,
+        command_id: str | None = None,
     ) -> SessionHandle:
-        """Create a session: rows in the store, nothing else.
+        """Create a session: rows in a store, nothing else.
+
+        Args:
+            store: Name of the store that it lives in; by ``config.storage_type`` when None, else the default one.
 
         Raises:
             InvalidSessionId, SessionExists, UnknownProvider, InvalidConfig.
         """
-        return (await self.create_sessions([session_id], config, command_id=command_id))[0]
+        return (await self.create_sessions([session_id], config, store=store, command_id=command_id))[0]
 
     async def create_sessions(
-        self, session_ids: Sequence[str], config: SessionConfig | None = None, *, command_id: str | None = None
+        self,
+        session_ids: Sequence[str],
+        config: SessionConfig | None = None,
+        *,
+        store: str | None = None,
+        command_id: str | None = None,
     ) -> list[SessionHandle]:
         """Create up to 10,000 sessions in one transaction, all or none; SessionExists lists the ids in use."""
         if not 0 < len(session_ids) <= MAX_BULK:
@@ -175,12 +190,15 @@ class SessionManager(SessionOperations):
         wanted = await known_config(self._runtime, config or SessionConfig())
         if wanted.parent_id is not None:
             raise InvalidConfig("parent_id is set by create_child_session.")
+        home = chosen_store(self._runtime.stores, wanted.storage_type, store)
         # Of what was asked for: the id under which the runtime keeps a key is a new one each time.
-        digest = digest_of_json([list(session_ids), (config or SessionConfig()).model_dump(mode="json")])
+        digest = digest_of_json([list(session_ids), (config or SessionConfig()).model_dump(mode="json"), home.name])
+        if home.name != DEFAULT_STORE:
+            wanted = wanted.model_copy(update={"storage_type": home.kind})
         cause = check_command_id(command_id) if command_id else new_ulid()
         names = [(session_id, new_ulid()) for session_id in session_ids]
         sessions = new_sessions(self.tenant, names, wanted, now=utc_now(), cause=cause)
-        if await self._runtime.store.create(self.tenant, cause, digest, sessions):
+        if await self._runtime.store.create(self.tenant, cause, digest, sessions, store=home.name):
             return [SessionHandle(self._runtime, session.row) for session in sessions]
         return [await self.get_session(session_id) for session_id in session_ids]
 
@@ -214,7 +232,7 @@ class SessionManager(SessionOperations):
             name_contains=name_contains,
         )
         rows, cursor = await self._runtime.store.rows(self.tenant, wanted, after=after, limit=limit)
-        return Page[SessionInfo](items=rows, next=cursor)
+        return Page[SessionInfo](items=rows, next=cursor, unavailable=await self._unavailable())
 
     async def get_all_sessions(self) -> list[SessionHandle]:
         """Handles to all sessions; page through ``list_sessions`` when there may be many."""
@@ -232,11 +250,11 @@ class SessionManager(SessionOperations):
         return await self._runtime.store.count(self.tenant, Filter())
 
     async def restore_session_by_id(self, session_id: str) -> SessionHandle:
-        """A handle to a session of the store. Sessions need no loading: the first command activates them."""
+        """A handle to a session of any store. Sessions need no loading: the first command activates them."""
         return await self.get_session(session_id)
 
     async def load_all_sessions(self) -> int:
-        """How many sessions the store holds; none of them is read before it is used."""
+        """How many sessions the stores hold that can be asked; none of them is read before it is used."""
         return await self.session_count()
 
     # --- the runtime -----------------------------------------------------------------------------------------------
@@ -256,14 +274,16 @@ class SessionManager(SessionOperations):
         return list(await self._runtime.models())
 
     async def store_health(self) -> list[StoreHealth]:
-        """How each store stands."""
-        store = self._runtime.store
+        """How each store stands, in the order in which they are asked for an id: the default one first."""
+        return list(await asyncio.gather(*(self._health(place) for place in self._runtime.stores)))
+
+    async def _health(self, place: StorePlace) -> StoreHealth:
+        error: str | None = None
         try:
-            name = (await store.identity()).location.partition(":")[0]
-            await store.health()
+            await self._runtime.store.health(place.name)
         except GreenroomError as exc:
-            return [StoreHealth(name="store", ok=False, error=exc.message)]
-        return [StoreHealth(name=name, ok=True)]
+            error = exc.message
+        return StoreHealth(name=place.name, kind=place.kind, ok=error is None, error=error)
 
     async def runtime_status(self) -> dict[str, Any]:
         """How the runtime stands, for people; no secrets."""

@@ -49,7 +49,7 @@ class ActionOperations(SessionLookup):
             after=after,
             limit=checked_limit(limit),
         )
-        return Page[Action](items=rows, next=cursor)
+        return Page[Action](items=rows, next=cursor, unavailable=await self._unavailable())
 
     async def resolve_action(
         self,

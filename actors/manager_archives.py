@@ -12,6 +12,7 @@ from actors.domain.command import digest_of_json
 from actors.domain.ids import check_command_id, check_session_id, new_ulid, utc_now
 from actors.domain.journal import NewSession
 from actors.domain.session import SessionConfig
+from actors.domain.stores import store_like
 from actors.handle import SessionHandle
 from actors.manager_lookup import SessionLookup
 from actors.model_choice import with_known_model
@@ -47,7 +48,8 @@ class ArchiveOperations(SessionLookup):
         It has the journal of the document, with conversation, configuration, usage and task list. What was under way
         stays where it was: an open turn is closed as cancelled, its running calls as unknown, and nobody waits for
         anybody; the record ``session.imported`` says so. Keys are not in documents: ``configure`` gives the model's.
-        It makes new sessions only, and never changes one that exists.
+        It makes new sessions only, and never changes one that exists. It lives in the first store of the kind that its
+        configuration names, else in the default one.
 
         Args:
             document: As an object, as JSON, or as what JSON gives.
@@ -64,7 +66,8 @@ class ArchiveOperations(SessionLookup):
         name, digest, new, config = await asyncio.to_thread(self._arrival, document, session_id, cause)
         # Its workspace may be on another machine: what is not here is asked about when a tool needs it.
         await with_known_model(self._runtime, checked_config(config))
-        if await self._runtime.store.create(self.tenant, cause, digest, [new]):
+        home = store_like(self._runtime.stores, config.storage_type)
+        if await self._runtime.store.create(self.tenant, cause, digest, [new], store=home):
             return SessionHandle(self._runtime, new.row)
         return await self._session(name)
 

@@ -16,10 +16,15 @@ T = TypeVar("T")
 
 
 class Page(Frozen, Generic[T]):
-    """A page of a listing, and the cursor of the next one (None at the end)."""
+    """A page of a listing, and the cursor of the next one (None at the end).
+
+    Attributes:
+        unavailable: Stores that do not answer now: what is in them is missing here.
+    """
 
     items: tuple[T, ...]
     next: str | None = None
+    unavailable: tuple[str, ...] = ()
 
 
 class SessionLookup:
@@ -49,6 +54,10 @@ class SessionLookup:
         if journal_id and await store.row(self.tenant, journal_id) is None:
             await self._runtime.forget(self.tenant, journal_id)
         return removed
+
+    async def _unavailable(self) -> tuple[str, ...]:
+        """The stores that had no part in the listing just now; a single one has its own say."""
+        return await self._runtime.store.unavailable() if len(self._runtime.stores) > 1 else ()
 
     async def _session(self, session_id: str) -> SessionHandle:
         return SessionHandle(self._runtime, await self.get_info(session_id))

@@ -13,7 +13,7 @@ from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.records import Record
-from actors.domain.session import ContextUsage, SessionConfig, SnapshotInfo
+from actors.domain.session import ContextUsage, SessionConfig, SnapshotInfo, StorageType
 from actors.domain.turns import AgentResult, Receipt
 from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
@@ -39,6 +39,7 @@ class StoreHealth(Frozen):
     """How a store stands. ``error`` is one sentence when it cannot be used."""
 
     name: str
+    kind: StorageType
     ok: bool
     error: str | None = None
 

@@ -8,6 +8,7 @@ from actors.domain.base import Frozen
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
+from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 
 
@@ -56,6 +57,7 @@ class World(Frozen):
     global_policy: PermissionPolicy | None = None
     workspace: str = ""
     shared_workspaces: bool = False
+    stores: tuple[StorePlace, ...] = ()
 
 
 class RuntimeInfo(Frozen):

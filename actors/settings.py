@@ -6,13 +6,16 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.retention import MAX_TTL_S, Retention
+from actors.domain.stores import DEFAULT_STORE, MAX_STORES
 from actors.domain.tools import SandboxMode, ToolOptions
+
+StoreName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 LOCAL_MODEL = "local/smollm2-135m-instruct"
 """The embedded model: needs no key and no network."""
@@ -31,6 +34,7 @@ class Settings(BaseSettings):
         ray_address: Cluster to join (``auto``, ``host:port``); a cluster on this machine is started when None.
         data_dir: Where ``serve`` keeps its database.
         store_url: ``postgresql://...``, ``sqlite:///...`` or ``memory:``; SQLite in ``data_dir`` when None.
+        stores: Further stores by name, as URLs: sessions choose one by ``storage_type``, or by its name.
         model: Default model as ``provider/model``.
         api_keys: Tokens that the HTTP service accepts; none means loopback only.
         workspace: Directory of sessions that name none; the current directory when empty.
@@ -68,6 +72,7 @@ class Settings(BaseSettings):
     ray_address: str | None = None
     data_dir: Path = Field(default_factory=_data_dir)
     store_url: str | None = Field(default=None, repr=False)  # A database's URL has its password in it.
+    stores: dict[StoreName, str] = Field(default={}, repr=False, max_length=MAX_STORES)
     model: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
@@ -103,6 +108,13 @@ class Settings(BaseSettings):
     def _split_keys(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("stores")
+    @classmethod
+    def _beside_the_default(cls, value: dict[str, str]) -> dict[str, str]:
+        if DEFAULT_STORE in value:
+            raise ValueError(f"{DEFAULT_STORE} is the name of the store that every runtime has")
         return value
 
     @field_validator("model")

@@ -1,4 +1,4 @@
-"""The actor that owns one store: a thin shell around ``StoreService``.
+"""The actor that owns a runtime's stores: a thin shell around ``StoreService``, or several of them.
 
 It is pinned to the node that has the database's files. Sessions, readers and the registry reach it over the data plane.
 """
@@ -21,30 +21,39 @@ from actors.peers import Peer
 from actors.residency.vigil import RegistryWarden
 from actors.served import Served
 from actors.storage.handlers import store_handlers
-from actors.storage.open import open_backend
-from actors.storage.service import StoreService
+from actors.storage.several.opening import Serving, opened
 from actors.storage.shelf import Placed, Shelf
 
 log = logging.getLogger(__name__)
 
 
 class StoreActor:
-    """One store. ``open`` has to be called first; when Ray restarts the process it opens itself.
+    """The stores. ``open`` has to be called first; when Ray restarts the process it opens itself.
 
     Args:
-        url: The store's URL.
+        url: The default store's URL.
+        stores: The URLs of further ones by their names.
         token: The data plane's.
         data_plane, tcp: See ``Settings``.
     """
 
-    def __init__(self, name: str, url: str, runtime: str, token: SecretStr, data_plane: bool, tcp: bool | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        stores: dict[str, str],
+        runtime: str,
+        token: SecretStr,
+        data_plane: bool,
+        tcp: bool | None,
+    ) -> None:
         self._name = name
-        self._url = url
+        self._urls = url, stores
         self._runtime = runtime
         self._token = token
         self._data_plane = data_plane
         self._tcp = tcp
-        self._service: StoreService | None = None
+        self._service: Serving | None = None
         self._served: Served | None = None
         self._doors: Doors | None = None
         self._opening: asyncio.Task[Peer] | None = None
@@ -73,8 +82,7 @@ class StoreActor:
             await asyncio.sleep(1.0)
 
     async def _open(self) -> Peer:
-        service = StoreService(await asyncio.to_thread(open_backend, self._url), gone=self._shelf.forget)
-        await service.open()
+        service = await opened(*self._urls, self._shelf.forget)
         self._service = service
         self._served = Served({**store_handlers(service), "shelf": self._shelf_stats})
         self._doors = Doors(self._name, self._served, data_plane=self._data_plane, tcp=self._tcp)

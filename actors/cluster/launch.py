@@ -19,6 +19,7 @@ from actors.policy.memory import MB, MemoryLimits
 from actors.policy.warmth import STARTS_AT_ONCE, SeatLimits
 from actors.residency.placement import ResidencyLimits
 from actors.settings import Settings
+from actors.storage.several.opening import places_of
 
 START_S = 60.0
 """Longest wait for an actor to be up: a pending one waits silently for ever when the cluster has no memory left."""
@@ -57,6 +58,7 @@ class Launch(Frozen):
             global_policy=self.settings.permission_policy,
             workspace=self.workspace,
             shared_workspaces=self.settings.shared_workspaces,
+            stores=places_of(self.store_url, self.settings.stores),
         )
         return RuntimeInfo(
             runtime=self.settings.runtime,

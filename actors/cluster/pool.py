@@ -87,7 +87,8 @@ class ActorPool:
         if handle is None:
             options = {"max_restarts": -1, "resources": HEAD}
             chosen = launch.settings
-            args = (name, launch.store_url, chosen.runtime, launch.token, chosen.data_plane, chosen.tcp)
+            urls = (launch.store_url, chosen.stores)
+            args = (name, *urls, chosen.runtime, launch.token, chosen.data_plane, chosen.tcp)
             handle = remote_class(StoreActor, name, **options).remote(*args)
         self._alive.handles[name] = handle
         return await answered(handle.open.remote(), name)

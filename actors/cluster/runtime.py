@@ -23,6 +23,7 @@ from actors.domain.contexts import Beginning, Contexts
 from actors.domain.llm import LlmConfig
 from actors.domain.mcp import McpServerConfig, McpStatus
 from actors.domain.permissions import PermissionPolicy
+from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 from actors.domain.turns import TurnEnd
 from actors.errors import InternalError, NotHere, Overloaded, StoreUnavailable, TransportLost
@@ -74,6 +75,11 @@ class ClusterRuntime:
     def store(self) -> RemoteStore:
         """Where the journals are."""
         return self._store
+
+    @property
+    def stores(self) -> tuple[StorePlace, ...]:
+        """See ``Runtime.stores``."""
+        return self._info.world.stores
 
     async def _ask(self, method: str, *args: Any) -> Any:
         return await self._registry.ask(method, *args)

@@ -23,7 +23,7 @@ from actors.llm.keys import new_credential_id
 from actors.peers import RuntimeInfo
 from actors.registry_actor import RegistryActor
 from actors.settings import Settings
-from actors.storage.open import location_of
+from actors.storage.several.opening import places_of
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ async def start_runtime(
     if model is not None:
         check_provider(model)
     # Before anything is started for it.
-    await asyncio.to_thread(location_of, store_url)
+    await asyncio.to_thread(places_of, store_url, settings.stores)
     own_ray = await ensure_ray(settings)
     name = f"{settings.runtime}.registry"
     try:

@@ -59,6 +59,7 @@ def _heir(parent: State, config: SessionConfig) -> SessionConfig:
             "bounds": tuple(dict.fromkeys((*parent.config.bounds, above, *config.bounds))),
             "max_depth": min(config.max_depth, parent.config.max_depth - 1),
             "parent_id": parent.session_id,
+            "storage_type": parent.config.storage_type,
             "model": config.model or parent.config.model,
             "workspace": config.workspace or parent.config.workspace,
             "permission_policy": config.permission_policy or parent.config.permission_policy,
@@ -80,6 +81,9 @@ def endowed(parent: State, births: Sequence[Birth]) -> list[Birth] | str:
     parts = shares(budgets.left(parent), [birth.config.budget for birth in births])
     if isinstance(parts, str):
         return parts
+    own = parent.config.storage_type
+    if any(birth.config.storage_type not in {None, own} for birth in births):
+        return "A child lives in the store of its parent: leave storage_type out, or start a session of its own."
     for config in {id(birth.config): birth.config for birth in births}.values():
         heir = _heir(parent, config)
         if len(heir.bounds) > MAX_DEPTH:

@@ -26,6 +26,7 @@ from actors.domain.journal import (
 )
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo
+from actors.domain.stores import DEFAULT_STORE
 from actors.domain.tools import ToolDefinition
 from actors.domain.usage import SpentOn
 from actors.domain.workspaces import Site, Whereabouts
@@ -75,8 +76,10 @@ class Store(KeptBeside, Protocol):
         """Begin a registry's term."""
         ...
 
-    async def create(self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession]) -> bool:
-        """See ``Backend.create``."""
+    async def create(
+        self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession], *, store: str = DEFAULT_STORE
+    ) -> bool:
+        """See ``Backend.create``; ``store`` is the name of the one that the sessions live in."""
         ...
 
     async def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
@@ -203,8 +206,12 @@ class Store(KeptBeside, Protocol):
         """Forget what nothing refers to any more, at most ``limit`` of each kind; how many there were."""
         ...
 
-    async def health(self) -> None:
-        """Return when the store can read and write, else raise."""
+    async def health(self, store: str = DEFAULT_STORE) -> None:
+        """Return when the store of this name can read and write, else raise."""
+        ...
+
+    async def unavailable(self) -> tuple[str, ...]:
+        """Names of the stores, among several, that what was just asked of all of them had no answer from."""
         ...
 
     async def stats(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from actors.domain.command import Command
 from actors.domain.llm import LlmConfig
 from actors.domain.mcp import McpServerConfig, McpStatus
 from actors.domain.permissions import PermissionPolicy
+from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 from actors.session.ports import Store
 from actors.session.submitted import Submitted
@@ -41,6 +42,11 @@ class Runtime(Protocol):
     @property
     def store(self) -> Store:
         """Where the journals are."""
+        ...
+
+    @property
+    def stores(self) -> tuple[StorePlace, ...]:
+        """The stores behind that one, in the order in which they are asked."""
         ...
 
     async def submit(

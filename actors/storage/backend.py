@@ -17,22 +17,20 @@ from actors.domain.journal import (
     AppendPart,
     Filter,
     FirstOutcome,
-    Letter,
     NewSession,
     Origin,
     Refused,
     Snapshot,
     StoredRecord,
-    StoredResult,
     StoreIdentity,
 )
-from actors.domain.mcp import KnownServer
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo
 from actors.domain.usage import SpentOn
+from actors.storage.backend_kept import BackendKept
 
 
-class Backend(Protocol):
+class Backend(BackendKept, Protocol):
     """A store. All methods block and are called from worker threads; writes come from one thread only.
 
     Any method may raise StoreUnavailable (nothing happened, try again), StoreCorrupt or StoreLost.
@@ -77,6 +75,10 @@ class Backend(Protocol):
             SessionExists: ids in use, or given twice, also those that differ only by case; lists them all.
             CommandConflict: the command id was used with another digest.
         """
+        ...
+
+    def taken(self, tenant: str, sessions: Sequence[NewSession]) -> set[str]:
+        """The names in use among those that new sessions want; see ``rules.names``."""
         ...
 
     def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
@@ -201,40 +203,6 @@ class Backend(Protocol):
             since: Not before this moment.
             until: Before this moment.
         """
-        ...
-
-    def receivers(self, *, after: tuple[str, str] | None = None, limit: int = 1000) -> tuple[tuple[str, str], ...]:
-        """Over all tenants: (tenant, journal_id) of those for whom messages wait, in order, behind ``after``."""
-        ...
-
-    def letters(self, tenant: str, target_journal_id: str, *, limit: int = 100) -> tuple[Letter, ...]:
-        """What waits for a receiver, each sender's messages in their order; at most ``limit`` and about 4 MiB."""
-        ...
-
-    def delivered(self, letters: Sequence[tuple[str, str, int]]) -> None:
-        """Forget these messages, by (tenant, sender's journal, seq): their receivers have committed what they say.
-
-        Unknown ones are ignored.
-        """
-        ...
-
-    def put_result(self, tenant: str, journal_id: str, result: StoredResult) -> None:
-        """Keep what a host tells of (call_id, attempt): the first outcome stays, and the last facts.
-
-        Unknown journals are ignored.
-        """
-        ...
-
-    def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
-        """What hosts wrote down of a journal's attempts, in order."""
-        ...
-
-    def put_server(self, tenant: str, journal_id: str, name: str, server: KnownServer | None) -> None:
-        """Keep an MCP server in the place of the one of its name; None forgets it. Shared ones have no journal: ""."""
-        ...
-
-    def servers(self) -> tuple[tuple[str, str, KnownServer], ...]:
-        """Over all tenants: (tenant, journal_id, server) of the MCP servers that are kept, in order."""
         ...
 
     def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:

@@ -1,6 +1,7 @@
 """The serving end of a store: each method as a function of plain values, for a channel or an actor to offer.
 
-Above are ``remote.RemoteStore``'s calls; below is a ``StoreService``. Who may call is the channel's business.
+Above are ``remote.RemoteStore``'s calls; below is a ``StoreService``, or several. Who may call is
+the channel's business.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from actors.domain.mcp import KnownServer
 from actors.storage import wire
 from actors.storage.moments import maybe_micros, maybe_moment, moment
 from actors.storage.rules import bounded
-from actors.storage.service import StoreService
+from actors.storage.several.opening import Serving
 from actors.storage.wire import Plain, each, maybe, wellformed
 
 Handler = Callable[..., Awaitable[Any]] | Callable[..., AsyncIterator[Any]]
@@ -23,11 +24,12 @@ BLOBS_BYTES: Final = 16 * 1024 * 1024
 which the frame of its append had room for, still fits."""
 
 
-def store_handlers(service: StoreService) -> dict[str, Handler]:
+def store_handlers(service: Serving) -> dict[str, Handler]:
     """The methods of a store by name: async functions, and async generator functions for ``follow`` and ``hints``."""
     return {
         **_writes(service),
         **_rows(service),
+        **_standing(service),
         **_records(service),
         **_content(service),
         **_servers(service),
@@ -35,16 +37,16 @@ def store_handlers(service: StoreService) -> dict[str, Handler]:
     }
 
 
-def _writes(service: StoreService) -> dict[str, Handler]:
+def _writes(service: Serving) -> dict[str, Handler]:
     async def append(parts: list[Plain]) -> list[Plain]:
         with wellformed():
             read = each(wire.part_in, parts)
         return each(wire.answer_out, await service.append_all(read))
 
-    async def create(tenant: str, command_id: str, digest: str, sessions: list[Plain]) -> bool:
+    async def create(tenant: str, command_id: str, digest: str, sessions: list[Plain], store: str) -> bool:
         with wellformed():
             read = each(wire.new_in, sessions)
-        return await service.create(tenant, command_id, digest, read)
+        return await service.create(tenant, command_id, digest, read, store=store)
 
     async def activate(tenant: str, journal_id: str, term: int, assignment_no: int, share: bool) -> Plain:
         acquired, begun = await service.begin(tenant, journal_id, term, assignment_no, share=share)
@@ -95,7 +97,7 @@ def _writes(service: StoreService) -> dict[str, Handler]:
     }
 
 
-def _rows(service: StoreService) -> dict[str, Handler]:
+def _rows(service: Serving) -> dict[str, Handler]:
     async def identity() -> Plain:
         return wire.identity_out(await service.identity())
 
@@ -144,6 +146,11 @@ def _rows(service: StoreService) -> dict[str, Handler]:
         rows = await service.spent(tenant, journal_id=journal_id, **bounds)
         return [row.model_dump_json().encode() for row in rows]
 
+    asked: dict[str, Handler] = {"identity": identity, "find": find, "row": row, "rows": rows, "count": count}
+    return asked | {"actions": actions, "spent": spent}
+
+
+def _standing(service: Serving) -> dict[str, Handler]:
     async def due(now: int, limit: int) -> Plain:
         with wellformed():
             read = moment(now)
@@ -152,11 +159,13 @@ def _rows(service: StoreService) -> dict[str, Handler]:
     async def next_wake() -> int | None:
         return maybe_micros(await service.next_wake())
 
-    asked: dict[str, Handler] = {"identity": identity, "find": find, "row": row, "rows": rows, "count": count}
-    return asked | {"actions": actions, "spent": spent, "due": due, "next_wake": next_wake, "stats": service.stats}
+    async def unavailable() -> Plain:
+        return list(await service.unavailable())
+
+    return {"due": due, "next_wake": next_wake, "unavailable": unavailable, "stats": service.stats}
 
 
-def _records(service: StoreService) -> dict[str, Handler]:
+def _records(service: Serving) -> dict[str, Handler]:
     async def load(tenant: str, journal_id: str) -> Plain:
         return wire.loaded_out((await service.beginning(tenant, journal_id)).loaded)
 
@@ -177,7 +186,7 @@ def _records(service: StoreService) -> dict[str, Handler]:
     return asked | {"first_outcome": first_outcome}
 
 
-def _content(service: StoreService) -> dict[str, Handler]:
+def _content(service: Serving) -> dict[str, Handler]:
     async def blobs(tenant: str, digests: list[str]) -> Plain:
         found: dict[str, bytes] = {}
         size = 0
@@ -203,7 +212,7 @@ def _content(service: StoreService) -> dict[str, Handler]:
     return {"blobs": blobs, "receivers": receivers, "letters": letters, "results": results}
 
 
-def _servers(service: StoreService) -> dict[str, Handler]:
+def _servers(service: Serving) -> dict[str, Handler]:
     async def put_server(tenant: str, journal_id: str, name: str, server: bytes | None) -> None:
         with wellformed():
             read = KnownServer.model_validate_json(server) if server is not None else None
@@ -216,7 +225,7 @@ def _servers(service: StoreService) -> dict[str, Handler]:
     return {"put_server": put_server, "servers": servers}
 
 
-def _streams(service: StoreService) -> dict[str, Handler]:
+def _streams(service: Serving) -> dict[str, Handler]:
     async def follow(tenant: str, journal_id: str, after: int) -> AsyncGenerator[Plain]:
         async with aclosing(service.follow(tenant, journal_id, after=after)) as pages:
             async for page in pages:

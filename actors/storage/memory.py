@@ -6,7 +6,7 @@ Tests, notebooks and the default runtime use it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from actors.domain.ids import letter_id, utc_now
@@ -36,7 +36,6 @@ from actors.storage.rules import (
     is_heritable,
     judge,
     last_messages,
-    names,
     occupied,
     session_key,
     shared,
@@ -271,17 +270,6 @@ class MemoryBackend(MemoryReads):
     def _head(self, tenant: str, journal_id: str) -> int | None:
         journal = self._journals.get((tenant, journal_id))
         return None if journal is None else journal.head.seq
-
-    def _taken(self, tenant: str, sessions: Iterable[NewSession]) -> set[str]:
-        taken: set[str] = set()
-        for new in sessions:
-            for found in (
-                self._by_key.get((tenant, session_key(new.row.session_id))),
-                self._journals.get((tenant, new.row.journal_id)),
-            ):
-                if found is not None:
-                    taken |= names(found.row.session_id, found.row.journal_id)
-        return taken
 
     def _first_answer(self, tenant: str, command_id: str, digest: str) -> bool | None:
         command = self._commands.get((tenant, command_id))

@@ -14,7 +14,16 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from actors.domain.actions import Action
 from actors.domain.ids import new_ulid
-from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult, StoreIdentity
+from actors.domain.journal import (
+    Filter,
+    FirstOutcome,
+    Letter,
+    NewSession,
+    Snapshot,
+    StoredRecord,
+    StoredResult,
+    StoreIdentity,
+)
 from actors.domain.mcp import KnownServer
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SessionState
@@ -22,7 +31,7 @@ from actors.domain.usage import SpentOn
 from actors.errors import SessionNotFound, StoreLost, StoreUnavailable
 from actors.storage.memory_journal import Journal
 from actors.storage.moments import micros
-from actors.storage.rules import SCHEMA_VERSION, cursor, read_cursor, session_key, within
+from actors.storage.rules import SCHEMA_VERSION, cursor, names, read_cursor, session_key, within
 from actors.storage.spending import CALLS, Spending
 
 LOCATION: Final = "memory:"
@@ -83,6 +92,22 @@ class MemoryReads:
             place = (above.row.tenant, above.row.journal_id)
             found += [one for one in self._journals.values() if (one.row.tenant, one.row.parent_journal_id) == place]
         return found[len(journals) :]
+
+    def taken(self, tenant: str, sessions: Iterable[NewSession]) -> set[str]:
+        """See ``Backend.taken``."""
+        with self._access():
+            return self._taken(tenant, sessions)
+
+    def _taken(self, tenant: str, sessions: Iterable[NewSession]) -> set[str]:
+        taken: set[str] = set()
+        for new in sessions:
+            for found in (
+                self._by_key.get((tenant, session_key(new.row.session_id))),
+                self._journals.get((tenant, new.row.journal_id)),
+            ):
+                if found is not None:
+                    taken |= names(found.row.session_id, found.row.journal_id)
+        return taken
 
     def find(self, tenant: str, session_id: str) -> SessionInfo | None:
         """See ``Backend.find``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actors.domain.session import StorageType
 from actors.errors import InvalidConfig
 from actors.storage.backend import Backend
 from actors.storage.memory import MemoryBackend
@@ -28,12 +29,13 @@ def open_backend(url: str) -> Backend:
         InvalidConfig: The URL is of another kind.
         StoreInUse, StoreNotWritable, StoreCorrupt, StoreLost, SnapshotTooNew: As ``Backend.open``.
     """
-    backend = _backend(url)
+    backend = backend_at(url)
     backend.open()
     return backend
 
 
-def _backend(url: str) -> Backend:
+def backend_at(url: str) -> Backend:
+    """The backend that a URL names, not opened yet; raises InvalidConfig as ``open_backend``."""
     if not url:
         raise InvalidConfig(f"The store's URL is empty; use {_KINDS}.")
     if url == MEMORY_URL:
@@ -75,6 +77,13 @@ def database_at(url: str) -> Database:
 def location_of(url: str) -> str:
     """What a store's URL names, without user, password and options; raises as ``database_at``."""
     return url if url == MEMORY_URL else database_at(url).location
+
+
+def kind_of(url: str) -> StorageType:
+    """The kind of store that a URL names."""
+    if url == MEMORY_URL:
+        return StorageType.memory
+    return StorageType.custom if is_postgres(url) else StorageType.file
 
 
 def is_postgres(url: str) -> bool:

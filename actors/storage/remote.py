@@ -30,6 +30,7 @@ from actors.domain.journal import (
 )
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo
+from actors.domain.stores import DEFAULT_STORE
 from actors.domain.usage import SpentOn
 from actors.errors import StoreUnavailable, TransportLost
 from actors.session.ports import Activation
@@ -92,10 +93,12 @@ class RemoteStore(RemoteKept):
         """Begin a registry's term."""
         return await self._call("next_term")
 
-    async def create(self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession]) -> bool:
-        """See ``Backend.create``."""
-        plain = each(wire.new_out, sessions)
-        return await self._call("create", tenant=tenant, command_id=command_id, digest=digest, sessions=plain)
+    async def create(
+        self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession], *, store: str = DEFAULT_STORE
+    ) -> bool:
+        """See ``Store.create``."""
+        args = {"command_id": command_id, "digest": digest, "sessions": each(wire.new_out, sessions), "store": store}
+        return await self._call("create", tenant=tenant, **args)
 
     async def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
         """See ``Backend.destroy``."""
@@ -151,9 +154,9 @@ class RemoteStore(RemoteKept):
         """See ``Backend.purge``."""
         return await self._call("purge", now=micros(now), limit=limit)
 
-    async def health(self) -> None:
-        """Return when the store can read and write, else raise."""
-        await self._call("health")
+    async def health(self, store: str = DEFAULT_STORE) -> None:
+        """Return when the store of this name can read and write, else raise."""
+        await self._call("health", store=store)
 
     # --- reads -----------------------------------------------------------------------------------------------------
 
@@ -276,6 +279,10 @@ class RemoteStore(RemoteKept):
     async def next_wake(self) -> datetime | None:
         """The nearest timer of any session."""
         return maybe_moment(await self._call("next_wake"))
+
+    async def unavailable(self) -> tuple[str, ...]:
+        """See ``Store.unavailable``."""
+        return tuple(await self._call("unavailable"))
 
     async def stats(self) -> dict[str, Any]:
         """Sizes and counts, for people."""

@@ -28,7 +28,8 @@ from actors.domain.journal import (
 from actors.domain.mcp import KnownServer
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo, SnapshotInfo
-from actors.errors import SessionNotFound, StoreUnavailable
+from actors.domain.stores import DEFAULT_STORE
+from actors.errors import InvalidConfig, SessionNotFound, StoreUnavailable
 from actors.faults import Point
 from actors.session.ports import Activation
 from actors.storage.backend import Backend
@@ -36,7 +37,7 @@ from actors.storage.beginning import Beginning, completed
 from actors.storage.folding import Fold
 from actors.storage.rules import MAX_PAGE, bounded
 from actors.storage.service_reads import StoreReads
-from actors.storage.watch import MAX_READERS
+from actors.storage.watch import MAX_READERS, Hints
 from actors.storage.writer import MAX_QUEUED, Writer
 
 
@@ -49,6 +50,7 @@ class StoreService(StoreReads):
         gone: Called with (tenant, journal_id) of a session that was destroyed.
         max_queued: Writes that may wait.
         max_readers: Waits and followers at a time.
+        hints: Where commits are announced to the registry; several stores share one.
     """
 
     def __init__(
@@ -59,8 +61,9 @@ class StoreService(StoreReads):
         gone: Callable[[str, str], None] | None = None,
         max_queued: int = MAX_QUEUED,
         max_readers: int = MAX_READERS,
+        hints: Hints | None = None,
     ) -> None:
-        super().__init__(backend, fold, max_readers)
+        super().__init__(backend, fold, max_readers, hints or Hints())
         self._gone = gone
         self._max_queued = max_queued
         self._writer: Writer | None = None
@@ -139,8 +142,11 @@ class StoreService(StoreReads):
         """Begin a registry's term."""
         return await self._write().call(self._backend.next_term)
 
-    async def create(self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession]) -> bool:
-        """See ``Backend.create``."""
+    async def create(
+        self, tenant: str, command_id: str, digest: str, sessions: Sequence[NewSession], *, store: str = DEFAULT_STORE
+    ) -> bool:
+        """See ``Store.create``."""
+        self._is_asked_for(store)
         faults.hit(Point.create_before)
         created = await self._write().call(
             lambda: self._backend.create(tenant, command_id, digest, sessions),
@@ -272,6 +278,11 @@ class StoreService(StoreReads):
         """See ``Backend.purge``."""
         return await self._write().call(lambda: self._backend.purge(now, limit=bounded(limit)))
 
-    async def health(self) -> None:
+    def _is_asked_for(self, store: str) -> None:
+        if store != DEFAULT_STORE:
+            raise InvalidConfig(f"There is no store {store!r}.")
+
+    async def health(self, store: str = DEFAULT_STORE) -> None:
         """Return when the store can read and write, else raise."""
+        self._is_asked_for(store)
         await self._write().call(self._backend.health)

@@ -12,7 +12,16 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from actors.domain.actions import Action
-from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult, StoreIdentity
+from actors.domain.journal import (
+    Filter,
+    FirstOutcome,
+    Letter,
+    NewSession,
+    Snapshot,
+    StoredRecord,
+    StoredResult,
+    StoreIdentity,
+)
 from actors.domain.mcp import KnownServer
 from actors.domain.session import SessionInfo
 from actors.domain.usage import SpentOn
@@ -47,13 +56,14 @@ class StoreReads:
         backend: The database.
         fold: How records make a state; the sessions' own when None.
         max_readers: Waits and followers at a time.
+        hints: Where commits are announced to the registry.
     """
 
-    def __init__(self, backend: Backend, fold: Fold | None, max_readers: int) -> None:
+    def __init__(self, backend: Backend, fold: Fold | None, max_readers: int, hints: Hints) -> None:
         self._backend = backend
         self._open = False
         self._watchers = Watchers(max_readers)
-        self._hints = Hints()
+        self._hints = hints
         self._folder = Folder(backend, fold)
         self._readers = Threads(_READ_THREADS, "store-reader", inline=not backend.blocks)
         self._folders = Threads(_FOLD_THREADS, "store-fold")
@@ -70,6 +80,14 @@ class StoreReads:
     async def find(self, tenant: str, session_id: str) -> SessionInfo | None:
         """The projection row by session id."""
         return await self._read(lambda: self._backend.find(tenant, session_id))
+
+    async def taken(self, tenant: str, sessions: Sequence[NewSession]) -> set[str]:
+        """See ``Backend.taken``."""
+        return await self._read(lambda: self._backend.taken(tenant, sessions))
+
+    async def unavailable(self) -> tuple[str, ...]:
+        """See ``Store.unavailable``: one that does not answer says so itself."""
+        return ()
 
     async def row(self, tenant: str, journal_id: str) -> SessionInfo | None:
         """The projection row by journal id."""

@@ -119,6 +119,11 @@ class SqlBackend(SqlReads):
             _remember(connection, tenant, command_id, digest, True)
         return True
 
+    def taken(self, tenant: str, sessions: Sequence[NewSession]) -> set[str]:
+        """See ``Backend.taken``."""
+        with self._read() as connection:
+            return sql_append.taken_names(connection, tenant, sessions)
+
     def destroy(self, tenant: str, journal_id: str, command_id: str, digest: str) -> bool:
         """See ``Backend.destroy``."""
         with self._write() as connection:

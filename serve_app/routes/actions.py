@@ -9,22 +9,22 @@ from starlette.responses import Response
 
 from actors.domain.actions import Action, ActionKind
 from serve_app.dependencies import After, CommandId, Limit, Manager, SessionId, act, answer
-from serve_app.schemas.base import Page
+from serve_app.schemas.base import Listing
 from serve_app.schemas.policies import ResolveAction
 
 router = APIRouter(tags=["actions"])
 
 
-@router.get("/v1/actions", response_model=Page[Action])
+@router.get("/v1/actions", response_model=Listing[Action])
 async def list_all_actions(
     manager: Manager, pending: bool = True, kind: ActionKind | None = None, limit: Limit = 100, after: After = None
 ) -> Response:
     """The inbox: actions of all sessions, or those of one kind."""
     page = await manager.actions(None, pending=pending, kind=kind, limit=limit, after=after)
-    return answer(Page[Action](items=page.items, next=page.next))
+    return answer(Listing[Action](items=page.items, next=page.next, unavailable=page.unavailable))
 
 
-@router.get("/v1/sessions/{session_id}/actions", response_model=Page[Action])
+@router.get("/v1/sessions/{session_id}/actions", response_model=Listing[Action])
 async def list_actions(
     session_id: SessionId,
     manager: Manager,
@@ -36,7 +36,7 @@ async def list_actions(
 ) -> Response:
     """What this session and all below it wait for; with ``pending=false`` also what is settled."""
     page = await manager.actions(session_id, tree=scope == "tree", pending=pending, kind=kind, limit=limit, after=after)
-    return answer(Page[Action](items=page.items, next=page.next))
+    return answer(Listing[Action](items=page.items, next=page.next, unavailable=page.unavailable))
 
 
 @router.post("/v1/sessions/{session_id}/actions/{action_id}", status_code=204, response_class=Response)

@@ -12,7 +12,7 @@ from actors.domain.llm import LlmConfig
 from actors.domain.session import Activity, SessionInfo, SessionState
 from actors.errors import InvalidRequest
 from serve_app.dependencies import After, CommandId, Limit, Manager, SessionId, act, answer
-from serve_app.schemas.base import Changed, Page
+from serve_app.schemas.base import Changed, Listing
 from serve_app.schemas.sessions import ConfigureSession, CreatedSessions, CreateSession, CreateSessions
 
 router = APIRouter(tags=["sessions"])
@@ -22,7 +22,7 @@ router = APIRouter(tags=["sessions"])
 async def create_session(body: CreateSession, manager: Manager, command_id: CommandId) -> Response:
     """Create a session. Nothing is started: its first input does that."""
     session_id = body.session_id if body.session_id is not None else _made_up_id(command_id)
-    session = await act(manager.create_session(session_id, body.config, command_id=command_id))
+    session = await act(manager.create_session(session_id, body.config, store=body.store, command_id=command_id))
     return answer(await session.info(), 201, {"Location": f"/v1/sessions/{session_id}"})
 
 
@@ -34,11 +34,11 @@ def _made_up_id(command_id: str | None) -> str:
 @router.post("/v1/sessions/bulk", status_code=201, response_model=CreatedSessions)
 async def create_sessions(body: CreateSessions, manager: Manager, command_id: CommandId) -> Response:
     """Create many sessions of one configuration in one transaction: all of them or none."""
-    await act(manager.create_sessions(body.session_ids, body.config, command_id=command_id))
+    await act(manager.create_sessions(body.session_ids, body.config, store=body.store, command_id=command_id))
     return answer(CreatedSessions(session_ids=body.session_ids), 201)
 
 
-@router.get("/v1/sessions", response_model=Page[SessionInfo])
+@router.get("/v1/sessions", response_model=Listing[SessionInfo])
 async def list_sessions(
     manager: Manager,
     limit: Limit = 100,
@@ -59,7 +59,7 @@ async def list_sessions(
         roots_only=roots_only,
         name_contains=name_contains,
     )
-    return answer(Page[SessionInfo](items=page.items, next=page.next))
+    return answer(Listing[SessionInfo](items=page.items, next=page.next, unavailable=page.unavailable))
 
 
 @router.get("/v1/sessions/{session_id}", response_model=SessionInfo)

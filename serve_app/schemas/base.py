@@ -66,6 +66,12 @@ class Page(Answer, Generic[Item]):
     next: str | None = None
 
 
+class Listing(Page[Item], Generic[Item]):
+    """A part of a list over all stores. ``unavailable``: stores that do not answer now, and are missing in it."""
+
+    unavailable: tuple[str, ...] = ()
+
+
 class Items(Answer, Generic[Item]):
     """A whole list."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.domain.session import StorageType
 from serve_app.schemas.base import Answer, Body, GivenModel, ModelName
 
 
@@ -22,12 +23,13 @@ class StoreState(Answer):
     """One store and whether it works."""
 
     name: str
+    kind: StorageType
     ok: bool
     error: str | None = None
 
 
 class Ready(Answer):
-    """The service can take work."""
+    """The service can take work: its default store works. Sessions in others that do not have to wait."""
 
     status: str = "ready"
     stores: tuple[StoreState, ...]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from actors.domain.budgets import Budget
@@ -14,11 +16,19 @@ MAX_BULK = 10_000
 """Sessions of one bulk create: one transaction that the store can hold."""
 
 
+StoreName = Annotated[str, Field(max_length=32)]
+
+
 class CreateSession(Body):
-    """A new session. Without ``session_id`` the service makes one up."""
+    """A new session. Without ``session_id`` the service makes one up.
+
+    Attributes:
+        store: Name of the store that it lives in; by ``config.storage_type`` when null, else the default one.
+    """
 
     session_id: SessionIdText | None = None
     config: GivenConfig = SessionConfig()
+    store: StoreName | None = None
 
 
 class CreateSessions(Body):
@@ -26,6 +36,7 @@ class CreateSessions(Body):
 
     session_ids: tuple[SessionIdText, ...] = Field(min_length=1, max_length=MAX_BULK)
     config: GivenConfig = SessionConfig()
+    store: StoreName | None = None
 
 
 class CreatedSessions(Answer):

@@ -133,11 +133,9 @@ def test_the_table_of_settings_lists_every_setting_and_no_other() -> None:
 
 def test_the_table_of_session_config_lists_every_field_that_has_an_effect() -> None:
     listed = {name for row in rows("SessionConfig") for name in code(row[0])}
-    without_effect = {"storage_type"}
 
     # The version is the format's own, the parent is set by create_child_session.
-    assert listed | without_effect == set(SessionConfig.model_fields) - {"version", "parent_id"}
-    assert without_effect <= set(code(section("SessionConfig")))
+    assert listed == set(SessionConfig.model_fields) - {"version", "parent_id"}
 
 
 def test_each_error_in_the_table_has_the_status_that_it_says() -> None:

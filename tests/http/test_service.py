@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -231,3 +232,25 @@ def test_settings_of_a_replica_hold_no_key() -> None:
 
     assert public(settings).api_keys == ()
     assert (public(settings).openai_api_key, public(settings).anthropic_api_key) == (None, None)
+
+
+def test_a_session_is_made_in_the_store_that_its_client_chooses(tmp_path: Path) -> None:
+    with running(stores={"kept": str(tmp_path)}) as service:
+        service.create("plain")
+        service.create("filed", storage_type="file")
+        named = service.http.post("/v1/sessions/bulk", json={"session_ids": ["a", "b"], "store": "kept"})
+        nowhere = service.http.post("/v1/sessions", json={"session_id": "s", "store": "nowhere"})
+
+        assert (named.status_code, nowhere.status_code) == (201, 422)
+        assert service.ask("/say hello", "filed").json()["text"] == "hello"
+        listed = service.http.get("/v1/sessions").json()
+        assert ({row["session_id"] for row in listed["items"]}, listed["unavailable"]) == (
+            {"plain", "filed", "a", "b"},
+            [],
+        )
+        assert [(one["name"], one["kind"], one["ok"]) for one in service.http.get("/readyz").json()["stores"]] == [
+            ("default", "memory", True),
+            ("kept", "file", True),
+        ]
+    with running(store=str(tmp_path)) as again:
+        assert again.http.get("/v1/sessions/filed").status_code == 200

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.domain.session import StorageType
 from actors.errors import StoreInUse
 from actors.storage.open import open_backend
 from actors.storage.verify import Verification
@@ -40,7 +41,7 @@ async def test_a_database_server_that_is_killed_and_started_again_costs_nothing_
 
             with pytest.raises(StoreInUse):
                 await asyncio.to_thread(open_backend, server.url())
-            assert [one.name for one in await manager.store_health()] == ["postgresql"]
+            assert [one.kind for one in await manager.store_health()] == [StorageType.custom]
             assert PASSWORD not in str(await manager.runtime_status())
         finally:
             await manager.close()

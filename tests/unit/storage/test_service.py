@@ -464,7 +464,7 @@ async def test_blobs_come_in_as_many_answers_as_their_size_takes() -> None:
     [
         ("append", {"parts": [[1, 2]]}),
         ("append", {"parts": [None]}),
-        ("create", {"tenant": "t", "command_id": "c", "digest": "d", "sessions": [[b"{}", [1]]]}),
+        ("create", {"tenant": "t", "command_id": "c", "digest": "d", "sessions": [[b"{}", [1]]], "store": "default"}),
         ("rows", {"tenant": "t", "wanted": [], "after": None, "limit": 1}),
         ("due", {"now": 2**63, "limit": 1}),
         ("put_result", {"tenant": "t", "journal_id": "j", "result": 5}),
