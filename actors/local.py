@@ -22,7 +22,7 @@ from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import EffectHost
 from actors.effect_host.sink import StoreSink
-from actors.errors import InvalidRequest, NotHere, SessionNotFound
+from actors.errors import GreenroomError, InvalidRequest, NotHere, SessionNotFound
 from actors.llm.catalogue import ProviderPool, check_provider
 from actors.llm.executor import ModelExecutor
 from actors.llm.keys import credentials, is_credential, new_credential_id
