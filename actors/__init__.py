@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from actors.domain.messages import ContentBlock, Message, TokenUsage
     from actors.domain.permissions import PermissionDecision, PermissionMode, PermissionPolicy, PermissionRule
     from actors.domain.policies import ConfirmationPolicy, SessionLane, TimeoutAction
+    from actors.domain.security import SecurityConfig
     from actors.domain.session import ContextUsage, SessionConfig, SessionState
     from actors.domain.tasks import Task
     from actors.domain.tools import ToolDefinition
@@ -55,6 +56,7 @@ _HOMES = {
     "SessionHandle": "actors.handle",
     "SessionLane": "actors.domain.policies",
     "SessionManager": "actors.manager",
+    "SecurityConfig": "actors.domain.security",
     "SessionQueueConfig": "actors.domain.lanes",
     "SessionState": "actors.domain.session",
     "Settings": "actors.settings",
@@ -89,6 +91,7 @@ __all__ = [
     "PermissionPolicy",
     "PermissionRule",
     "Receipt",
+    "SecurityConfig",
     "SessionConfig",
     "SessionHandle",
     "SessionLane",

@@ -21,6 +21,7 @@ from actors.domain.permissions import PermissionPolicy
 from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import EffectHost
+from actors.effect_host.guarded import Guarded, Vault
 from actors.effect_host.sink import StoreSink
 from actors.errors import GreenroomError, InvalidRequest, NotHere, SessionNotFound
 from actors.llm.catalogue import ProviderPool, check_provider
@@ -57,6 +58,7 @@ class LocalRuntime:
         self._stores = stores
         self._model: LlmConfig | None = None
         self._keys: dict[str, SecretStr] = {}
+        self._vault = Vault()
         self._workspace = settings.workspace or os.getcwd()
 
     @classmethod
@@ -88,12 +90,13 @@ class LocalRuntime:
         sink = StoreSink(self._store)
         self._providers = ProviderPool(credentials(self._key))
         name = new_ulid()
-        models = ModelExecutor(self._providers.of, self._blobs)
-        tools = ToolExecutor(Path(self._workspace), registry, sink, self._store.blobs)
+        chosen = self._settings.security
+        models = Guarded(ModelExecutor(self._providers.of, self._blobs), self._vault, chosen)
+        tools = Guarded(ToolExecutor(Path(self._workspace), registry, sink, self._store.blobs), self._vault, chosen)
         self._models = EffectHost(f"models-{name}", models, sink)
         self._tools = EffectHost(f"tools-{name}", tools, sink)
         self._registry = registry
-        self._servers = LocalServers(self._store, sink, self._workspace, self._resurround)
+        self._servers = LocalServers(self._store, sink, self._workspace, self._resurround, chosen)
         self._hosts = LocalHosts(self._models, self._tools, registry, self._servers)
         self._sessions = SessionHost(self._store, self._hosts, self._around(), on_end=self._ended)
         term = await self._store.next_term()
@@ -111,7 +114,10 @@ class LocalRuntime:
 
     def _around(self) -> Surroundings:
         return Surroundings(
-            default_model=self._model, global_policy=self._settings.permission_policy, workspace=self._workspace
+            default_model=self._model,
+            global_policy=self._settings.permission_policy,
+            security=self._settings.security,
+            workspace=self._workspace,
         )
 
     def _ended(self, journal_id: str, assignment_no: int, reason: GreenroomError) -> None:
@@ -119,7 +125,10 @@ class LocalRuntime:
         self._upkeep.hint()
 
     async def _key(self, name: str) -> SecretStr | None:
-        return self._keys.get(name) or self._settings.provider_key(name)
+        key = self._keys.get(name) or self._settings.provider_key(name)
+        if key is not None:
+            self._vault.add(key.get_secret_value())
+        return key
 
     async def _blobs(self, tenant: str, digests: frozenset[str]) -> Mapping[str, bytes]:
         return await self._store.blobs(tenant, sorted(digests))

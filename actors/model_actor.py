@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from actors.cluster.links import Links
 from actors.cluster.registry_link import RegistryLink
 from actors.effect_host import HostLimits
+from actors.effect_host.guarded import Guarded, Vault
 from actors.errors import GreenroomError
 from actors.host_actor import HostActor
 from actors.llm.catalogue import ProviderPool
@@ -38,12 +39,13 @@ class ModelActor(HostActor):
             store = RemoteStore(links.to(info.store))
             self._registry = RegistryLink(info)
             self._keys = dict(keys)
+            self._vault = Vault(key.get_secret_value() for key in keys.values())
             self._providers = ProviderPool(credentials(self._key))
 
             async def blobs(tenant: str, digests: frozenset[str]) -> Mapping[str, bytes]:
                 return await store.blobs(tenant, sorted(digests))
 
-            executor = ModelExecutor(self._providers.of, blobs)
+            executor = Guarded(ModelExecutor(self._providers.of, blobs), self._vault, info.world.security)
             await self._start(info, "models", executor, HostLimits(running=RUNNING), links)
         peer = await self.describe()
         assert peer is not None, "it was just opened"
@@ -55,6 +57,7 @@ class ModelActor(HostActor):
             found = await self._ask_for(name)
             if found is not None:
                 self._keys[name] = found
+                self._vault.add(found.get_secret_value())
         return self._keys.get(name)
 
     async def _ask_for(self, name: str) -> SecretStr | None:

@@ -8,6 +8,7 @@ from actors.domain.base import Frozen
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
+from actors.domain.security import SecurityConfig
 from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 
@@ -55,6 +56,7 @@ class World(Frozen):
     version: int = 0
     default_model: LlmConfig | None = None
     global_policy: PermissionPolicy | None = None
+    security: SecurityConfig | None = None
     workspace: str = ""
     shared_workspaces: bool = False
     stores: tuple[StorePlace, ...] = ()

@@ -178,6 +178,7 @@ def _surroundings(world: World) -> Surroundings:
     return Surroundings(
         default_model=world.default_model,
         global_policy=world.global_policy,
+        security=world.security,
         workspace=world.workspace,
         shared_workspaces=world.shared_workspaces,
     )

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.retention import MAX_TTL_S, Retention
+from actors.domain.security import SecurityConfig
 from actors.domain.stores import DEFAULT_STORE, MAX_STORES
 from actors.domain.tools import SandboxMode, ToolOptions
 
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
         tcp: Whether actors listen on a TCP port of their node, for those on other nodes; None: when there are any.
             Without it nodes reach each other over Ray calls.
         permission_policy: Denials in it bind every session.
+        security: What sessions withhold that do not say so themselves.
     """
 
     model_config = SettingsConfigDict(env_prefix="GREENROOM_", extra="ignore", frozen=True, hide_input_in_errors=True)
@@ -102,6 +104,7 @@ class Settings(BaseSettings):
     data_plane: bool = True
     tcp: bool | None = None
     permission_policy: PermissionPolicy | None = None
+    security: SecurityConfig | None = None
 
     @field_validator("api_keys", mode="before")
     @classmethod

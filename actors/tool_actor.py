@@ -11,6 +11,7 @@ from actors.cluster.links import Links
 from actors.cluster.nodes import own_name
 from actors.domain.tools import ToolDefinition, ToolOptions
 from actors.effect_host import HostLimits
+from actors.effect_host.guarded import Guarded, Vault
 from actors.effect_host.sink import StoreSink
 from actors.host_actor import HostActor
 from actors.peers import RuntimeInfo, Toolbox
@@ -62,7 +63,8 @@ class ToolActor(HostActor):
             workspace = Path(info.world.workspace) if info.world.workspace else None
             # Ray chose the node for its resources, and a workspace may be on another.
             executor = ToolExecutor(workspace, registry, StoreSink(store), store.blobs, elsewhere=bool(resources))
-            await self._start(info, "tools", executor, HostLimits(running=running), links)
+            guarded = Guarded(executor, Vault([info.token.get_secret_value()]), info.world.security)
+            await self._start(info, "tools", guarded, HostLimits(running=running), links)
         return await self.toolbox()
 
     async def toolbox(self) -> Toolbox:

@@ -56,6 +56,7 @@ class Launch(Frozen):
         world = World(
             default_model=self.model,
             global_policy=self.settings.permission_policy,
+            security=self.settings.security,
             workspace=self.workspace,
             shared_workspaces=self.settings.shared_workspaces,
             stores=places_of(self.store_url, self.settings.stores),

@@ -17,6 +17,7 @@ from actors.domain.compaction import SummaryOf
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import ImageBlock, Message, StopReason, TextBlock, TokenUsage
 from actors.domain.outputs import OutputFormat
+from actors.domain.security import SecurityConfig
 from actors.domain.tools import EffectClass, ToolDefinition
 
 
@@ -35,6 +36,8 @@ class CallKey(Frozen):
 
 
 class _Call(Frozen):
+    """What calls have in common. ``security``: what the session withholds, when it says so itself."""
+
     call_id: str
     attempt: int = 1
     tenant: str
@@ -43,6 +46,7 @@ class _Call(Frozen):
     turn_id: str
     epoch: int
     host: HostRef
+    security: SecurityConfig | None = None
 
     @property
     def key(self) -> CallKey:

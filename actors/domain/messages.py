@@ -21,6 +21,9 @@ _IMAGE_TYPE = re.compile(r"image/[a-z0-9.+-]{1,64}")
 PARSE_ERROR = "__parse_error"
 """Key under which tool arguments that are not a JSON object arrive: ``{"__parse_error": reason, "raw": text}``."""
 
+WITHHELD = "__withheld"
+"""Key under which it is said why arguments, which stand beside it without what is withheld, are never used."""
+
 
 class Role(StrEnum):
     """Who speaks. System text is not a message."""

@@ -17,6 +17,7 @@ from actors.domain.messages import TokenUsage
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnInDoubt
 from actors.domain.retention import MAX_TTL_S
+from actors.domain.security import SecurityConfig
 
 DEFAULT_CONTEXT_TOKENS = 200_000
 """Context window that is assumed when the configuration names none."""
@@ -101,6 +102,7 @@ class SessionConfig(Frozen):
         duplicate_call_threshold: How often the same call in a row is run before the model is told to stop.
         max_continuations: How often an answer that looks unfinished is asked to go on; 0 turns that off.
         on_in_doubt: What becomes of a call that may or may not have run.
+        security: What is withheld from its journal and its model; None: as the runtime's settings say.
         ttl_s: Seconds without use after which the session is destroyed; None: as the runtime's settings say. It is
             never destroyed with an open turn, a queued input, or an action that waits.
         metadata: Free text values of the caller's, at most 32: names of 128 and values of 4,096 characters.
@@ -133,6 +135,7 @@ class SessionConfig(Frozen):
     duplicate_call_threshold: int = Field(default=3, ge=1, le=1000)
     max_continuations: int = Field(default=3, ge=0, le=1000)
     on_in_doubt: OnInDoubt = OnInDoubt.ask
+    security: SecurityConfig | None = None
     ttl_s: float | None = Field(default=None, gt=0, le=MAX_TTL_S)
     metadata: dict[MetadataName, MetadataValue] = Field(default={}, max_length=32)
 

@@ -63,6 +63,7 @@ def _heir(parent: State, config: SessionConfig) -> SessionConfig:
             "model": config.model or parent.config.model,
             "workspace": config.workspace or parent.config.workspace,
             "permission_policy": config.permission_policy or parent.config.permission_policy,
+            "security": config.security or parent.config.security,
             "queue_config": config.queue_config or parent.config.queue_config,
             "confirmation_policy": config.confirmation_policy or parent.config.confirmation_policy,
         }

@@ -11,29 +11,22 @@ from dataclasses import dataclass
 
 from actors.domain import records as r
 from actors.domain.calls import ModelCall, ToolCall
-from actors.domain.llm import LlmConfig
 from actors.domain.messages import StopReason
 from actors.domain.outputs import OutputFormat
-from actors.domain.policies import OnBusy, SessionLane
+from actors.domain.policies import OnBusy
 from actors.domain.records import Draft
 from actors.domain.session import SessionState
 from actors.errors import OutputInvalid
 from actors.policy.budgets import FOR_MODEL
 from actors.policy.continuation import CONTINUATION_PROMPT, looks_incomplete
-from actors.policy.lanes import full_after_s
-from actors.policy.permissions import demands_sandbox
-from actors.policy.prompts import system_prompt
 from actors.policy.structured import repair_prompt
-from actors.session import asking, budgets, compaction, credentials, titles, tool_steps, unanswered, unpriced, workspace
+from actors.session import budgets, compaction, credentials, titles, tool_steps, unanswered, unpriced, workspace
 from actors.session.failure import Failure
-from actors.session.spilling import artifact_read_by
 from actors.session.state import State
-from actors.session.surroundings import Surroundings, model_of
-from actors.session.turn import CallPhase, Stage, ToolCallState, Turn
+from actors.session.surroundings import Surroundings
+from actors.session.turn import CallPhase, Stage, Turn
 from actors.session.turn_drafts import call_model, cancelled, completed, failed, may_retry, stopped
-
-ATTEMPT_DELAY_S = 0.1
-"""The second attempt of a model call waits this long, the third twice as long: 100 ms times the attempts so far."""
+from actors.session.under_way import running
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +55,7 @@ def next_effects(state: State, around: Surroundings) -> Effects:
         return Effects(drafts=(over,) if over is not None else _next_turn(state))
     if turn.ending is not None:
         drafts = tuple(_close(state, turn))
-        return Effects(drafts=drafts) if drafts else Effects(running=_running(state, around), ending=True)
+        return Effects(drafts=drafts) if drafts else Effects(running=running(state, around), ending=True)
     if turn.timed_out:
         return Effects(drafts=(_end(turn, "failed", "time_limit", _time_limit_text(state)),))
     drafts = (*unanswered.expired(state, turn),)
@@ -76,7 +69,7 @@ def next_effects(state: State, around: Surroundings) -> Effects:
         drafts = tuple(budgets.settled(state, turn))
     if drafts:
         return Effects(drafts=drafts)
-    return Effects(running=_running(state, around), needs_site=workspace.is_wanted(state, turn, around))
+    return Effects(running=running(state, around), needs_site=workspace.is_wanted(state, turn, around))
 
 
 def _next_turn(state: State) -> tuple[Draft, ...]:
@@ -224,76 +217,3 @@ def _close(state: State, turn: Turn) -> Iterator[Draft]:
     yield from compaction.given_up(state, turn, why)
     yield from titles.given_up(state, turn, why)
     yield failed(turn, why) if ending.then == "failed" else cancelled(turn, ending.reason)
-
-
-def _running(state: State, around: Surroundings) -> tuple[ModelCall | ToolCall, ...]:
-    turn = state.turn
-    if turn is None:
-        return ()
-    if turn.model_call is not None:
-        return (_model_call(state, turn, around),)
-    return tuple(_tool_call(state, turn, call, around) for call in turn.calls if call.runs)
-
-
-def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
-    call = turn.model_call
-    if call is None:
-        raise AssertionError("a model call is under way")
-    # Whoever took the default model away did not mean the call that is under way.
-    model = model_of(state, around) or LlmConfig.of(call.model)
-    config = state.config
-    limit_s = config.queue.limit_s(SessionLane.generate)
-    if limit_s is not None and limit_s < model.timeout_s:
-        model = model.model_copy(update={"timeout_s": limit_s})
-    if turn.title:
-        model = model.model_copy(update={"max_tokens": min(model.max_tokens or titles.MAX_TOKENS, titles.MAX_TOKENS)})
-    summing_up = turn.summary_of is not None
-    definitions = tuple(spec.definition for _, spec in sorted(around.tools.items()))
-    return ModelCall.model_construct(
-        call_id=call.call_id,
-        attempt=call.attempt,
-        tenant=state.tenant,
-        journal_id=state.journal_id,
-        session_id=state.session_id,
-        turn_id=turn.turn_id,
-        epoch=state.epoch,
-        host=call.host,
-        kind="model",
-        llm=model,
-        system=system_prompt(config.system_prompt) if not summing_up else None,
-        messages=tuple(entry.message for entry in state.context),
-        tools=definitions if not summing_up else (),
-        thinking_budget=(config.thinking_budget or 1024) if config.thinking_enabled and not summing_up else None,
-        priced_only=unpriced.is_refused(state, model),
-        summary_of=turn.summary_of,
-        output=turn.output if not summing_up else None,
-        delay_s=ATTEMPT_DELAY_S * turn.failures,
-    )
-
-
-def _tool_call(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> ToolCall:
-    if call.call_id is None or call.host is None:
-        raise AssertionError("a started call has an id and a host")
-    queue, lane = state.config.queue, call.lane
-    return ToolCall(
-        call_id=call.call_id,
-        attempt=call.attempt,
-        tenant=state.tenant,
-        journal_id=state.journal_id,
-        session_id=state.session_id,
-        turn_id=turn.turn_id,
-        epoch=state.epoch,
-        host=call.host,
-        tool_use_id=call.tool_use_id,
-        name=call.name,
-        args=call.args,
-        effect=call.effect,
-        workspace=workspace.path_of(state, around),
-        timeout_s=state.config.tool_timeout_s,
-        limit_s=queue.limit_s(lane),
-        artifact=artifact_read_by(state, call),
-        sandboxed=demands_sandbox(state.config, around.global_policy),
-        priority=lane.priority,
-        full_after_s=full_after_s(queue.priority_boost),
-        resume=asking.resume_of(call),
-    )

@@ -26,6 +26,7 @@ from actors.session.projection import place, small
 from actors.session.spilling import spilled
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
+from actors.session.withholding import withheld
 
 MAX_FOLLOWING = 10_000
 """Records that may follow from one thing that happened; more is a loop in the core."""
@@ -121,7 +122,7 @@ def _happen(made: Plan, happening: Happening, around: Surroundings, now: datetim
         if isinstance(command, c.Send) and model_of(made.state, around) is None:
             made.replies.append((command, NoModel(made.state.session_id)))
         else:
-            made.replies.append((command, _obey(made, command, now, epoch)))
+            made.replies.append((command, _obey(made, command, around, now, epoch)))
         return
     drafts: list[Draft | None] = []
     if isinstance(happening, CallAnswered):
@@ -147,11 +148,11 @@ def _place_bounded(made: Plan, draft: Draft, now: datetime, epoch: int) -> None:
         _place(made, too_large_draft(draft), now, epoch)
 
 
-def _obey(made: Plan, command: c.Command, now: datetime, epoch: int) -> c.Reply | GreenroomError:
+def _obey(made: Plan, command: c.Command, around: Surroundings, now: datetime, epoch: int) -> c.Reply | GreenroomError:
     """Place a command's records; all of them or, when it is refused, none."""
     try:
         blobs: dict[str, bytes] = {}
-        drafts = [small(draft, blobs) for draft in decide(made.state, command)]
+        drafts = [small(withheld(made.state, around, draft), blobs) for draft in decide(made.state, command)]
     except GreenroomError as refusal:
         return refusal
     input_id = command.command_id if isinstance(command, c.Send) else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
 from actors.domain.permissions import PermissionPolicy
+from actors.domain.security import SecurityConfig
 from actors.domain.workspaces import Site
 from actors.session.ports import ToolSpec
 from actors.session.state import State
@@ -23,6 +24,7 @@ class Surroundings:
         model_host: The host of the session's model; None while unknown.
         model_error: Why there is no host: error code and sentence.
         global_policy: Denials of the runtime that no session can lift.
+        security: What sessions withhold that do not say so themselves.
         workspace: Directory of sessions that name none.
         shared_workspaces: Every node sees the same files.
         site: Where the session's tool calls run; None while unknown.
@@ -34,6 +36,7 @@ class Surroundings:
     model_host: HostRef | None = None
     model_error: tuple[str, str] | None = None
     global_policy: PermissionPolicy | None = None
+    security: SecurityConfig | None = None
     workspace: str = ""
     shared_workspaces: bool = False
     site: Site | None = None

@@ -15,6 +15,7 @@ from actors.domain.calls import HostRef, Outcome
 from actors.domain.command import digest_of_json
 from actors.domain.ids import derived_id
 from actors.domain.lanes import TaskHandlerMode
+from actors.domain.messages import WITHHELD
 from actors.domain.permissions import PermissionDecision
 from actors.domain.policies import OnInDoubt
 from actors.domain.records import Draft
@@ -84,8 +85,9 @@ def _judge(state: State, turn: Turn, call: ToolCallState, around: Surroundings) 
         return None if allowed else end(turn, call, "its tool is gone, or is not allowed any more")
     if call.phase is not CallPhase.proposed:
         return None
-    if call.parse_error is not None:
-        return denied(turn, call, "malformed", f"Error: malformed tool arguments: {call.parse_error}. Send valid JSON.")
+    unusable = _unusable(turn, call)
+    if unusable is not None:
+        return unusable
     if call.name not in around.tools:
         return _deny_unknown(turn, call, around.tools)
     if _is_repeat(state, turn, call):
@@ -95,6 +97,14 @@ def _judge(state: State, turn: Turn, call: ToolCallState, around: Surroundings) 
         return _deny_forbidden(turn, call)
     if decision is PermissionDecision.ask and requires_confirmation(state.config.confirmation, call.name, call.args):
         return _ask(state, turn, call)
+    return None
+
+
+def _unusable(turn: Turn, call: ToolCallState) -> Draft | None:
+    if call.parse_error is not None:
+        return denied(turn, call, "malformed", f"Error: malformed tool arguments: {call.parse_error}. Send valid JSON.")
+    if WITHHELD in call.args:
+        return denied(turn, call, "withheld", f"The arguments cannot be used: {call.args[WITHHELD]}.")
     return None
 
 

@@ -14,6 +14,7 @@ SessionManager SyncSessionManager SessionHandle Settings SessionConfig SessionSt
 TokenUsage ContextUsage AgentResult Event Receipt ToolDefinition tool ConfirmationPolicy TimeoutAction SessionLane
 Budget PermissionPolicy PermissionRule PermissionDecision PermissionMode ChildSpec ChildResult Task errors
 LaneHandlerConfig TaskHandlerMode ExternalTask ExternalTaskResult SessionQueueConfig McpServerConfig McpStatus
+SecurityConfig
 """.split()
 
 _LATER = """

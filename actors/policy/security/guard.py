@@ -1,0 +1,106 @@
+"""What is withheld from one call: made once for a configuration and what is known word for word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, cast
+
+from actors.domain.messages import WITHHELD, Message, TextBlock, ToolUseBlock
+from actors.domain.security import SecurityConfig
+from actors.policy.security.redaction import Finder, Known, Stream, finders_of, redact
+
+_MARK: Final = "[REDACTED:"
+_MAX_DEPTH: Final = 64
+
+
+def in_force(own: SecurityConfig | None, default: SecurityConfig | None) -> SecurityConfig | None:
+    """What counts for a session: its own configuration, else the runtime's; None when that is off."""
+    config = own or default
+    return config if config is not None and config.enabled else None
+
+
+class Guard:
+    """Takes out what is withheld.
+
+    Args:
+        config: What the session withholds; None: only what is known.
+        known: Texts that are withheld in any case.
+    """
+
+    def __init__(self, config: SecurityConfig | None, known: Known | None = None) -> None:
+        self.config = config
+        word_for_word: tuple[Finder, ...] = (known,) if known else ()
+        patterns = tuple(config.patterns.items()) if config is not None else ()
+        kinds = config.kinds if config is not None else ()
+        self._all = word_for_word + (finders_of(kinds, patterns) if config is not None else ())
+        secret = tuple(kind for kind in kinds if not kind.personal)
+        self._secret = word_for_word + (finders_of(secret, patterns) if config is not None else ())
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def stream(self) -> Stream:
+        """For one text that comes in pieces."""
+        return Stream(self._all)
+
+    def text(self, text: str) -> str:
+        """The text without what is withheld."""
+        return redact(text, self._all)
+
+    def value(self, value: Any) -> Any:
+        """A value of JSON, with all texts in it, the names of its members too."""
+        return _mapped(value, self.text)
+
+    def arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments of a tool as they are written down: unchanged, or with a reason for which they are not used.
+
+        What is written down is what runs, now and after a restart. Where that would be a secret, or a mark in the
+        place of one, there is nothing that could run. What only tells of a person stays: tools need it.
+        """
+        counts: Counter[str] = Counter()
+        plain = cast("dict[str, Any]", _mapped(dict(args), lambda text: redact(text, self._secret, counts)))
+        if counts:
+            return plain | {WITHHELD: f"they hold a secret ({', '.join(sorted(counts))})"}
+        if any(_MARK in text for text in _texts(args)):
+            return plain | {WITHHELD: f"{_MARK}...] stands for a text that is withheld from you, and is none itself"}
+        return dict(args)
+
+    def message(self, message: Message) -> Message:
+        """A message without what is withheld. Changed thinking loses its seal, without which no provider takes it."""
+        content = tuple(self._block(block) for block in message.content)
+        thinking = self.text(message.reasoning_content) if message.reasoning_content else message.reasoning_content
+        changes: dict[str, Any] = {"content": content} if content != message.content else {}
+        if thinking != message.reasoning_content:
+            changes |= {"reasoning_content": thinking, "reasoning_signature": None}
+        return message.model_copy(update=changes) if changes else message
+
+    def _block(self, block: Any) -> Any:
+        if isinstance(block, TextBlock):
+            return _changed(block, "text", self.text(block.text))
+        if isinstance(block, ToolUseBlock):
+            return _changed(block, "input", self.arguments(block.input))
+        return block
+
+
+def _changed(block: Any, name: str, value: Any) -> Any:
+    return block if getattr(block, name) == value else block.model_copy(update={name: value})
+
+
+def _mapped(value: Any, change: Callable[[str], str], depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if depth > _MAX_DEPTH:
+        return None
+    if isinstance(value, Mapping):
+        members = cast("Mapping[Any, Any]", value)
+        return {_mapped(name, change, depth): _mapped(one, change, depth + 1) for name, one in members.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_mapped(one, change, depth + 1) for one in cast("Iterable[Any]", value))
+    return value
+
+
+def _texts(value: Any) -> Iterable[str]:
+    found: list[str] = []
+    _mapped(value, lambda text: (found.append(text), text)[1])
+    return found

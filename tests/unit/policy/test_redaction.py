@@ -1,0 +1,123 @@
+"""What is withheld is found whole, however the text comes; what only looks like it stays."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.domain.security import Secret
+from actors.policy.security.redaction import Finder, Known, Stream, finders_of, redact
+
+KNOWN = "Tr0ub4dor&3-and-so-on"
+PATTERNS = (("TICKET", r"\bTKT-[0-9]{4,8}\b"), ("LINE", r"§[a-z ]{3,12}§"), ("GREEDY", "(a+)+$"), ("ALL", ".*"))
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+PEM = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIabc+/12\n" * 9 + "-----END RSA PRIVATE KEY-----"
+FINDERS: tuple[Finder, ...] = (Known([KNOWN, KNOWN + "-longer", "short"]), *finders_of(tuple(Secret), PATTERNS))
+
+SECRETS = {
+    "123-45-6789": "SSN",
+    "ada@example.org": "EMAIL",
+    "ada.l+x@mail.example.co.uk": "EMAIL",
+    "(555) 123-4567": "PHONE",
+    "555-123-4567": "PHONE",
+    "555.123.4567": "PHONE",
+    "+44 20 7946 0958": "PHONE",
+    "+15551234567": "PHONE",
+    "sk-1234567890abcdefghijklmnop": "API_KEY",
+    "pk-abcdefghijklmnopqrstuvwxyz": "API_KEY",
+    "sk-ant-api03-AbCdEfGhIjKlMnOp": "API_KEY",
+    "sk_live_4eC39HqLyjWDarjtT1zdp7dc": "API_KEY",
+    "AIzaSyA1234567890abcdefghijklmnopqrstuv": "API_KEY",
+    "AKIAIOSFODNN7EXAMPLE": "AWS_KEY",
+    "ghp_16C7e42F292c6912E7710c838347Ae178B4a": "GITHUB_TOKEN",
+    "4111 1111 1111 1111": "CREDIT_CARD",
+    "4111111111111111": "CREDIT_CARD",
+    JWT: "JWT",
+    PEM: "PRIVATE_KEY",
+    KNOWN: "SECRET",
+    KNOWN + "-longer": "SECRET",
+    "TKT-12345": "TICKET",
+    "§top secret§": "LINE",
+}
+HARMLESS = (
+    "5551234567 rows, 1234567890123456 of them",
+    "4111111111111112",
+    "000-12-3456 and 666-12-3456 and 923-45-6789",
+    "git clone git@github.com:owner/name.git",
+    "npm i lodash@4.17.21 @types/node@20.1.0 && pip install 'x @ file:y'",
+    "@decorator\ndef f(a, *, b=3): return a @ b",
+    "from sklearn import x  # see sk-learn-documentation-pages-and-more",
+    "task-1234567890abcdefghijklmnop",
+    "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
+    "10.0.0.1:8000 192.168.100.200 2026-11-26T23:00:00 v1.2.3-rc.4",
+    "+    value = 12345678901234\n-    value = 1",
+    "uuid 123e4567-e89b-12d3-a456-426614174000",
+    "-----BEGIN CERTIFICATE-----\n" + "MIIabc+/12\n" * 9 + "-----END CERTIFICATE-----",
+    "http://localhost:8000/a@b",
+    "TKT-123456789 xTKT-1234",
+    "short",
+    "AKIA1234567890ABCDEFGHI",
+)
+
+
+@pytest.mark.parametrize(("text", "label"), SECRETS.items())
+def test_each_kind_is_replaced_by_its_label_and_nothing_else_is(text: str, label: str) -> None:
+    assert redact(f"is it {text}, then?", FINDERS) == f"is it [REDACTED:{label}], then?"
+
+
+def test_a_password_in_an_address_is_withheld_and_the_address_is_not() -> None:
+    shown = redact("postgresql://ada:pa55w0rd@db.example.org/x", FINDERS)
+
+    assert shown == "postgresql://[REDACTED:PASSWORD]@db.example.org/x"
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_only_looks_like_a_secret_stays_as_it_is(text: str) -> None:
+    assert redact(text, FINDERS) == text
+
+
+def test_kinds_that_are_not_chosen_stay_and_patterns_that_cannot_be_followed_are_skipped() -> None:
+    text = "123-45-6789 ada@example.org aaaa"
+
+    assert redact(text, finders_of((Secret.ssn,), PATTERNS)) == "[REDACTED:SSN] ada@example.org aaaa"
+
+
+_FRAGMENTS = st.sampled_from(
+    [*SECRETS, *HARMLESS, *"aA0-_.@:/+ (\n", "sk-", "eyJ", "://", "gh", "-----BEGIN ", "[REDACTED:"]
+)
+_TEXTS = st.lists(_FRAGMENTS | st.text(max_size=3), max_size=8).map("".join)
+
+
+@given(_TEXTS, st.data())
+def test_a_text_in_pieces_is_shown_as_the_whole_of_it_is(text: str, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
+    stream = Stream(FINDERS)
+
+    shown = "".join(stream.feed(text[start:end]) for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True))
+
+    assert shown + stream.end() == redact(text, FINDERS)
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_no_piece_of_a_secret_is_shown_when_it_comes_letter_by_letter(text: str) -> None:
+    stream = Stream(FINDERS)
+
+    shown = "".join(map(stream.feed, f"so {text} it is")) + stream.end()
+
+    assert text not in shown
+    assert shown == redact(f"so {text} it is", FINDERS)
+
+
+def test_words_are_shown_as_soon_as_they_end() -> None:
+    stream = Stream(FINDERS)
+
+    assert [stream.feed(piece) for piece in ("The cat", " sat ", "on", " ")] == ["The ", "cat sat ", "", "on "]
+
+
+def test_what_is_held_back_is_bounded() -> None:
+    for start in ("sk-", "eyJ", "-----BEGIN A-----", "a", "+1 "):
+        stream = Stream(FINDERS)
+        fed = start + "1a" * 10_000
+        shown = stream.feed(fed)
+        assert len(shown) >= len(fed) - 8192 - 1024 or "REDACTED" in shown
