@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import functools
+import socket
+import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +253,91 @@ async def test_the_journal_tells_the_question_before_anybody_is_asked_and_the_an
             "tool.call.started",
             "tool.call.completed",
         ]
+
+
+async def test_a_paused_session_takes_the_answer_and_goes_on_with_the_call_once_it_is_resumed() -> None:
+    async with runtime() as manager:
+        await manager.add_mcp_server(raw())
+        one = await manager.create_session("a", config(ask(), DONE))
+        receipt = await one.send("go")
+        action = await question(one)
+        await one.pause()
+        await one.resolve_action(action.action_id, "accept", content={"name": "Ada"})
+        await record_of(one, r.ActionResolved)
+        assert len(await records(one, r.ToolCallStarted)) == 1
+        await one.resume()
+        await one.wait_turn(receipt)
+        assert result_texts(await one.history()) == ['[{"action": "accept", "content": {"name": "Ada"}}]']
+
+
+async def test_a_fork_leaves_the_question_to_its_source() -> None:
+    async with runtime() as manager:
+        await manager.add_mcp_server(raw())
+        one = await manager.create_session("a", config(ask(), DONE))
+        receipt = await one.send("go")
+        action = await question(one)
+        fork = await manager.fork_session("a", "b")
+        assert await fork.actions() == ()
+        assert "unknown" in result_texts(await fork.history())[0]
+        await one.resolve_action(action.action_id, "accept", content={"name": "Ada"})
+        assert (await one.wait_turn(receipt)).text == "Done."
+
+
+async def test_a_question_of_a_child_s_tool_is_asked_and_answered_at_the_root() -> None:
+    async with runtime() as manager:
+        await manager.add_mcp_server(raw())
+        root = await manager.create_session("root", config(DONE))
+        child = await manager.create_child_session("root", "kid", config(ask(), DONE))
+        receipt = await child.send("go")
+        await question(child)
+        (action,) = await root.actions()
+        assert (action.session_id, action.kind) == ("kid", ActionKind.input)
+        await root.resolve_action(action.action_id, "accept", content={"name": "Ada"})
+        assert (await child.wait_turn(receipt)).text == "Done."
+
+
+async def test_calls_of_a_batch_ask_side_by_side() -> None:
+    one_call = {"tool": "mcp__raw__ask", "args": {}}
+    async with runtime() as manager:
+        await manager.add_mcp_server(raw())
+        one = await manager.create_session("a", config(calls(("batch", {"invocations": [one_call, one_call]})), DONE))
+        receipt = await one.send("go")
+        await record_of(one, r.ActionRequested, count=2)
+        for nth, action in enumerate(await one.actions()):
+            await one.resolve_action(action.action_id, "accept", content={"name": str(nth)})
+        await one.wait_turn(receipt)
+        text = result_texts(await one.history())[0]
+        assert '"name": "0"' in text and '"name": "1"' in text
+
+
+@contextmanager
+def over_http(file: Path) -> Generator[McpServerConfig]:
+    """The server of the SDK in a process of its own, on a socket that listens already."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        command = [sys.executable, ASKING, str(file), str(listening.fileno())]
+        process = subprocess.Popen(command, pass_fds=[listening.fileno()])
+        try:
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
+            yield McpServerConfig.model_validate({"name": "asking", "transport": "streamable-http", "url": url})
+        finally:
+            process.kill()
+            process.wait()
+
+
+async def test_over_http_each_session_is_asked_what_its_own_call_asks(tmp_path: Path, era: str) -> None:
+    async with runtime() as manager:
+        with over_http(tmp_path / "booked") as server:
+            await manager.add_mcp_server(server)
+            both = [await manager.create_session(name, config(BOOK, DONE)) for name in ("Ada", "Bob")]
+            receipts = [await one.send("go") for one in both]
+            questions = [await question(one) for one in both]
+            assert await both[0].hibernate() is True
+            for one, action in zip(both, questions, strict=True):
+                await one.resolve_action(action.action_id, "accept", content={"name": one.session_id})
+            for one in both:
+                action = await question(one, 2)
+                assert action.detail == f"Really {one.session_id}?", era
+                await one.resolve_action(action.action_id, "accept", content={"sure": True})
+            for one, receipt in zip(both, receipts, strict=True):
+                await one.wait_turn(receipt)
+                assert result_texts(await one.history()) == [f"2 for {one.session_id}, 30"]
