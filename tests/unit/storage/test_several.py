@@ -221,6 +221,19 @@ async def test_messages_wait_where_their_sender_lives_and_are_forgotten_there(st
     assert await stores.receivers() == ()
 
 
+async def test_messages_of_a_sender_that_is_gone_are_forgotten_wherever_they_are(stores: SeveralStores) -> None:
+    await live(stores, "to", "file")
+    await live(stores, "from", "file")
+    await stores.append(part("from", 1, outbox=(outbox(2, "to"),)))
+    await stores.destroy(TENANT, journal("from"), "end", "d")
+    stores._homes._journals.clear()  # pyright: ignore[reportPrivateUsage] - as after a restart
+
+    (letter,) = await stores.letters(TENANT, journal("to"))
+    await stores.delivered([(TENANT, letter.journal_id, letter.seq)])
+
+    assert await stores.receivers() == ()
+
+
 # --- registries ------------------------------------------------------------------------------------------------------
 
 
@@ -362,6 +375,15 @@ async def test_the_default_store_has_to_be_reached_at_the_start(broken: Switched
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_page_that_one_store_fills_alone_is_not_the_last(stores: SeveralStores) -> None:
+    await stores.create(TENANT, "c", "d", [new("a"), new("b"), new("c")], store="file")
+
+    page, cursor = await stores.rows(TENANT, Filter(), limit=2)
+    rest, end = await stores.rows(TENANT, Filter(), after=cursor, limit=2)
+
+    assert ([row.session_id for row in (*page, *rest)], end) == (["c", "b", "a"], None)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
