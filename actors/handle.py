@@ -159,26 +159,26 @@ class SessionHandle(
 
     # --- control ---------------------------------------------------------------------------------------------------
 
-    async def pause(self) -> bool:
+    async def pause(self, *, command_id: str | None = None) -> bool:
         """Take no new step until resumed; False when it was not active."""
-        return (await self._do(c.Pause(**self._identity(None)))).changed
+        return (await self._do(c.Pause(**self._identity(command_id)))).changed
 
-    async def resume(self) -> bool:
+    async def resume(self, *, command_id: str | None = None) -> bool:
         """Go on; False when there was nothing to resume."""
-        return (await self._do(c.Resume(**self._identity(None)))).changed
+        return (await self._do(c.Resume(**self._identity(command_id)))).changed
 
-    async def cancel(self, reason: str = "cancelled by request") -> bool:
+    async def cancel(self, reason: str = "cancelled by request", *, command_id: str | None = None) -> bool:
         """End the running turn: its model call, tools and approvals; False when no turn runs."""
-        identity = self._identity(None)
+        identity = self._identity(command_id)
         return (await self._do(checked_command(lambda: c.Cancel(**identity, reason=reason)))).changed
 
-    async def clear(self) -> None:
+    async def clear(self, *, command_id: str | None = None) -> None:
         """Empty the conversation. The transcript stays in the journal.
 
         Raises:
             SessionBusy: a turn is running, or a compaction.
         """
-        await self._do(c.Clear(**self._identity(None)))
+        await self._do(c.Clear(**self._identity(command_id)))
 
     async def rewind(self, to: int, *, command_id: str | None = None) -> bool:
         """Let the model see what it saw after the record with seq ``to``; False when it sees just that.
@@ -214,18 +214,22 @@ class SessionHandle(
         *,
         thinking: bool | None = None,
         budget: int | Budget | None = None,
+        thinking_budget: int | None = None,
         model_config: LlmConfig | str | None = None,
         name: str | None = None,
+        system_prompt: str | None = None,
         command_id: str | None = None,
     ) -> None:
-        """Change what is given.
+        """Change what is given: all of it, or nothing.
 
         Args:
             thinking: Whether the model thinks first.
             budget: A number: the tokens that it may think. A ``Budget``: what the session may take in its life, in
                 place of the one before and all that was granted on top; ``Budget()`` bounds nothing.
+            thinking_budget: The tokens that it may think, where ``budget`` says what the session may take.
             model_config: The model.
             name: The title.
+            system_prompt: The text that is added to the standard instructions; an empty one removes it.
             command_id: Makes the command repeatable.
         """
         changes: dict[str, Any] = {}
@@ -233,6 +237,10 @@ class SessionHandle(
             changes["thinking_enabled"] = thinking
         if budget is not None:
             changes["budget" if isinstance(budget, Budget) else "thinking_budget"] = budget
+        if thinking_budget is not None:
+            changes["thinking_budget"] = thinking_budget
+        if system_prompt is not None:
+            changes["system_prompt"] = system_prompt or None
         if name is not None:
             changes["name"] = name
         if model_config is not None:

@@ -178,25 +178,25 @@ class SessionOperations(
         """See ``SessionHandle.context_usage``."""
         return await (await self._session(session_id)).context_usage(at=at)
 
-    async def clear(self, session_id: str) -> None:
+    async def clear(self, session_id: str, *, command_id: str | None = None) -> None:
         """See ``SessionHandle.clear``."""
-        await (await self._session(session_id)).clear()
+        await (await self._session(session_id)).clear(command_id=command_id)
 
     async def rewind_session(self, session_id: str, to: int, *, command_id: str | None = None) -> bool:
         """See ``SessionHandle.rewind``."""
         return await (await self._session(session_id)).rewind(to, command_id=command_id)
 
-    async def pause_session(self, session_id: str) -> bool:
+    async def pause_session(self, session_id: str, *, command_id: str | None = None) -> bool:
         """See ``SessionHandle.pause``."""
-        return await (await self._session(session_id)).pause()
+        return await (await self._session(session_id)).pause(command_id=command_id)
 
-    async def resume_session(self, session_id: str) -> bool:
+    async def resume_session(self, session_id: str, *, command_id: str | None = None) -> bool:
         """See ``SessionHandle.resume``."""
-        return await (await self._session(session_id)).resume()
+        return await (await self._session(session_id)).resume(command_id=command_id)
 
-    async def cancel_operation(self, session_id: str) -> bool:
+    async def cancel_operation(self, session_id: str, *, command_id: str | None = None) -> bool:
         """See ``SessionHandle.cancel``."""
-        return await (await self._session(session_id)).cancel()
+        return await (await self._session(session_id)).cancel(command_id=command_id)
 
     async def snapshot(self, session_id: str) -> SnapshotInfo:
         """See ``SessionHandle.snapshot``."""
@@ -214,14 +214,22 @@ class SessionOperations(
         *,
         thinking: bool | None = None,
         budget: int | Budget | None = None,
+        thinking_budget: int | None = None,
         model_config: LlmConfig | str | None = None,
         name: str | None = None,
+        system_prompt: str | None = None,
         command_id: str | None = None,
     ) -> None:
         """See ``SessionHandle.configure``."""
         session = await self._session(session_id)
         await session.configure(
-            thinking=thinking, budget=budget, model_config=model_config, name=name, command_id=command_id
+            thinking=thinking,
+            budget=budget,
+            thinking_budget=thinking_budget,
+            model_config=model_config,
+            name=name,
+            system_prompt=system_prompt,
+            command_id=command_id,
         )
 
     async def set_system_prompt(self, session_id: str, text: str | None) -> None:

@@ -20,21 +20,21 @@ Wait = Annotated[float, Query(alias="timeout", gt=0, le=MAX_WAIT_S, description=
 
 
 @router.post("/v1/sessions/{session_id}/pause", response_model=Changed)
-async def pause_session(session_id: SessionId, manager: Manager) -> Response:
+async def pause_session(session_id: SessionId, manager: Manager, command_id: CommandId) -> Response:
     """Take no new step until resumed."""
-    return answer(Changed(changed=await act(manager.pause_session(session_id))))
+    return answer(Changed(changed=await act(manager.pause_session(session_id, command_id=command_id))))
 
 
 @router.post("/v1/sessions/{session_id}/resume", response_model=Changed)
-async def resume_session(session_id: SessionId, manager: Manager) -> Response:
+async def resume_session(session_id: SessionId, manager: Manager, command_id: CommandId) -> Response:
     """Go on."""
-    return answer(Changed(changed=await act(manager.resume_session(session_id))))
+    return answer(Changed(changed=await act(manager.resume_session(session_id, command_id=command_id))))
 
 
 @router.post("/v1/sessions/{session_id}/interrupt", response_model=Changed)
-async def interrupt_session(session_id: SessionId, manager: Manager) -> Response:
+async def interrupt_session(session_id: SessionId, manager: Manager, command_id: CommandId) -> Response:
     """End the running turn and everything it waits for."""
-    return answer(Changed(changed=await act(manager.cancel_operation(session_id))))
+    return answer(Changed(changed=await act(manager.cancel_operation(session_id, command_id=command_id))))
 
 
 @router.post("/v1/sessions/{session_id}/restore", response_model=SessionInfo)
@@ -44,9 +44,9 @@ async def restore_session(session_id: SessionId, manager: Manager) -> Response:
 
 
 @router.post("/v1/sessions/{session_id}/clear", response_model=Changed)
-async def clear_session(session_id: SessionId, manager: Manager) -> Response:
+async def clear_session(session_id: SessionId, manager: Manager, command_id: CommandId) -> Response:
     """Empty the context; the journal keeps the transcript."""
-    await act(manager.clear(session_id))
+    await act(manager.clear(session_id, command_id=command_id))
     return answer(Changed(changed=True))
 
 

@@ -76,10 +76,6 @@ async def configure_session(
     changes = _changes(body)
     if changes:
         await act(manager.configure(session_id, **changes, command_id=command_id))
-    if body.budget is not None:
-        await act(manager.configure(session_id, budget=body.budget))
-    if "system_prompt" in body.model_fields_set:
-        await act(manager.set_system_prompt(session_id, body.system_prompt))
     return answer(await manager.get_info(session_id))
 
 
@@ -89,8 +85,11 @@ def _changes(body: ConfigureSession) -> dict[str, Any]:
         "name": body.name,
         "model_config": model,
         "thinking": body.thinking,
-        "budget": body.thinking_budget,
+        "thinking_budget": body.thinking_budget,
+        "budget": body.budget,
     }
+    if "system_prompt" in body.model_fields_set:
+        values["system_prompt"] = body.system_prompt or ""
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from actors import errors
@@ -31,6 +33,47 @@ def test_the_same_idempotency_key_creates_one_session(service: Running) -> None:
     assert first.json()["journal_id"] == second.json()["journal_id"]
     other = service.http.post("/v1/sessions", json={"config": {"name": "x"}}, headers=headers)
     assert (other.status_code, other.json()["code"]) == (409, "CommandConflict")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"system_prompt": "A"}, {"system_prompt": None}, {"budget": {"tokens": 1000}}, {"thinking_budget": 2048}],
+)
+def test_a_change_that_is_sent_again_under_its_key_undoes_nothing(service: Running, change: dict[str, Any]) -> None:
+    def configured() -> list[Any]:
+        records = service.http.get("/v1/sessions/s/export").json()["records"]
+        return [one for one in records if one["type"] == "session.configured"]
+
+    service.create("s", system_prompt="first")
+    key = {"Idempotency-Key": "k"}
+    first = service.http.patch("/v1/sessions/s", json=change, headers=key)
+    service.http.patch("/v1/sessions/s", json={"system_prompt": "B", "thinking_budget": 4096})
+    before = configured()
+    again = service.http.patch("/v1/sessions/s", json=change, headers=key)
+    other = service.http.patch("/v1/sessions/s", json={"system_prompt": "C"}, headers=key)
+
+    assert (first.status_code, again.status_code, other.json()["code"]) == (200, 200, "CommandConflict")
+    assert configured() == before and len(before) == 2
+
+
+def test_a_change_is_made_whole_or_not_at_all(service: Running) -> None:
+    service.create("s", name="before")
+
+    refused = service.http.patch("/v1/sessions/s", json={"name": "after", "system_prompt": "\U0001f600" * 100_000})
+
+    assert refused.status_code == 422
+    assert service.http.get("/v1/sessions/s").json()["name"] == "before"
+
+
+def test_a_session_is_cleared_once_for_one_key(service: Running) -> None:
+    service.create("s")
+    key = {"Idempotency-Key": "k"}
+    service.ask("first")
+    service.http.post("/v1/sessions/s/clear", headers=key)
+    service.ask("second")
+
+    assert service.http.post("/v1/sessions/s/clear", headers=key).status_code == 200
+    assert len(service.http.get("/v1/sessions/s/messages").json()["items"]) == 2
 
 
 def test_an_existing_id_is_a_conflict_with_the_same_sentence_as_in_python(service: Running) -> None:
