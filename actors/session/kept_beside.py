@@ -16,8 +16,11 @@ class KeptBeside(Protocol):
         """Keep what a host has to say of an attempt."""
         ...
 
-    async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
-        """What hosts wrote down of a journal's attempts."""
+    async def results(self, tenant: str, journal_id: str, call_id: str | None = None) -> tuple[StoredResult, ...]:
+        """What hosts wrote down of a journal's attempts, or of those of one call.
+
+        Outcomes beyond 24 MiB together are left out: who wants one of them names its call.
+        """
         ...
 
     async def receivers(

@@ -58,13 +58,16 @@ class LateOutcomes:
 
     def recover(self, state: State, results: Iterable[StoredResult]) -> None:
         """Go on with what a former activation left: some outcomes are in the store, others with their hosts."""
-        stored = {CallKey(call_id=one.call_id, attempt=one.attempt): one.outcome for one in results if one.outcome}
+        stored = {CallKey(call_id=one.call_id, attempt=one.attempt): one.outcome for one in results}
         for one in state.unanswered:
             body = stored.get(one.key)
             if body is not None:
                 self._tell(Attached(key=one.key, status=CallStatus.settled, outcome=OUTCOME.validate_json(body)))
             elif one.host is not None:
                 self.wait(state, one.host, one.key)
+            elif one.key in stored:
+                # An outcome may have been too large to come along.
+                self._spawn(self._look_again(state, one.key))
 
     def wait(self, state: State, host: HostRef, key: CallKey) -> None:
         """Wait for the end of a call that its host was told to end."""
@@ -116,11 +119,17 @@ class LateOutcomes:
             self._acks.soon(host, answer.key)
 
     async def _look(self, state: State, key: CallKey) -> bool:
-        for one in await self._store.results(state.tenant, state.journal_id):
+        for one in await self._store.results(state.tenant, state.journal_id, key.call_id):
             if (one.call_id, one.attempt) == (key.call_id, key.attempt) and one.outcome is not None:
                 outcome = OUTCOME.validate_json(one.outcome)
                 return self._tell(Attached(key=key, status=CallStatus.settled, outcome=outcome))
         return False
+
+    async def _look_again(self, state: State, key: CallKey) -> None:
+        try:
+            await self._look(state, key)
+        except GreenroomError as exc:
+            log.info("what became of call %s is not known yet: %s", key.call_id, exc)
 
     def _tell(self, answer: Attached) -> bool:
         """Have it written down, if it says anything."""

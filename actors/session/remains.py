@@ -56,7 +56,7 @@ class Remains:
         return call.model_copy(update={"resume": resume.model_copy(update={"state": state})})
 
     async def _stored(self, call: Call) -> StoredResult | None:
-        for result in await self._store.results(call.tenant, call.journal_id):
+        for result in await self._store.results(call.tenant, call.journal_id, call.call_id):
             if (result.call_id, result.attempt) == (call.call_id, call.attempt):
                 return result
         return None

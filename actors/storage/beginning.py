@@ -13,6 +13,7 @@ from actors.domain.journal import Snapshot, StoredRecord
 from actors.session.ports import Loaded
 from actors.storage.backend import Backend
 from actors.storage.rules import MAX_PAGE
+from actors.storage.sendable import sendable
 
 SHARED_BYTES: Final = 512 * 1024
 """Bytes from which on reading what forks share from Ray's object store is faster than reading it from the store."""
@@ -52,7 +53,7 @@ def beginning(backend: Backend, tenant: str, journal_id: str, *, share: bool) ->
     page = backend.records(tenant, journal_id, after=kept, limit=MAX_PAGE)
     beginnings = backend.beginnings(tenant, journal_id) if share else ()
     upto = beginnings[-1].upto if beginnings else 0
-    results = backend.results(tenant, journal_id)
+    results = sendable(backend.results(tenant, journal_id))
     if kept <= upto and _size(snapshot, page, upto) >= SHARED_BYTES:
         own = backend.records(tenant, journal_id, after=upto, limit=MAX_PAGE)
         return Beginning(Loaded(None, own, results, kept), upto)

@@ -206,8 +206,8 @@ def _content(service: Serving) -> dict[str, Handler]:
     async def letters(tenant: str, target_journal_id: str, limit: int) -> Plain:
         return each(wire.letter_out, await service.letters(tenant, target_journal_id, limit=limit))
 
-    async def results(tenant: str, journal_id: str) -> Plain:
-        return each(wire.result_out, await service.results(tenant, journal_id))
+    async def results(tenant: str, journal_id: str, call_id: str | None = None) -> Plain:
+        return each(wire.result_out, await service.results(tenant, journal_id, call_id))
 
     return {"blobs": blobs, "receivers": receivers, "letters": letters, "results": results}
 

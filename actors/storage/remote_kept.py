@@ -20,9 +20,10 @@ class RemoteKept:
         """See ``Backend.put_result``."""
         await self._call("put_result", tenant=tenant, journal_id=journal_id, result=wire.result_out(result))
 
-    async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
-        """What hosts wrote down of a journal's attempts."""
-        return tuple(each(wire.result_in, await self._call("results", tenant=tenant, journal_id=journal_id)))
+    async def results(self, tenant: str, journal_id: str, call_id: str | None = None) -> tuple[StoredResult, ...]:
+        """See ``KeptBeside.results``."""
+        found = await self._call("results", tenant=tenant, journal_id=journal_id, call_id=call_id)
+        return tuple(each(wire.result_in, found))
 
     async def put_server(self, tenant: str, journal_id: str, name: str, server: KnownServer | None) -> None:
         """See ``Backend.put_server``."""

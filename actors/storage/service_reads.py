@@ -30,6 +30,7 @@ from actors.storage.backend import Backend
 from actors.storage.beginning import Beginning, beginning
 from actors.storage.folding import Fold, Folder
 from actors.storage.rules import bounded, is_last, pieces
+from actors.storage.sendable import sendable
 from actors.storage.shelf import Place
 from actors.storage.threads import Threads
 from actors.storage.watch import Hint, Hints, Subscription, Watchers
@@ -197,9 +198,9 @@ class StoreReads:
         """What waits for a receiver, each sender's messages in their order."""
         return await self._read(lambda: self._backend.letters(tenant, target_journal_id, limit=bounded(limit)))
 
-    async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
-        """All kept outcomes of a journal."""
-        return await self._read(lambda: self._backend.results(tenant, journal_id))
+    async def results(self, tenant: str, journal_id: str, call_id: str | None = None) -> tuple[StoredResult, ...]:
+        """What hosts wrote down of a journal's attempts, or of one call's; see ``KeptBeside.results``."""
+        return await self._read(lambda: sendable(self._backend.results(tenant, journal_id), call_id))
 
     async def servers(self) -> tuple[tuple[str, str, KnownServer], ...]:
         """See ``Backend.servers``."""

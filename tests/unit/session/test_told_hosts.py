@@ -50,7 +50,7 @@ class Hosts(UnclearHosts):
 
 
 class Store:
-    async def results(self, tenant: str, journal_id: str) -> tuple[()]:
+    async def results(self, tenant: str, journal_id: str, call_id: str | None = None) -> tuple[()]:
         return ()
 
 

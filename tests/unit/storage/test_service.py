@@ -497,3 +497,19 @@ async def test_a_purge_is_answered_as_it_was_first(store: StoreService | RemoteS
     assert await store.purge_session(TENANT, journal("s"), "end", "d")
     assert await store.purge_session(TENANT, journal("s"), "end", "d")
     assert await store.row(TENANT, journal("s")) is None
+
+
+async def test_outcomes_that_are_too_large_together_are_sent_call_by_call(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.storage.sendable.MAX_BYTES", 10)
+    assert await store.create(TENANT, "c", "d", [new("s")])
+    large = b"x" * 8
+    kept = [StoredResult(f"call-{number}", 1, large) for number in range(3)]
+    for one in kept:
+        await store.put_result(TENANT, journal("s"), one)
+
+    together = await store.results(TENANT, journal("s"))
+    assert [(one.call_id, one.outcome) for one in together] == [("call-0", large), ("call-1", None), ("call-2", None)]
+    assert [await store.results(TENANT, journal("s"), one.call_id) for one in kept] == [(one,) for one in kept]
+    assert (await store.activate(TENANT, journal("s"), await store.next_term(), 1)).loaded.results == together
