@@ -153,6 +153,10 @@ def _tool(guard: Guard, outcome: ToolOutcome) -> ToolOutcome:
     metadata = cast("dict[str, Any]", guard.value(outcome.metadata))
     found = injections(content) if guard.config is not None else ()
     changes: dict[str, Any] = {"content": content, "metadata": metadata}
+    if outcome.asked is not None:
+        # Of the form and the page, names and addresses have to stay as they are.
+        told = [one.model_copy(update={"message": guard.text(one.message)}) for one in outcome.asked.questions]
+        changes["asked"] = outcome.asked.model_copy(update={"questions": tuple(told)})
     if found and INJECTION not in metadata:
         changes["metadata"] = metadata | {INJECTION: list(found)}
         if guard.config is not None and guard.config.on_injection is OnInjection.block:

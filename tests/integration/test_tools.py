@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from actors import PermissionPolicy, SessionConfig, SessionManager, errors
+from actors import LlmConfig, PermissionPolicy, SecurityConfig, SessionConfig, SessionManager, errors
 from actors.domain.messages import ToolResultBlock
 from actors.tools.sandbox import Sandbox
 from tests.integration.runtimes import MODEL, MakeRuntime, NewId
@@ -32,6 +33,26 @@ async def test_given_functions_are_offered_and_run_and_check_their_arguments(
     assert [str(block.content) for block in blocks][:2] == ["QUIETLY", "6"]
     assert "word" in str(blocks[2].content)
     assert blocks[2].is_error
+
+
+async def test_what_a_session_withholds_and_keys_of_providers_are_told_by_no_host(
+    manager: SessionManager, new_id: NewId, permissive: SessionConfig
+) -> None:
+    key = "Canary-key-of-a-provider"
+    model = LlmConfig(provider="scripted", model="prompt", api_key=SecretStr(key))
+    session = await manager.create_session(
+        new_id(), permissive.model_copy(update={"model": model, "security": SecurityConfig()})
+    )
+
+    stream = await session.generate_streaming(f'/tool shout {{"text": "akiaiosfodnn7example"}}\nit is {key}')
+    shown = [repr(event) async for event in stream]
+    result = await stream.result()
+
+    assert result.text == "it is [REDACTED:SECRET]"
+    (told,) = [block for block in result.messages[2].content if isinstance(block, ToolResultBlock)]
+    assert told.content == "[REDACTED:AWS_KEY]"
+    assert not [event for event in shown if "AKIAIOSFODNN7EXAMPLE" in event]
+    assert key in "".join(shown[:1]), "the words of a user are theirs: only what looks like a secret is taken out"
 
 
 @pytest.mark.skipif(not Sandbox.find().works, reason=f"no sandbox here: {Sandbox.find().why_not}")
