@@ -13,6 +13,7 @@ from actors.errors import InvalidRequest, SessionNotFound
 from actors.handle_commands import SessionCommands
 from actors.model_choice import known_config
 from actors.reading.children import Mode, results_of, wait_children
+from actors.session.state import from_snapshot
 
 
 class SessionChildren(SessionCommands):
@@ -21,6 +22,7 @@ class SessionChildren(SessionCommands):
     async def create_child(self, child_id: str, config: SessionConfig) -> SessionInfo:
         """Create a child session without a task; what its configuration leaves open it takes from this session."""
         journal_id = new_ulid()
+        config = await self._at_home(config)
         child = NewChild(child_id=child_id, child_journal_id=journal_id, config=config)
         await self._do(c.SpawnChildren(**self._identity(None), children=(child,)))
         row = await self._runtime.store.row(self._tenant, journal_id)
@@ -50,13 +52,20 @@ class SessionChildren(SessionCommands):
             NewChild(
                 child_id=name,
                 child_journal_id=journal_id,
-                config=await known_config(self._runtime, spec.config),
+                config=await self._at_home(await known_config(self._runtime, spec.config)),
                 task=checked_prompt(spec.prompt),
             )
             for spec, name, journal_id in zip(given, names, derived_journal_ids(len(given), *place), strict=True)
         ]
         await self._do(checked_command(lambda: c.SpawnChildren(**identity, children=tuple(children))))
         return [self._newborn(child) for child in children]
+
+    async def _at_home(self, config: SessionConfig) -> SessionConfig:
+        """A child's configuration that asks for the default store's kind, as its parent there has it: for none."""
+        if config.storage_type is not self._runtime.stores[0].kind:
+            return config
+        state = from_snapshot((await self._runtime.store.state(self._tenant, self.journal_id)).body)
+        return config.model_copy(update={"storage_type": None}) if state.config.storage_type is None else config
 
     def _newborn(self, child: NewChild) -> SessionInfo:
         now = utc_now()

@@ -108,6 +108,8 @@ async def test_a_family_lives_in_one_store(tmp_path: Path) -> None:
         done = await manager.wait_children("p", timeout=LIMIT_S)
         fork = await manager.fork_session("p", "fork")
         await manager.create_child_session("p", "same", SessionConfig(storage_type=MEMORY))
+        await manager.create_session("lasting")
+        await manager.create_child_session("lasting", "lasting-child", SessionConfig(storage_type=FILE))
 
         assert [one.outcome for one in done] == [ChildOutcome.completed] * 2
         assert {(await manager.get_config(one.session_id)).storage_type for one in (*children, fork)} == {MEMORY}
@@ -115,7 +117,8 @@ async def test_a_family_lives_in_one_store(tmp_path: Path) -> None:
             await manager.create_child_session("p", "other", SessionConfig(storage_type=FILE))
         assert (await parent.info()).activity is Activity.idle
     async with beside(tmp_path) as manager:
-        assert await manager.session_count() == 0
+        assert await manager.get_child_sessions("lasting") == ["lasting-child"]
+        assert await manager.session_count() == 2
 
 
 async def test_a_session_goes_into_another_store_as_a_document(tmp_path: Path) -> None:
