@@ -8,7 +8,8 @@ from typing import Any, Final, cast
 
 from actors.domain.messages import WITHHELD, Message, TextBlock, ToolUseBlock
 from actors.domain.security import SecurityConfig
-from actors.policy.security.redaction import Finder, Known, Stream, finders_of, redact
+from actors.policy.security.redaction import KNOWN, Finder, Known, Stream, finders_of, redact
+from actors.policy.security.rules import mark
 
 _MARK: Final = "[REDACTED:"
 _MAX_DEPTH: Final = 64
@@ -30,6 +31,8 @@ class Guard:
 
     def __init__(self, config: SecurityConfig | None, known: Known | None = None) -> None:
         self.config = config
+        # Without a configuration no other mark was ever made.
+        self._marks = _MARK if config is not None else mark(KNOWN)
         word_for_word: tuple[Finder, ...] = (known,) if known else ()
         patterns = tuple(config.patterns.items()) if config is not None else ()
         kinds = config.kinds if config is not None else ()
@@ -62,7 +65,7 @@ class Guard:
         plain = cast("dict[str, Any]", _mapped(dict(args), lambda text: redact(text, self._secret, counts)))
         if counts:
             return plain | {WITHHELD: f"they hold a secret ({', '.join(sorted(counts))})"}
-        if any(_MARK in text for text in _texts(args)):
+        if any(self._marks in text for text in _texts(args)):
             return plain | {WITHHELD: f"{_MARK}...] stands for a text that is withheld from you, and is none itself"}
         return dict(args)
 

@@ -1,0 +1,162 @@
+"""Nothing that is withheld leaves a host: in no piece, outcome, error or thought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from actors.domain.calls import (
+    Delta,
+    Emit,
+    HostRef,
+    ModelCall,
+    ModelOutcome,
+    Outcome,
+    Reconciled,
+    ToolCall,
+    ToolOutcome,
+)
+from actors.domain.llm import LlmConfig
+from actors.domain.messages import WITHHELD, Message, StopReason, ToolUseBlock
+from actors.domain.security import SecurityConfig
+from actors.effect_host.guarded import Guarded, Vault, secrets_of
+
+KEY = "sk-1234567890CANARYghijklmnop"
+KNOWN = "a value that only this process knows"
+
+
+class _Gives:
+    """Gives these pieces, then this outcome."""
+
+    def __init__(self, outcome: Any, *pieces: str) -> None:
+        self._outcome = outcome
+        self._pieces = pieces
+
+    async def execute(self, call: ModelCall | ToolCall, emit: Emit) -> Any:
+        for piece in self._pieces:
+            emit("text", piece)
+        return self._outcome
+
+    def cancelled(self, call: ModelCall | ToolCall, deltas: Sequence[Delta]) -> Any:
+        return self._outcome
+
+    async def reconcile(self, call: ToolCall, recorded: bytes | None) -> Reconciled:
+        return Reconciled.done(self._outcome)
+
+
+_WHOSE: dict[str, Any] = {
+    "call_id": "j:1:2",
+    "tenant": "t",
+    "journal_id": "j",
+    "session_id": "s",
+    "turn_id": "turn-1",
+    "epoch": 1,
+    "host": HostRef(host_id="h", incarnation="i"),
+}
+
+
+def _model_call(security: SecurityConfig | None = None) -> ModelCall:
+    return ModelCall(**_WHOSE, llm=LlmConfig(provider="scripted", model="echo"), security=security)
+
+
+def _tool_call(security: SecurityConfig | None = None) -> ToolCall:
+    return ToolCall(**_WHOSE, tool_use_id="u", name="tells", args={}, security=security)
+
+
+def _nowhere(channel: str, text: str) -> None:
+    del channel, text
+
+
+async def test_pieces_are_the_whole_without_what_is_withheld_and_nothing_of_them_is_lost() -> None:
+    shown: list[str] = []
+    pieces = ("it is sk-", "1234567890", "CANARYghijklmnop", " and a val", "ue that only this process knows", ", you")
+    host = Guarded(_Gives(ModelOutcome(outcome=Outcome.ok), *pieces), Vault([KNOWN]))
+
+    await host.execute(_model_call(SecurityConfig()), lambda channel, text: shown.append(text))
+
+    assert "".join(shown) == "it is [REDACTED:API_KEY] and [REDACTED:SECRET], you"
+
+
+async def test_a_thought_that_is_changed_loses_its_seal() -> None:
+    thought = Message.assistant("Hm.").model_copy(update={"reasoning_content": KEY, "reasoning_signature": "seal"})
+    given = ModelOutcome(outcome=Outcome.ok, message=thought, stop_reason=StopReason.end_turn)
+
+    outcome: Any = await Guarded(_Gives(given), Vault(), SecurityConfig()).execute(_model_call(), _nowhere)
+
+    assert outcome.message.reasoning_content == "[REDACTED:API_KEY]"
+    assert outcome.message.reasoning_signature is None
+
+
+async def test_errors_are_gone_through_with_their_arguments() -> None:
+    error = f"Incorrect API key provided: {KNOWN}"
+    given = ModelOutcome(outcome=Outcome.error, error_code="ModelAuthFailed", error=error, error_args=("x", [error]))
+
+    outcome = await Guarded(_Gives(given), Vault([KNOWN])).execute(_model_call(), _nowhere)
+
+    assert KNOWN not in repr(outcome)
+
+
+async def test_what_a_cancelled_or_reconciled_call_gave_is_gone_through_too() -> None:
+    host = Guarded(_Gives(ToolOutcome(outcome=Outcome.cancelled, content=KEY, metadata={KEY: [KEY]})), Vault())
+    call = _tool_call(SecurityConfig())
+
+    given = (host.cancelled(call, ()), (await host.reconcile(call, None)).outcome)
+
+    assert KEY not in repr(given)
+
+
+async def test_an_outcome_without_anything_to_withhold_is_left_alone() -> None:
+    given = ToolOutcome(outcome=Outcome.ok, content=KEY)
+
+    assert await Guarded(_Gives(given), Vault([KNOWN])).execute(_tool_call(), _nowhere) == given
+
+
+@pytest.mark.parametrize(
+    ("security", "text", "used"),
+    [
+        (None, "about [REDACTED:EMAIL]", True),
+        (None, "about [REDACTED:SECRET]", False),
+        (None, f"about {KNOWN}", False),
+        (None, KEY, True),
+        (SecurityConfig(), "about [REDACTED:EMAIL]", False),
+        (SecurityConfig(), KEY, False),
+        (SecurityConfig(), "to ada@example.org", True),
+    ],
+)
+async def test_arguments_are_used_as_they_are_or_not_at_all(
+    security: SecurityConfig | None, text: str, used: bool
+) -> None:
+    asks = Message.assistant("", ToolUseBlock(id="u", name="tells", input={"deep": [{"text": text}]}))
+    given = ModelOutcome(outcome=Outcome.ok, message=asks, stop_reason=StopReason.tool_use)
+
+    outcome: Any = await Guarded(_Gives(given), Vault([KNOWN])).execute(_model_call(security), _nowhere)
+
+    (call,) = outcome.message.tool_calls
+    assert (call.input == {"deep": [{"text": text}]}) is used
+    assert (WITHHELD in call.input) is not used
+
+
+def test_secrets_of_an_environment_are_told_by_their_names_and_nobody_sees_them_in_a_vault() -> None:
+    environment = {
+        "OPENAI_API_KEY": "k-openai-1",
+        "GREENROOM_API_KEYS": "first-key, second-key",
+        "CI_JOB_TOKEN": "t-ci-job-1",
+        "db_password": "p-of-a-database",
+        "DATABASE_URL": "postgresql://ada:p-in-an-address@db/x",
+        "HOME": "/root",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+    found = secrets_of(environment)
+
+    assert found - {"first-key, second-key"} == {
+        "k-openai-1",
+        "first-key",
+        "second-key",
+        "t-ci-job-1",
+        "p-of-a-database",
+        "p-in-an-address",
+    }
+    assert not [value for value in found if value in repr(Vault(found))]
