@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.tools import reaper
+from actors.tools.by_force import end_by_force, wake
 from actors.tools.environment import command_environment
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class ServerProcess:
         self._environment = command_environment(os.environ) | dict(environment)
         self._stderr = b""
         self._control = -1
+        self._reaper: int | None = None
         self._closing = False
         self.input: asyncio.StreamWriter | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -113,7 +115,9 @@ class ServerProcess:
     async def _follow_report(self, stream: asyncio.StreamReader) -> None:
         async for line in stream:
             what, _, value = line.decode(errors="replace").strip().partition(" ")
-            if what == "error":
+            if what == "reaper":
+                self._reaper = int(value)
+            elif what == "error":
                 self.problem = f"{self._argv[0]} could not be started: {value}"
             elif what == "exit" and self.problem is None and not self._closing:
                 self.problem = f"it ended with exit code {value}"
@@ -141,7 +145,12 @@ class ServerProcess:
             # The reaper takes the end of this pipe as the word to kill.
             os.close(self._control)
             self._control = -1
+            if self._reaper is not None and not self.ended.is_set():
+                # A server may have frozen it.
+                wake(self._reaper)
             await self._ended_within(GONE_S)
+        if self._reaper is not None and not self.ended.is_set():
+            end_by_force(self._reaper)
         for task in self._tasks:
             task.cancel()
         for pipe in self._pipes:

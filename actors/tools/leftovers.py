@@ -1,12 +1,16 @@
 """What a tool host that died has left running: its reapers and their commands, found by a mark in the environment.
 
-A reaper ends its command when its host's pipe closes; until that is done, nobody may run the call again.
+A reaper ends its command when its host's pipe closes; until that is done, nobody may run the call again. One that was
+frozen is ended by force, with all that it watches.
 """
 
 from __future__ import annotations
 
 import socket
 from pathlib import Path
+
+from actors.tools.by_force import end_by_force, is_frozen
+from actors.tools.reaper import status_of
 
 HOST_MARK = "TOOL_HOST_ID"
 """Variable that every process under a tool host's reaper carries; its value is the host's id."""
@@ -32,8 +36,20 @@ def leftovers_of(host_id: str) -> tuple[int, ...]:
 
 
 def anything_left(host_id: str) -> bool:
-    """Whether a host, or anything that it started, still runs on this node."""
-    return lives(host_id) or bool(leftovers_of(host_id))
+    """Whether a host, or anything that it started, still runs on this node. What nobody can end any more is ended."""
+    if lives(host_id):
+        return True
+    left = leftovers_of(host_id)
+    for pid in left:
+        # A reaper is a child of none of them; what is below it is not its equal.
+        if is_frozen(pid) and not _watched(pid, left):
+            end_by_force(pid)
+    return bool(left)
+
+
+def _watched(pid: int, left: tuple[int, ...]) -> bool:
+    status = status_of(str(pid))
+    return status is not None and status.parent in left
 
 
 def claim_life(host_id: str) -> socket.socket:

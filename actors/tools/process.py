@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.errors import ToolError
+from actors.tools.by_force import end_by_force, wake
 
 MAX_ARGUMENT_BYTES = 128 * 1024 - 1
 """Linux refuses a single argument of 128 KiB and more (MAX_ARG_STRLEN)."""
@@ -89,6 +90,7 @@ class _Command:
         self.finished: asyncio.Future[None] = self._loop.create_future()
         self._on_output = on_output
         self._pid: int | None = None
+        self._reaper: int | None = None
         self._status = b""
         self._read = 0
         self._process, self._control, self._output, self._report = _start(argv, directory, environment)
@@ -99,10 +101,15 @@ class _Command:
         """Stop the command if it runs; bounded, and complete even when the waiter is cancelled."""
         # The reaper takes the end of this pipe as the word to kill.
         self._control = _closed(self._control)
+        if self._reaper is not None and self._report >= 0:
+            # As long as the report is open it lives: the number is its own.
+            wake(self._reaper)
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(END_S):
-                    await asyncio.shield(self.finished)
+            async with asyncio.timeout(END_S):
+                await asyncio.shield(self.finished)
+        except TimeoutError:
+            if self._reaper is not None and self._report >= 0:
+                end_by_force(self._reaper)
         finally:
             self._close_output()
             self._close_report()
@@ -141,6 +148,8 @@ class _Command:
         what, _, value = line.partition(" ")
         if what == "pid" and value.isdigit():
             self._pid = int(value)
+        elif what == "reaper" and value.isdigit():
+            self._reaper = int(value)
         elif what == "exit" and value.isdigit():
             self.exit_code = int(value)
         elif what == "error":

@@ -11,7 +11,8 @@ terminated, then killed.
     PIPES     "-", or "A:B": the descriptors that the command gets as its stdin and its stderr
     stdin     the host keeps it open; any byte, or the end, means: stop
     stdout    goes to the command, as its stdout, and without PIPES also as its stderr
-    stderr    "pid N", then "exit CODE" when nothing of the command is left, or "error REASON" when it did not start
+    stderr    "reaper N", its own id, and "pid N", the command's; then "exit CODE" when nothing of the command
+              is left, or "error REASON" when it did not start
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _IGNORED = (1, 2, 3, _TERM)
 
 _PR_SET_CHILD_SUBREAPER = 36
 
+_DEAD = (b"Z", b"X")
+
 _TICK_MS = 5
 """How often dying processes are looked at again."""
 
@@ -40,6 +43,7 @@ def main(arguments: list[str]) -> None:
         os._exit(0)
     directory, grace_ms, pipes, *command = arguments
     _prepare()
+    _say(f"reaper {os.getpid()}")
     try:
         os.chdir(directory)
         leader = _spawn(command, _streams(pipes))
@@ -152,7 +156,7 @@ def _pause() -> None:
 
 
 def _signal_all(leader: int, number: int) -> None:
-    found = _descendants()
+    found = descendants(os.getpid())
     # A group's number is free for others once it is empty, so it is used only while a descendant is in it.
     targets = [pid for pid, group in found.items() if group != leader]
     if leader in found.values():
@@ -164,17 +168,16 @@ def _signal_all(leader: int, number: int) -> None:
             pass
 
 
-def _descendants() -> dict[int, int]:
-    """Process group of each living descendant."""
+def descendants(ancestor: int) -> dict[int, int]:
+    """Process group of each living descendant of a process."""
     children: dict[int, list[tuple[int, int]]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
-            row = _status(name)
-            if row is not None:
-                parent, group = row
-                children.setdefault(parent, []).append((int(name), group))
+            status = status_of(name)
+            if status is not None and status.state not in _DEAD:
+                children.setdefault(status.parent, []).append((int(name), status.group))
     found: dict[int, int] = {}
-    todo = [os.getpid()]
+    todo = [ancestor]
     while todo:
         for pid, group in children.get(todo.pop(), ()):
             found[pid] = group
@@ -182,15 +185,23 @@ def _descendants() -> dict[int, int]:
     return found
 
 
-def _status(name: str) -> tuple[int, int] | None:
+class Status:
+    """What the kernel tells of a process: the letter of its state, its parent, its process group."""
+
+    def __init__(self, state: bytes, parent: int, group: int) -> None:
+        self.state, self.parent, self.group = state, parent, group
+
+
+def status_of(name: str) -> Status | None:
+    """The status of a process, whose id is ``name``; None when there is none."""
     try:
         with open(f"/proc/{name}/stat", "rb") as file:
             line = file.read()
     except OSError:
         return None
     # The program's name stands in parentheses and may itself hold spaces and parentheses.
-    _, parent, group = line[line.rindex(b")") + 2 :].split(b" ", 3)[:3]
-    return int(parent), int(group)
+    state, parent, group = line[line.rindex(b")") + 2 :].split(b" ", 3)[:3]
+    return Status(state, int(parent), int(group))
 
 
 def _say(text: str) -> None:

@@ -12,9 +12,11 @@ import pytest
 from actors.domain.artifacts import MAX_ARTIFACT_BYTES
 from actors.domain.calls import Outcome, ToolOutcome
 from actors.errors import InvalidConfig, ToolError
+from actors.tools import reaper
 from actors.tools.base import ToolContext
 from actors.tools.bash import BashTool
 from actors.tools.environment import command_environment
+from actors.tools.leftovers import HOST_MARK, anything_left
 
 from .conftest import MakeContext
 from .processes import is_gone, is_running
@@ -140,6 +142,7 @@ async def test_when_a_cancelled_call_returns_its_processes_are_gone(context: Mak
 _HOST = """
 import asyncio, sys
 from pathlib import Path
+from actors.tools import reaper
 from actors.tools.base import ToolContext
 from actors.tools.bash import BashTool
 
@@ -176,6 +179,34 @@ async def test_when_the_reaper_is_killed_the_group_is_killed_by_the_host(context
     assert outcome.outcome is Outcome.error
     assert "killed from outside" in outcome.content
     assert all(is_gone(pid) for pid in _pids(outcome.content))
+
+
+@pytest.mark.parametrize("again", ["", "(while kill -STOP $reaper; do :; done) &"])
+async def test_a_command_that_freezes_its_reaper_ends_with_all_that_it_started(
+    context: MakeContext, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    monkeypatch.setattr("actors.tools.process.END_S", 0.6)
+    command = f"reaper=$PPID; setsid sleep 1000 & echo pids $! $$ $reaper; kill -STOP $reaper; {again} sleep 1000"
+    outcome = await _bash(context(timeout_s=0.2), command)
+
+    pids = [int(word) for word in outcome.content.split("pids ")[1].splitlines()[0].split()]
+    assert all(is_gone(pid) for pid in pids)
+
+
+def test_what_a_frozen_reaper_of_a_dead_host_watches_is_ended_by_whoever_looks() -> None:
+    frozen = "until grep -q State:.T /proc/$PPID/status; do :; done"
+    script = f"setsid sleep 1000 & kill -STOP $PPID; {frozen}; echo $! $$ $PPID; exec sleep 1000"
+    argv = [sys.executable, "-I", "-S", str(Path(reaper.__file__)), "/", "300", "-", "bash", "-c", script]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {HOST_MARK: "frozen-host"}
+    ) as host:
+        assert host.stdout is not None and host.stdin is not None
+        pids = [int(word) for word in host.stdout.readline().split()]
+        host.stdin.close()
+
+        assert anything_left("frozen-host")
+    assert all(is_gone(pid) for pid in pids)
+    assert not anything_left("frozen-host")
 
 
 async def test_the_reaper_is_no_child_of_the_host(context: MakeContext) -> None:

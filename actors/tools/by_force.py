@@ -1,0 +1,40 @@
+"""The end of a command whose reaper cannot bring it about: a command may freeze the process that watches it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+
+from actors.tools.reaper import descendants, status_of
+
+_LOOKS = 200
+"""What is killed may have forked a moment before: it is looked for again, each look takes a few milliseconds."""
+
+
+def wake(reaper: int) -> None:
+    """Let a reaper that somebody stopped go on with its work."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(reaper, signal.SIGCONT)
+
+
+def is_frozen(pid: int) -> bool:
+    """Whether somebody stopped that process."""
+    status = status_of(str(pid))
+    return status is not None and status.state in {b"T", b"t"}
+
+
+def end_by_force(reaper: int) -> None:
+    """Kill all that a reaper watches, then the reaper: what it had left behind would be found by nobody."""
+    for _ in range(_LOOKS):
+        below = descendants(reaper)
+        if not below:
+            break
+        for pid in below:
+            _kill(pid)
+    _kill(reaper)
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
