@@ -34,6 +34,7 @@ C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=StrEnum)
 
 _HALF = "A text has half of a surrogate pair in it, which is not valid Unicode. Send the whole character."
+_DEEP = "A value is nested too deeply to be written down. Send it in fewer levels."
 
 
 def checked_prompt(prompt: str | Message) -> Message:
@@ -67,11 +68,14 @@ def checked_message(message: Message) -> Message:
     if problem is not None:
         raise InvalidRequest(f"An image cannot be used: {problem}.")
     try:
-        for text in (*texts, message.reasoning_content or "", message.reasoning_signature or ""):
-            text.encode()
-    except UnicodeEncodeError:
-        raise InvalidRequest(_HALF) from None
+        message.model_dump_json()
+    except ValueError as exc:
+        raise InvalidRequest(_unwritable(exc)) from None
     return message
+
+
+def _unwritable(error: ValueError) -> str:
+    return _HALF if "surrogates" in str(error) else _DEEP
 
 
 def checked_command(make: Callable[[], C]) -> C:
@@ -87,8 +91,8 @@ def checked_command(make: Callable[[], C]) -> C:
         first = exc.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidRequest(f"{where}: {first['msg'].removeprefix('Value error, ')}.") from None
-    except ValueError:
-        raise InvalidRequest(_HALF) from None
+    except ValueError as exc:
+        raise InvalidRequest(_unwritable(exc)) from None
     return command
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,6 +28,26 @@ class Frozen(BaseModel):
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Itself: nobody changes a value. Where one is a field's default, pydantic copies it for every new model."""
         return self
+
+
+MAX_LEVELS = 64
+"""Of JSON that comes from outside. What is deeper than 200 in a record can be written, and never be read again."""
+
+
+def is_deep(value: object) -> bool:
+    """Whether JSON has more than ``MAX_LEVELS`` objects and arrays in each other."""
+    level: list[Any] = [value]
+    for _ in range(MAX_LEVELS):
+        level = [inner for one in level for inner in _within(one)]
+        if not level:
+            return False
+    return True
+
+
+def _within(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("dict[Any, Any]", value).values()
+    return cast("list[Any]", value) if isinstance(value, list | tuple) else ()
 
 
 def one_line(text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from actors.domain.base import Frozen, one_line
+from actors.domain.base import MAX_LEVELS, Frozen, is_deep, one_line
 from actors.errors import InvalidConfig
 
 PROVIDER_ALIASES = {"claude": "anthropic", "gpt": "openai"}
@@ -103,6 +104,19 @@ class LlmConfig(Frozen):
         _ = parts.port  # Refuses what is no port.
         path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
         return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+    @field_validator("options")
+    @classmethod
+    def _can_be_written(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if is_deep(value):
+            raise ValueError(f"options have at most {MAX_LEVELS} levels")
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("options have half of a surrogate pair in them, which is not valid Unicode") from None
+        except TypeError:
+            raise ValueError("options are values of JSON") from None
+        return value
 
     @model_validator(mode="after")
     def _no_key_in_options(self) -> LlmConfig:

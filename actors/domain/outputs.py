@@ -36,7 +36,11 @@ class OutputFormat(Frozen):
     @classmethod
     def _bounded(cls, schema: dict[str, Any]) -> dict[str, Any]:
         _check_nesting(schema)
-        if len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > MAX_SCHEMA_BYTES:
+        try:
+            size = len(json.dumps(schema, ensure_ascii=False).encode())
+        except UnicodeEncodeError:
+            raise ValueError("a schema has half of a surrogate pair in it, which is not valid Unicode") from None
+        if size > MAX_SCHEMA_BYTES:
             raise ValueError(f"a schema has at most {MAX_SCHEMA_BYTES // 1024} KiB")
         return schema
 

@@ -59,7 +59,6 @@ class Retention:
         if entry.outcome is None:
             self._empty[entry.id] = entry
             return
-        entry.size = len(OUTCOME.dump_json(entry.outcome))
         self.bytes += entry.size
         self._kept[entry.id] = entry
         if entry.unclaimed:

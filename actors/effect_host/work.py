@@ -12,7 +12,7 @@ import logging
 from typing import Protocol
 
 from actors import faults
-from actors.domain.calls import CallStatus
+from actors.domain.calls import OUTCOME, CallStatus
 from actors.domain.tools import EffectClass
 from actors.effect_host.entry import Channel, Entry
 from actors.effect_host.fences import Fences
@@ -116,13 +116,13 @@ class Work:
     def _outcome(self, entry: Entry, call: Call, task: asyncio.Task[CallResult]) -> CallResult:
         try:
             if not task.cancelled():
-                return task.result()
+                return _sized(entry, task.result())
             if entry.cancelling:
-                return self._executor.cancelled(call, entry.deltas.read(0))
-            return broken(call, None, begun=entry.executing)
+                return _sized(entry, self._executor.cancelled(call, entry.deltas.read(0)))
+            return _sized(entry, broken(call, None, begun=entry.executing))
         except Exception as error:
             logger.exception("the executor of host %s broke", self._name)
-            return broken(call, error, begun=entry.executing)
+            return _sized(entry, broken(call, error, begun=entry.executing))
 
     async def close(self) -> None:
         """Cancel every call, and wait for their ends for at most ``close_s``."""
@@ -131,6 +131,12 @@ class Work:
             entry.stop()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=self._limits.close_s)
+
+
+def _sized(entry: Entry, outcome: CallResult) -> CallResult:
+    """The outcome, once it is known that it can be written: no session could take one that cannot."""
+    entry.size = len(OUTCOME.dump_json(outcome))
+    return outcome
 
 
 def _may_run_again(call: Call) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, cast
 
+from actors.domain.base import is_deep
 from actors.domain.calls import Emit
 from actors.domain.messages import PARSE_ERROR, Message, Role, StopReason, TextBlock, TokenUsage, ToolUseBlock
 from actors.errors import ModelError
@@ -110,6 +111,8 @@ def parse_arguments(text: str) -> dict[str, Any]:
 
 def as_arguments(value: object, text: str | None = None) -> dict[str, Any]:
     """Arguments that arrived as a value: an object as it is, anything else as a parse error."""
+    if is_deep(value):
+        return _unreadable("the JSON is nested too deeply", text or "")
     shown = text if text is not None else repr(value)
     if not isinstance(value, dict):
         return _unreadable(f"expected a JSON object, got {_kind(value)}", shown)

@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 from jsonschema.protocols import Validator
 
 from actors.domain.artifacts import MAX_ARTIFACT_BYTES
+from actors.domain.base import MAX_LEVELS, is_deep
 from actors.domain.calls import (
     RAISED,
     UNCLEAR,
@@ -278,6 +279,8 @@ def _clean(text: str) -> str:
 
 
 def _small_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    if is_deep(metadata):
+        return {"dropped": f"the tool's metadata has more than {MAX_LEVELS} levels"}
     try:
         # A name of a file that is no UTF-8 has halves of surrogate pairs, which no journal takes.
         written = json.dumps(metadata, ensure_ascii=False).encode(errors="replace")

@@ -253,6 +253,19 @@ async def test_an_executor_that_raises_tells_nothing_but_the_kind_and_what_may_h
     assert "secret" not in outcome.content
 
 
+async def test_an_outcome_that_cannot_be_written_is_none(world: _World) -> None:
+    caller = asyncio.create_task(world.host.run(world.call()))
+    await world.until(lambda: bool(world.stage.started))
+    world.stage.end("c1", "half of a pair: \ud800")
+
+    answer = await caller
+    attached = await world.host.run(world.call())
+
+    assert isinstance(answer.outcome, ToolOutcome) and answer.outcome.outcome is Outcome.unknown
+    assert attached.outcome == answer.outcome and answer.outcome.model_dump_json()
+    assert (await world.host.stats()).retained_bytes > 0
+
+
 async def test_an_executor_cancelled_from_within_gives_an_unknown_and_not_a_cancelled_call(world: _World) -> None:
     caller = asyncio.create_task(world.host.run(world.call()))
     await world.until(lambda: bool(world.stage.started))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -10,18 +11,32 @@ import pytest
 from actors import errors
 from actors.domain import commands as c
 from actors.domain import records as r
+from actors.domain.base import is_deep
 from actors.domain.children import ChildSpec
 from actors.domain.external_tasks import ExternalTaskResult
 from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig, TaskHandlerMode
-from actors.domain.messages import Base64Source, BlobSource, BlobTextBlock, ImageBlock, Message, Role, TextBlock
+from actors.domain.llm import LlmConfig
+from actors.domain.messages import (
+    PARSE_ERROR,
+    Base64Source,
+    BlobSource,
+    BlobTextBlock,
+    ImageBlock,
+    Message,
+    Role,
+    TextBlock,
+    ToolUseBlock,
+)
 from actors.domain.policies import SessionLane
 from actors.domain.records import Draft
 from actors.domain.session import SessionConfig, SessionState
 from actors.handle import SessionHandle
+from actors.llm.answer import as_arguments
 from actors.residency import supervisor
 from actors.session import decide
 from actors.session import plan as planning
 from actors.session.projection import place
+from actors.tools.executor import _small_metadata  # pyright: ignore[reportPrivateUsage]
 from actors.tools.function import tool
 from tests.unit.local.runtimes import calls, config, record_of, records, result_texts, runtime, says, script, session
 from tests.unit.session.world import World
@@ -183,3 +198,35 @@ async def _broken(handle: SessionHandle, broken: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(planning, "next_effects", broken)
     with pytest.raises(errors.InternalError, match="ZeroDivisionError"):
         await handle.add_message("look")
+
+
+_HALF = "\ud800"
+
+
+def _nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("value", [{"a": _HALF}, {_HALF: 1}, *map(_nested, (65, 190, 300, 900))])
+async def test_what_could_not_be_written_or_read_again_is_refused_before(value: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="options have"):
+        LlmConfig(provider="scripted", model="prompt", options=value)
+    used = Message(role=Role.assistant, content=(ToolUseBlock(id="a", name="x", input=value),))
+    async with session(config(says("One."))) as handle:
+        with pytest.raises(errors.InvalidRequest):
+            await handle.add_message(used)
+        with pytest.raises(errors.InvalidRequest):
+            await handle.send("x", output_type={"type": "object", "default": value})
+        assert (await handle.generate("go on")).text == "One."
+    metadata = _small_metadata({"x": value})
+    assert "dropped" in metadata or json.loads(json.dumps(metadata, ensure_ascii=False).encode()) == metadata
+    given = as_arguments(value)
+    assert PARSE_ERROR in given or json.loads(json.dumps(given, ensure_ascii=False).encode()) == given
+    assert (PARSE_ERROR in given) == ("dropped" in metadata) == is_deep(value)
+
+
+def test_options_may_have_as_many_levels_as_are_said() -> None:
+    assert LlmConfig(provider="scripted", model="prompt", options=_nested(64)).options == _nested(64)
