@@ -96,13 +96,14 @@ class Site:
         limits = HostLimits(cancel_s=0.01, idle_s=self._idle_s)
         models = ModelExecutor(ProviderPool(_no_key).of, _no_blobs)
         self.tools = EffectHost("tools", ToolExecutor(Path.cwd(), self._registry, sink, self.store.blobs), sink, limits)
-        servers = LocalServers(self.store, sink, "/", _no_news)
-        self.hosts = Hosts(EffectHost("models", models, sink), self.tools, self._registry, servers)
+        self.servers = LocalServers(self.store, sink, "/", _no_news)
+        self.hosts = Hosts(EffectHost("models", models, sink), self.tools, self._registry, self.servers)
 
     async def hosts_replaced(self) -> None:
         """Others, which know nothing, take the place of the hosts."""
         await self.tools.close()
         self._open_hosts()
+        await self.servers.roster.load()
 
     async def reads(self) -> SessionReads:
         """Who reads of the session without waking it."""
@@ -188,6 +189,7 @@ async def open_site(store: GatedStore | None = None, *, idle_s: float = 0.0) -> 
     config = SessionConfig(model=model, permission_policy=PermissionPolicy.permissive())
     async with asyncio.timeout(LIMIT_S), store or GatedStore() as opened:
         site = Site(opened, idle_s)
+        await site.servers.roster.load()
         await create(opened, "s", config=config)
         try:
             yield site
