@@ -88,9 +88,9 @@ class SeveralReads:
         """What a command led to when it was first sent."""
         return await (await self._in(tenant, journal_id)).first_outcome(tenant, journal_id, command_id)
 
-    async def results(self, tenant: str, journal_id: str) -> tuple[StoredResult, ...]:
-        """All kept outcomes of a journal."""
-        return await (await self._in(tenant, journal_id)).results(tenant, journal_id)
+    async def results(self, tenant: str, journal_id: str, call_id: str | None = None) -> tuple[StoredResult, ...]:
+        """See ``StoreService.results``."""
+        return await (await self._in(tenant, journal_id)).results(tenant, journal_id, call_id)
 
     async def wait(self, tenant: str, journal_id: str, *, after: int, wait_s: float) -> int:
         """See ``StoreService.wait``."""

@@ -199,6 +199,7 @@ async def test_a_destroyed_session_is_gone_and_the_same_command_says_so_again(st
 async def test_an_unknown_journal_is_unknown_as_in_one_store(stores: SeveralStores) -> None:
     assert await stores.row(TENANT, "none") is None
     assert await stores.results(TENANT, "none") == ()
+    assert await stores.results(TENANT, "none", "call") == ()
     with pytest.raises(SessionNotFound):
         await stores.append(part("none", 1))
     with pytest.raises(SessionNotFound):
