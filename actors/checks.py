@@ -34,7 +34,7 @@ C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=StrEnum)
 
 _HALF = "A text has half of a surrogate pair in it, which is not valid Unicode. Send the whole character."
-_DEEP = "A value is nested too deeply to be written down. Send it in fewer levels."
+_NO_JSON = "A value cannot be written as JSON: it is nested too deeply, or of a kind that JSON does not have."
 
 
 def checked_prompt(prompt: str | Message) -> Message:
@@ -75,7 +75,7 @@ def checked_message(message: Message) -> Message:
 
 
 def _unwritable(error: ValueError) -> str:
-    return _HALF if "surrogates" in str(error) else _DEEP
+    return _HALF if "surrogates" in str(error) else _NO_JSON
 
 
 def checked_command(make: Callable[[], C]) -> C:

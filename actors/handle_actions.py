@@ -99,9 +99,13 @@ class SessionActions(SessionCommands):
         return row.journal_id if row is not None else self.journal_id
 
     async def _why_not_pending(self, action_id: str) -> GreenroomError:
-        for action in await self.actions(pending=False):
-            of_call = (action.tool_use_id or None) if action.session_id == self.session_id else None
-            if action_id in {action.action_id, of_call} and action.resolution is not None:
+        if action_id.isprintable():
+            named, _ = await self._listed(tree=True, pending=False, action_id=action_id, limit=1)
+            if named and named[0].resolution is not None:
+                return ActionSettled(action_id, named[0].resolution)
+        # Or by the model's own id of the call, which it may have given to several.
+        for action in reversed(await self.actions(tree=False, pending=False)):
+            if action.tool_use_id == action_id != "" and action.resolution is not None:
                 return ActionSettled(action.action_id, action.resolution)
         return ActionNotFound(action_id)
 

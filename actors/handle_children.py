@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from actors.checks import checked_command, checked_prompt, checked_timeout
 from actors.domain import commands as c
 from actors.domain.children import MAX_CHILDREN, ChildResult, ChildSpec, NewChild
-from actors.domain.ids import check_session_id, derived_id, derived_journal_ids, new_ulid, utc_now
+from actors.domain.ids import check_session_id, derived_id, derived_journal_ids, utc_now
 from actors.domain.session import SessionConfig, SessionInfo
 from actors.errors import InvalidRequest, SessionNotFound
 from actors.handle_commands import SessionCommands
@@ -19,12 +19,26 @@ from actors.session.state import from_snapshot
 class SessionChildren(SessionCommands):
     """The part of ``SessionHandle`` that is about children."""
 
-    async def create_child(self, child_id: str, config: SessionConfig) -> SessionInfo:
-        """Create a child session without a task; what its configuration leaves open it takes from this session."""
-        journal_id = new_ulid()
-        config = await self._at_home(config)
-        child = NewChild(child_id=child_id, child_journal_id=journal_id, config=config)
-        await self._do(c.SpawnChildren(**self._identity(None), children=(child,)))
+    async def create_child(
+        self, child_id: str, config: SessionConfig | None = None, *, command_id: str | None = None
+    ) -> SessionInfo:
+        """Create a child session without a task; what its configuration leaves open it takes from this session.
+
+        Args:
+            child_id: Its id.
+            config: Its configuration.
+            command_id: Makes the command repeatable: the same one gives the child that it made.
+
+        Raises:
+            SessionExists: the id is in use. CommandConflict.
+            InvalidRequest, InvalidSessionId, InvalidConfig, UnknownProvider: refused before anything is written.
+        """
+        check_session_id(child_id)
+        identity = self._identity(command_id)
+        (journal_id,) = derived_journal_ids(1, self.journal_id, identity["command_id"])
+        known = await self._at_home(await known_config(self._runtime, config or SessionConfig()))
+        child = NewChild(child_id=child_id, child_journal_id=journal_id, config=known)
+        await self._do(checked_command(lambda: c.SpawnChildren(**identity, children=(child,))))
         row = await self._runtime.store.row(self._tenant, journal_id)
         if row is None:
             raise SessionNotFound(child_id)

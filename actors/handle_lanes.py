@@ -7,12 +7,13 @@ import re
 from actors.checks import MAX_PAGE, checked_choice, checked_command
 from actors.domain import commands as c
 from actors.domain.actions import Action, ActionKind
+from actors.domain.commands import MAX_LEASE_MS
 from actors.domain.external_tasks import ExternalTask, ExternalTaskResult
 from actors.domain.ids import derived_id
 from actors.domain.lanes import DeadLetter, LaneCounts, LaneHandlerConfig, QueueStats, SessionQueueConfig
 from actors.domain.policies import SessionLane
 from actors.domain.records import ToolCallLate
-from actors.errors import CommandConflict, ExternalTaskNotFound, ExternalTaskSettled, TaskLeaseLost
+from actors.errors import CommandConflict, ExternalTaskNotFound, ExternalTaskSettled, InvalidRequest, TaskLeaseLost
 from actors.handle_commands import SessionCommands
 from actors.session.external import output_of
 from actors.session.lanes import stats
@@ -82,6 +83,8 @@ class SessionLanes(SessionCommands):
             TaskLeased: somebody else has it. ExternalTaskSettled: it has an outcome. ExternalTaskNotFound.
             TaskLeaseLost: the claim that was to be prolonged is over.
         """
+        if not 0 < lease_s * 1000 <= MAX_LEASE_MS:
+            raise InvalidRequest(f"lease_s is more than 0, and at most {MAX_LEASE_MS // 1000} seconds.")
         identity = self._identity(command_id)
         claim = lease_id or derived_id("lease_", self.journal_id, identity["command_id"])
         command = checked_command(

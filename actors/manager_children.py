@@ -9,7 +9,6 @@ from actors.domain.ids import check_session_id
 from actors.domain.session import SessionConfig
 from actors.handle import SessionHandle
 from actors.manager_lookup import SessionLookup
-from actors.model_choice import known_config
 from actors.reading.children import Mode
 from actors.reading.families import SessionTree, children_of, tree_of
 
@@ -18,17 +17,16 @@ class ChildOperations(SessionLookup):
     """What ``SessionManager`` does with children."""
 
     async def create_child_session(
-        self, parent_id: str, child_id: str, config: SessionConfig | None = None
+        self, parent_id: str, child_id: str, config: SessionConfig | None = None, *, command_id: str | None = None
     ) -> SessionHandle:
         """Create a child; its model, workspace and policies are the parent's where it names none.
 
         Raises:
-            SessionNotFound: no such parent. InvalidSessionId, SessionExists.
+            SessionNotFound: no such parent. InvalidSessionId, SessionExists, CommandConflict.
         """
         check_session_id(child_id)
         parent = await self._session(parent_id)
-        row = await parent.create_child(child_id, await known_config(self._runtime, config or SessionConfig()))
-        return SessionHandle(self._runtime, row)
+        return SessionHandle(self._runtime, await parent.create_child(child_id, config, command_id=command_id))
 
     async def get_child_sessions(self, parent_id: str) -> list[str]:
         """Ids of a session's children, oldest first; none for an unknown parent."""

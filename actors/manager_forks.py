@@ -15,7 +15,7 @@ from actors.domain.session import Activity, SessionInfo
 from actors.errors import InvalidRequest, SessionNotFound
 from actors.handle import SessionHandle
 from actors.manager_lookup import SessionLookup
-from actors.manager_race import Alternative, ForkResult, Join, joined
+from actors.manager_race import Alternative, ForkResult, Join, checked_join, joined
 from actors.session.forking import MAX_NAME, fork_of_row, fork_of_state, name_of
 from actors.session.state import from_snapshot
 
@@ -102,7 +102,7 @@ class ForkOperations(SessionLookup):
         Raises:
             InvalidRequest: no prompts or more than 256, or no record ``at``. SessionNotFound.
         """
-        given = _prompts(prompts, n)
+        given, join = _prompts(prompts, n), checked_join(join)
         seconds = checked_timeout(timeout)
         cause = check_command_id(command_id) if command_id else new_ulid()
         source = await self.get_info(session_id)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from actors.domain.base import Frozen
 from actors.domain.messages import TokenUsage
-from actors.errors import GreenroomError, SessionNotFound, TurnFailed, TurnPending
+from actors.errors import GreenroomError, InvalidRequest, SessionNotFound, TurnFailed, TurnPending
 from actors.handle import SessionHandle
 
 
@@ -38,6 +38,18 @@ class ForkResult(Frozen):
 
 Join = Literal["all", "first"] | Callable[[Sequence[ForkResult]], int | None]
 """Which forks are kept: all, the first that completes, or the one at the index that a function returns."""
+
+
+def checked_join(join: Join) -> Join:
+    """Which forks are to be kept, looked at before there are any.
+
+    Raises:
+        InvalidRequest: it is neither of the two words nor a function.
+    """
+    if join not in ("all", "first") and not callable(join):
+        raise InvalidRequest(f"join is 'all', 'first' or a function of the results, not {str(join)[:100]!r}.")
+    return join
+
 
 NOBODY = -1
 """The index of no fork: all are cleaned up."""

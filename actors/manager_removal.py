@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from actors.domain.ids import check_command_id, new_ulid
-from actors.domain.session import Activity
-from actors.errors import SessionNotFound
+from actors.domain.command import digest_of_json
+from actors.domain.ids import check_command_id, derived_id, new_ulid
+from actors.domain.session import Activity, SessionInfo
+from actors.errors import CommandConflict, SessionNotFound
 from actors.handle import SessionHandle
 from actors.manager_lookup import SessionLookup
 from actors.reading.families import children_of
@@ -24,14 +25,34 @@ class RemovalOperations(SessionLookup):
         From here on nothing of it is found. The store removes the records of a long one a little at a time later, what
         it shares with forks when the last of them goes; ``purge_session`` waits for all that can be removed now.
         """
-        if cascade:
-            await self._clear_below(session_id)
-        return await self._remove(session_id, command_id, purge=False)
+        if not cascade:
+            return await self._remove(session_id, command_id, purge=False)
+        return await self._remove_family(session_id, check_command_id(command_id) if command_id else new_ulid())
 
-    async def _clear_below(self, session_id: str) -> None:
+    async def _remove_family(self, session_id: str, cause: str) -> bool:
+        """Remove a session and all below it.
+
+        Its end is the last step, so what the command means has to be settled before the first one: a conflict must
+        leave everything as it is, and the same command again, given when the id is another session's, must not touch
+        that. The store remembers commands that remove nothing: the first says what is wanted, the second of which
+        journal. The third is the removal.
+        """
+        store = self._runtime.store
+        top = await store.find(self.tenant, session_id)
+        await store.destroy(self.tenant, "", cause, digest_of_json(["destroy", session_id, "cascade"]))
+        meant = digest_of_json([session_id, top.journal_id if top is not None else None])
+        try:
+            await store.destroy(self.tenant, "", derived_id("of_", cause), meant)
+        except CommandConflict:
+            # The one that was meant is gone: had the command been interrupted, it would still be there.
+            top = None
+        if top is not None:
+            await self._clear_below(top)
+        return await self._destroy(top.journal_id if top is not None else "", session_id, derived_id("end_", cause))
+
+    async def _clear_below(self, top: SessionInfo) -> None:
         """Remove all that is below a session, the lowest first. Each is stopped before, so that it starts no others."""
-        top = await self._runtime.store.find(self.tenant, session_id)
-        stack = [top] if top is not None else []
+        stack = [top]
         while stack:
             row = stack[-1]
             if row.activity is not Activity.idle:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, cast
 
 from pydantic import Field
 
@@ -24,9 +24,23 @@ class Command(Frozen):
     fresh: bool = Field(default=False, exclude=True)
 
     def digest(self) -> str:
-        """Hex digest of everything but the id: the same id with another digest is a conflict."""
+        """Hex digest of everything but the id: the same id with another digest is a conflict.
+
+        A key is with the runtime under a name that each runtime makes anew: a command with the same key is the same.
+        """
         plain = self.model_dump(mode="json", exclude={"command_id"})
-        return digest_of_json(plain)
+        return digest_of_json(_without_credentials(plain))
+
+
+def _without_credentials(value: Any) -> Any:
+    """A command without the names of its models' keys; what else it has stays as it is."""
+    if isinstance(value, list):
+        return [_without_credentials(one) for one in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    entries = cast("dict[str, Any]", value)
+    is_model = "credential_id" in entries and "provider" in entries
+    return {key: _without_credentials(one) for key, one in entries.items() if not (is_model and key == "credential_id")}
 
 
 def digest_of_json(value: Any) -> str:

@@ -90,9 +90,13 @@ class LateOutcomes:
             task.cancel()
 
     async def _wait(self, state: State, host: HostRef, key: CallKey) -> None:
-        delay = RETRY_FIRST_S
+        delay, gone = RETRY_FIRST_S, False
         while True:
             try:
+                if gone:
+                    # Of what its host ran nothing is left, but what it may have written down.
+                    await self._look(state, key)
+                    return
                 # Told once more to end, the host waits with its answer for some seconds, and begins nothing.
                 told = self._hosts.cancel(host, state.journal_id, state.epoch, key)
                 answer = await answer_of(told, host.host_id)
@@ -103,9 +107,8 @@ class LateOutcomes:
                 # The activation that has taken over waits in its turn.
                 return
             except HostGone:
-                # Of what it ran nothing is left, but what it may have written down.
-                await self._look(state, key)
-                return
+                gone = True
+                continue
             except GreenroomError as exc:
                 log.info("call %s is asked for again: %s", key.call_id, exc)
             await asyncio.sleep(delay)

@@ -30,7 +30,7 @@ async def create_children(
     Those with a task begin by themselves, and what becomes of it is kept with this session.
     """
     if isinstance(body, CreateChild):
-        child = await act(manager.create_child_session(session_id, body.session_id, body.config))
+        child = await act(manager.create_child_session(session_id, body.session_id, body.config, command_id=command_id))
         return answer(await child.info(), 201, {"Location": f"/v1/sessions/{child.session_id}"})
     specs = [ChildSpec(prompt=one.prompt, session_id=one.session_id, config=one.config) for one in body.children]
     children = await act(manager.spawn_many(session_id, specs, command_id=command_id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -11,14 +11,17 @@ import pytest
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.calls import Attached, CallKey, CallStatus, HostRef, ModelCall, Outcome, ToolCall, ToolOutcome
+from actors.domain.journal import StoredResult
 from actors.domain.messages import Message, ToolUseBlock
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.session import SessionConfig
-from actors.errors import GreenroomError, HostGone
+from actors.errors import GreenroomError, HostGone, StoreUnavailable
+from actors.session import late
 from actors.session.acks import Acks
 from actors.session.calls import CallKeeper
 from actors.session.effects import Effects
-from actors.session.plan import Happening, Plan
+from actors.session.late import LateOutcomes
+from actors.session.plan import CallAnswered, Happening, Plan
 from tests.unit.session.world import World, answered
 from tests.unit.unclear import UnclearHosts
 
@@ -161,3 +164,38 @@ async def test_an_outcome_that_came_before_the_answer_to_the_cancel_is_not_waite
 
     assert not kept.keeper.running
     assert kept.world.happen(second).records == []
+
+
+async def test_what_a_lost_host_wrote_down_is_looked_for_until_the_store_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(late, "RETRY_FIRST_S", 0.0)
+    outcome = ToolOutcome(outcome=Outcome.ok, content="made")
+    asked: list[int] = []
+    told: asyncio.Queue[Happening] = asyncio.Queue()
+
+    class Lost:
+        async def cancel(self, *_: object) -> None:
+            raise HostGone("h", "its process is gone")
+
+        async def results(self, *_: object) -> tuple[StoredResult, ...]:
+            asked.append(1)
+            if len(asked) < 3:
+                raise StoreUnavailable("it does not answer")
+            return (StoredResult(call_id="J:1:4", attempt=1, outcome=outcome.model_dump_json().encode()),)
+
+    tasks: list[asyncio.Task[Any]] = []
+
+    def spawn(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        tasks.append(asyncio.get_running_loop().create_task(work))
+        return tasks[-1]
+
+    lost: Any = Lost()
+    waits = LateOutcomes(lost, lost, lost, post=told.put_nowait, spawn=spawn)
+    waits.wait(World().state, HostRef(host_id="h", incarnation="i"), CallKey(call_id="J:1:4", attempt=1))
+    async with asyncio.timeout(5):
+        found = await told.get()
+        await asyncio.gather(*tasks)
+
+    assert isinstance(found, CallAnswered)
+    assert (found.answer.outcome, len(asked)) == (outcome, 3)
