@@ -37,6 +37,7 @@ def kept(*ids: str, sink: Sink, clock: Callable[[], float]) -> Retention:
         done = asyncio.get_running_loop().create_future()
         entry = Entry(CallKey(call_id=one, attempt=1), "a", "default", 1, done, status=CallStatus.settled)
         entry.outcome = ToolOutcome(outcome=Outcome.ok, content="done")
+        entry.size = len(entry.outcome.model_dump_json())
         made.add(entry)
     return made
 

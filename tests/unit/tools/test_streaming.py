@@ -34,9 +34,12 @@ class _Host:
     async def run(self) -> ToolOutcome:
         return await self._executor.execute(self._call, self._emit)
 
-    async def cancelled_at_the_first_piece(self) -> ToolOutcome:
+    async def cancelled_at_the_first_piece(self, beyond: threading.Event | None = None) -> ToolOutcome:
+        """Cancelled once the piece is shown and, when given, the generator has gone on."""
         running = asyncio.create_task(self.run())
         await self.shown.wait()
+        if beyond is not None:
+            await asyncio.to_thread(beyond.wait)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -134,14 +137,15 @@ async def test_of_a_cancelled_generator_that_does_not_come_to_its_next_piece_nob
     workspace: Path, make_call: MakeCall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.tools.threads.STOP_GRACE_S", 0.01)
-    released = threading.Event()
+    beyond, released = threading.Event(), threading.Event()
 
     @tool
     def hang() -> Iterator[str]:
         yield "piece"
+        beyond.set()
         released.wait()
 
-    outcome = await _Host(hang, workspace, make_call).cancelled_at_the_first_piece()
+    outcome = await _Host(hang, workspace, make_call).cancelled_at_the_first_piece(beyond)
     released.set()
     assert outcome.outcome is Outcome.unknown
 
