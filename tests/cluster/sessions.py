@@ -14,9 +14,9 @@ BOUND_S = 60.0
 """Longest wait for anything: far beyond what a recovery takes on a loaded machine."""
 
 
-async def answered(session: SessionHandle, prompt: str) -> AgentResult:
+async def answered(session: SessionHandle, prompt: str, command_id: str | None = None) -> AgentResult:
     """The answer, of one input that is given again while the store cannot take it."""
-    command_id = secrets.token_hex(8)
+    command_id = command_id or secrets.token_hex(8)
     async with asyncio.timeout(BOUND_S):
         while True:
             try:

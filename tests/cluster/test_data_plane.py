@@ -139,7 +139,7 @@ async def test_a_connection_between_nodes_that_is_cut_loses_and_repeats_nothing(
     assert (await session.wait_turn(receipt, timeout=BOUND_S)).text == "crossed"
     assert gate.lines == ["begin", "end"]
     for number in range(10):
-        asked = asyncio.create_task(session.generate(f"{number}", timeout=BOUND_S, command_id=f"c-{number}"))
+        asked = asyncio.create_task(answered(session, f"{number}", f"c-{number}"))
         await actor.__ray_call__.remote(_cut, ports)
         assert (await asked).text == f"{number}"
     await assert_gapless(session)
