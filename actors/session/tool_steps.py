@@ -198,7 +198,8 @@ def _starts(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
             return
         if call.name in own_tools.OWN_TOOLS:
             yield from own_tools.begun(state, turn, call, around)
-            continue
+            # A child's lease is taken from the same budget: those beside it begin by what is left then.
+            return
         if not gate.admits(call):
             # Those behind it wait with it: lanes limit, they never reorder.
             return

@@ -74,6 +74,19 @@ def test_the_call_that_goes_beyond_is_the_last_one_and_then_the_session_asks_for
     assert world.state.turn is None
 
 
+def test_a_call_beside_one_that_leases_begins_by_what_the_lease_leaves() -> None:
+    world = _world(tool_calls=3)
+    world.send()
+    spawn = {"tool": "spawn_children", "args": {"tasks": ["a"]}}
+    both = ToolUseBlock(id="t0", name="batch", input={"invocations": [spawn, {"tool": "act", "args": {}}]})
+    world.answer(world.running[0], Message.assistant("", both))
+
+    begun = [record.data.name for record in world.records if isinstance(record, r.ToolCallStarted)]
+    assert begun == ["batch", "spawn_children"], "a child was given the last call that there was"
+    assert left(world.state) == {Resource.tool_calls: Decimal(0)}
+    assert [action.kind for action in world.state.actions] == [ActionKind.budget]
+
+
 def test_what_is_granted_may_be_another_amount_if_it_helps() -> None:
     world = _world(tokens=100)
     world.send()
