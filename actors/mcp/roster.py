@@ -11,11 +11,12 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
 
 from actors.domain.mcp import MAX_SERVERS, McpOffer, McpServerConfig, McpStatus
-from actors.errors import GreenroomError, InvalidConfig
+from actors.errors import GreenroomError, InvalidConfig, SessionNotFound
 from actors.mcp.running import SHARED, Key, Running, Server, Start
 from actors.session.ports import Store, ToolSpec
 
@@ -42,6 +43,7 @@ class Roster:
         self._start = start
         self._changed = changed
         self._servers: dict[Key, Server] = {}
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._telling: asyncio.Task[Any] | None = None
         self._news = False
@@ -90,18 +92,27 @@ class Roster:
 
         Raises:
             InvalidConfig: a server of the name is there for all, or there are too many.
+            SessionNotFound: the session was destroyed meanwhile.
             StoreUnavailable: nothing has changed.
         """
-        self._check(key)
-        await self._store.put_server(key.tenant, key.journal_id, key.name, config.without_secrets())
-        server = self._servers.setdefault(key, Server(config, session_id))
-        async with server.turn:
+        async with self._turn(key):
+            self._check(key)
+            await self._store.put_server(key.tenant, key.journal_id, key.name, config.without_secrets())
+            server = self._servers.setdefault(key, Server(config, session_id))
             await self._stop(server)
+            if session_id is not None and await self._session_of(key) is None:
+                # Whoever destroyed it may have looked for its servers before this one was among them.
+                await self._drop(key)
+                raise SessionNotFound(session_id)
             server.config, server.complete = config, True
             if config.enabled:
                 await self._run(key, server, wait=True)
         await self._tell()
         return server.status
+
+    def _turn(self, key: Key) -> asyncio.Lock:
+        """Held by whoever configures, starts or ends the server of a key: one after the other."""
+        return self._turns.setdefault(key, asyncio.Lock())
 
     def _check(self, key: Key) -> None:
         others = [one for one in self._servers if one.tenant == key.tenant and one != key]
@@ -116,15 +127,16 @@ class Roster:
 
     async def remove(self, key: Key) -> bool:
         """Forget a server and end it; False when there is none. Its running calls fail."""
-        server = self._servers.get(key)
-        if server is None:
-            return False
-        await self._store.put_server(key.tenant, key.journal_id, key.name, None)
-        async with server.turn:
-            self._servers.pop(key, None)
-            await self._stop(server)
+        async with self._turn(key):
+            if key not in self._servers:
+                return False
+            await self._drop(key)
         await self._tell()
         return True
+
+    async def _drop(self, key: Key) -> None:
+        await self._store.put_server(key.tenant, key.journal_id, key.name, None)
+        await self._stop(self._servers.pop(key))
 
     async def forget(self, journal_id: str) -> None:
         """A session is gone, and with it the servers that it had for itself."""
@@ -188,8 +200,9 @@ class Roster:
     async def _restart(self, key: Key, server: Server) -> None:
         pause = RESTART_FIRST_S
         while self._servers.get(key) is server:
-            async with server.turn:
-                if server.running is None and server.complete and server.config.enabled:
+            async with self._turn(key):
+                wanted = self._servers.get(key) is server and server.complete and server.config.enabled
+                if wanted and server.running is None:
                     await self._run(key, server, wait=server.offer is None)
             if server.running is not None:
                 await self._tell()

@@ -60,7 +60,6 @@ class Server:
         running: Who keeps it connected; None when nobody does.
         offer: What it offered last.
         error: Why nobody could be started to keep it connected.
-        turn: Held by whoever starts or ends it.
         settled: The last attempt to start it has come to something.
     """
 
@@ -70,7 +69,6 @@ class Server:
     running: Running | None = None
     offer: McpOffer | None = None
     error: str | None = None
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
