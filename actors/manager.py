@@ -20,7 +20,7 @@ from actors.domain.llm import LlmConfig
 from actors.domain.session import Activity, SessionConfig, SessionInfo, SessionState
 from actors.domain.stores import DEFAULT_STORE, StorePlace, chosen_store
 from actors.domain.tools import ToolDefinition
-from actors.errors import GreenroomError, InvalidConfig, InvalidRequest
+from actors.errors import GreenroomError, InvalidConfig, InvalidRequest, StoreUnavailable
 from actors.handle import SessionHandle
 from actors.manager_lookup import Page
 from actors.manager_operations import SessionOperations, StoreHealth, ToolExecutorInfo
@@ -246,8 +246,11 @@ class SessionManager(SessionOperations):
                 return found
 
     async def session_count(self) -> int:
-        """How many sessions there are."""
-        return await self._runtime.store.count(self.tenant, Filter())
+        """How many sessions there are. Raises StoreUnavailable when one of several stores cannot be asked."""
+        found = await self._runtime.store.count(self.tenant, Filter())
+        for name in await self._unavailable():
+            raise StoreUnavailable(f"store {name} cannot be asked")
+        return found
 
     async def restore_session_by_id(self, session_id: str) -> SessionHandle:
         """A handle to a session of any store. Sessions need no loading: the first command activates them."""
@@ -255,7 +258,7 @@ class SessionManager(SessionOperations):
 
     async def load_all_sessions(self) -> int:
         """How many sessions the stores hold that can be asked; none of them is read before it is used."""
-        return await self.session_count()
+        return await self._runtime.store.count(self.tenant, Filter())
 
     # --- the runtime -----------------------------------------------------------------------------------------------
 

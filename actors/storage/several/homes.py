@@ -37,6 +37,15 @@ class Homes:
         found = await self.everywhere(question)
         return answered(found)
 
+    async def all_answers(self, question: Callable[[StoreService], Awaitable[T]]) -> list[T]:
+        """What all stores answer; raises when one cannot."""
+        answers: list[T] = []
+        for one in await self.everywhere(question):
+            if isinstance(one, StoreUnavailable):
+                raise one
+            answers.append(one)
+        return answers
+
     async def of(self, tenant: str, journal_id: str) -> Member:
         """The store of a journal; of one that is in none, the default store, which says so.
 

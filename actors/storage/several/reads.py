@@ -30,7 +30,8 @@ T = TypeVar("T")
 class SeveralReads:
     """Reads of several stores.
 
-    What is asked of all of them is answered by those that can: ``unavailable`` names the others.
+    Lists over all of them, and their counts, are of those that can answer, and ``unavailable`` names the others.
+    What was spent is of all or of none.
 
     Args:
         homes: The stores, and who lives where.
@@ -112,6 +113,13 @@ class SeveralReads:
         home = None if journal_id is None else await self._homes.known(tenant, journal_id)
         return await self._homes.answers(question) if home is None else [await question(home.service)]
 
+    async def _of_all(
+        self, tenant: str, journal_id: str | None, question: Callable[[StoreService], Awaitable[T]]
+    ) -> list[T]:
+        """The same, for what would be wrong without a part. Raises StoreUnavailable when a store does not answer."""
+        home = None if journal_id is None else await self._homes.known(tenant, journal_id)
+        return await self._homes.all_answers(question) if home is None else [await question(home.service)]
+
     async def rows(
         self, tenant: str, wanted: Filter, *, after: str | None = None, limit: int = 100
     ) -> Found[SessionInfo]:
@@ -148,7 +156,7 @@ class SeveralReads:
     ) -> tuple[SpentOn, ...]:
         """What model calls took, by day and model."""
         return added(
-            await self._of(
+            await self._of_all(
                 tenant,
                 journal_id,
                 lambda store: store.spent(tenant, journal_id=journal_id, since=since, until=until),

@@ -150,6 +150,10 @@ async def test_a_store_that_fails_is_named_and_the_sessions_of_the_others_go_on(
         page = await manager.list_sessions()
         assert ({row.session_id for row in page.items}, page.unavailable) == ({"fine", "more"}, ("scratch",))
         assert (await manager.actions()).unavailable == ("scratch",)
+        assert await manager.load_all_sessions() == 2
+        for whole in (manager.session_count(), manager.usage()):
+            with pytest.raises(StoreUnavailable):
+                await whole
         states = {one.name: one for one in await manager.store_health()}
         assert {name for name, one in states.items() if not one.ok} == {"scratch"}
         assert "the switch is off" in (states["scratch"].error or "")

@@ -297,19 +297,22 @@ def check_credentials(records: list[r.Record]) -> None:
 
 
 def check_limits(world: World) -> None:
-    """No turn takes more model calls than it may, and no call more attempts."""
+    """No turn takes more model calls than it may, and no call more attempts.
+
+    Those that its lane repeats, or that go on with somebody's answer, come on top.
+    """
     failures: dict[str, int] = {}
-    rounds: dict[str, int] = {}
+    besides: dict[str, int] = {}
     for record in world.records:
-        if isinstance(record, r.ToolCallInputRequired):
-            rounds[record.data.call_id] = rounds.get(record.data.call_id, 0) + 1
+        if isinstance(record, r.ToolCallInputRequired | r.CommandRetried):
+            besides[record.data.call_id] = besides.get(record.data.call_id, 0) + 1
         elif isinstance(record, r.ModelCallStarted):
             assert record.data.round <= world.config.max_rounds
             assert failures.get(record.data.call_id, 0) < world.config.circuit_breaker_threshold
         elif isinstance(record, r.ModelCallFailed) and not record.data.host_lost and not _unsent(record, *_UNSENT):
             failures[record.data.call_id] = failures.get(record.data.call_id, 0) + 1
         elif isinstance(record, r.ToolCallStarted) and record.data.effect is not EffectClass.unsafe:
-            attempt = record.data.attempt - rounds.get(record.data.call_id, 0)
+            attempt = record.data.attempt - besides.get(record.data.call_id, 0)
             assert attempt <= MAX_TOOL_ATTEMPTS or world.config.on_in_doubt is OnInDoubt.ask
 
 

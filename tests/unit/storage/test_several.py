@@ -287,6 +287,8 @@ async def test_a_store_that_fails_takes_no_other_down(stores: SeveralStores, bro
     assert [row.session_id for row in (await stores.rows(TENANT, Filter()))[0]] == ["s"]
     assert await stores.unavailable() == ("other",)
     assert await stores.count(TENANT, Filter()) == 1
+    with pytest.raises(StoreUnavailable):
+        await stores.spent(TENANT)
     assert await stores.actions(TENANT) == ((), None)
     assert await stores.due(at(0)) == ()
     assert await stores.create(TENANT, "c", "d", [new("t")], store="file")
