@@ -50,6 +50,11 @@ class Database(Protocol):
         """How its driver says what went wrong."""
         ...
 
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether a connection that did not fail is good for the next transaction, without a look at it."""
+        ...
+
     def open(self) -> Engines:
         """Become the owner, and look at what is there without changing it.
 

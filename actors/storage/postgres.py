@@ -100,6 +100,7 @@ class PostgresDatabase:
 
     kind = "postgresql"
     failures = POSTGRES
+    keeps_connections = False
 
     def __init__(self, url: URL) -> None:
         if url.drivername not in {"postgresql", "postgres", "postgresql+psycopg"}:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -56,6 +56,7 @@ class SqlBackend(SqlReads):
         super().__init__(database.location, database.failures)
         self._database = database
         self._writing: Engine | None = None
+        self._kept: list[tuple[ExitStack, Connection]] = []
         self._identity: StoreIdentity | None = None
         self._closing = threading.Lock()
 
@@ -88,12 +89,25 @@ class SqlBackend(SqlReads):
         """Release the database and its lock; idempotent."""
         with self._closing:
             self._engine = self._writing = None
+            while self._kept:
+                self._kept.pop()[0].close()
             self._database.close()
 
     @contextmanager
     def _write(self) -> Generator[Connection]:
-        with self._connected(self._writing) as connection, connection.execution_options(**{WRITE: True}).begin():
-            yield connection
+        # Taking a connection from the pool, and giving it back, would cost a third of an append to SQLite.
+        opened, connection = self._kept.pop() if self._kept else self._connect()
+        with opened:
+            with connection.begin():
+                yield connection
+            with self._closing:
+                if self._database.keeps_connections and self._writing is not None:
+                    self._kept.append((opened.pop_all(), connection))
+
+    def _connect(self) -> tuple[ExitStack, Connection]:
+        opened = ExitStack()
+        connection = opened.enter_context(self._connected(self._writing))
+        return opened, connection.execution_options(**{WRITE: True})
 
     # --- commands --------------------------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ class SqliteDatabase:
 
     kind = "sqlite"
     failures = SQLITE
+    keeps_connections = True
 
     def __init__(self, path: str) -> None:
         self._files = SqliteFiles(path)

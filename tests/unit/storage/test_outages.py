@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection
 
 from actors.domain.journal import Appended, AppendPart
 from actors.errors import StoreUnavailable
@@ -105,9 +105,11 @@ def test_connections_that_were_opened_while_the_file_was_read_only_are_replaced(
     backend.open()
     with closing(backend):
         born(backend, "s")
-        engine = backend._engine  # pyright: ignore[reportPrivateUsage] - stands for a remount, which needs root
+        # Stands for a remount, which needs root.
+        engine = backend._engine  # pyright: ignore[reportPrivateUsage]
         assert engine is not None
-        _make_read_only(engine)
+        with backend._write() as kept:  # pyright: ignore[reportPrivateUsage]
+            _make_read_only(kept, *(engine.connect() for _ in range(3)))
 
         with pytest.raises(StoreUnavailable) as refused:
             backend.append([part("s", 1)])
@@ -116,11 +118,10 @@ def test_connections_that_were_opened_while_the_file_was_read_only_are_replaced(
         assert backend.append([part("s", 1)]) == [Appended(3)]
 
 
-def _make_read_only(engine: Engine) -> None:
-    connections = [engine.connect() for _ in range(3)]
-    for connection in connections:
+def _make_read_only(kept: Connection, *pooled: Connection) -> None:
+    for connection in (kept, *pooled):
         connection.exec_driver_sql("PRAGMA query_only=1")
-    for connection in connections:
+    for connection in pooled:
         connection.close()
 
 
