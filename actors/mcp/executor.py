@@ -26,6 +26,7 @@ from actors.mcp.connection import McpConnection
 from actors.mcp.open_calls import OpenCall
 from actors.mcp.problems import Lost, NotConnected, hidden
 from actors.mcp.questions import URL_REQUIRED, NoQuestion, pages_in, questions_in
+from actors.mcp.requests import call_tool
 from actors.mcp.results import outcome_of
 from actors.tools.base import capped, failed
 
@@ -68,19 +69,19 @@ class McpExecutor:
         return UNCLEAR
 
     async def _run(self, call: ToolCall, emit: Emit) -> ToolOutcome:
-        name = (self._connection.published.names or {}).get(call.name)
+        name = (self._connection.listing.published.names or {}).get(call.name)
         attempts = 1 if call.effect is EffectClass.unsafe else MAX_ATTEMPTS
         timeout_s = min(self._connection.config.tool_timeout_s, call.limit_s or math.inf)
         server = self._connection.config.name
         if name is None:
             # Its tools are known only once it is there.
             try:
-                await self._connection.client(min(CONNECT_WAIT_S, timeout_s))
+                await self._connection.line(min(CONNECT_WAIT_S, timeout_s))
             except NotConnected as exc:
                 return self._failed(
                     f"MCP server {server} cannot be reached: {exc}. The call was not made.", "NotConnected"
                 )
-            name = (self._connection.published.names or {}).get(call.name)
+            name = (self._connection.listing.published.names or {}).get(call.name)
             if name is None:
                 return failed(f"MCP server {server} has no tool {call.name} any more.")
         if call.resume is not None and call.resume.held:
@@ -137,7 +138,7 @@ class McpExecutor:
 
             resume = call.resume
             while True:
-                result = await self._connection.call(name, call.args, progress, wait_s, resume)
+                result = await call_tool(self._connection, name, call.args, progress, wait_s, resume)
                 if getattr(result, "request_state", None) is None or result.input_requests:
                     return result
                 # It wants to be asked again, and nothing else.

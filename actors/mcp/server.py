@@ -57,7 +57,7 @@ class McpServer:
 
     async def offer(self) -> McpOffer:
         """What it offers now."""
-        return McpOffer(status=self.connection.status, definitions=self.connection.published.definitions)
+        return McpOffer(status=self.connection.status, definitions=self.connection.listing.published.definitions)
 
     async def close(self) -> None:
         """End it: running calls are cancelled, and nothing is left of a child process."""

@@ -52,7 +52,7 @@ async def test_progress_is_output_of_the_running_call() -> None:
 async def test_a_changed_list_of_tools_is_read_again() -> None:
     async with connected(raw()) as server:
         await server.call("grow")
-        await server.until(lambda: "mcp__raw__grown" in (server.connection.published.names or {}))
+        await server.until(lambda: "mcp__raw__grown" in (server.connection.listing.published.names or {}))
 
 
 async def test_cancelling_a_call_reaches_the_server_and_spares_the_connection(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ async def test_a_server_that_crashes_fails_its_call_clearly_and_is_connected_aga
 
 async def test_a_call_that_may_be_repeated_is_made_again_after_a_crash(tmp_path: Path) -> None:
     async with connected(raw(str(tmp_path / "x"), trust_annotations=True)) as server:
-        effects = {one.name: one.effect for one in server.connection.published.definitions}
+        effects = {one.name: one.effect for one in server.connection.listing.published.definitions}
         assert effects["mcp__raw__again"] is EffectClass.idempotent
         assert effects["mcp__raw__add"] is EffectClass.pure
         assert effects["mcp__raw__crash"] is EffectClass.unsafe
@@ -104,7 +104,7 @@ async def test_a_call_that_may_be_repeated_is_made_again_after_a_crash(tmp_path:
 
 async def test_annotations_of_a_server_that_is_not_trusted_are_not_believed() -> None:
     async with connected(raw()) as server:
-        assert {one.effect for one in server.connection.published.definitions} == {EffectClass.unsafe}
+        assert {one.effect for one in server.connection.listing.published.definitions} == {EffectClass.unsafe}
 
 
 async def test_lines_that_are_no_messages_are_passed_over() -> None:

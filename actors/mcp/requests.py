@@ -1,0 +1,87 @@
+"""Requests to a server over whatever connection there is: each ends with its answer, or when its connection is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.domain.asking import Resume
+from actors.domain.mcp import MAX_ANSWER_S
+from actors.mcp.connection import Line, McpConnection
+from actors.mcp.problems import Lost
+from actors.mcp.questions import responses_of
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+_CONNECTION_CLOSED: Final = -32000
+
+LAST_WORDS_S: Final = 0.1
+"""How long what a server had still sent is waited for when its connection is lost."""
+
+
+async def call_tool(
+    connection: McpConnection, name: str, args: dict[str, Any], progress: Any, wait_s: float, resume: Resume | None
+) -> Any:
+    """Call a tool of the server by the server's own name for it; a result of the SDK, which may require input.
+
+    Args:
+        resume: With what the server asked for the last time; one of the older protocols is just called again.
+
+    Raises:
+        NotConnected: the call was not made.
+        Lost: the connection broke under it.
+        MCPError: as the SDK has it. The time that it takes is the caller's to bound.
+    """
+    line = await connection.line(wait_s)
+    answers = resume if connection.modern else None
+
+    def ask(client: Client) -> Awaitable[Any]:
+        return client.session.call_tool(
+            name,
+            args,
+            read_timeout_seconds=MAX_ANSWER_S,
+            progress_callback=progress,
+            input_responses=responses_of(answers.answers) or None if answers is not None else None,
+            request_state=answers.state if answers is not None else None,
+            allow_input_required=True,
+        )
+
+    return await answered(line, ask)
+
+
+async def answered(line: Line, ask: Callable[[Client], Awaitable[Any]]) -> Any:
+    """What the server answers; whoever is cancelled here takes the request back.
+
+    Raises:
+        Lost: the connection broke under it.
+        MCPError: as the SDK has it. The time that it takes is the caller's to bound.
+    """
+    lost = asyncio.ensure_future(line.lost.wait())
+    asked = asyncio.ensure_future(ask(line.client))
+    try:
+        await asyncio.wait([lost, asked], return_when=asyncio.FIRST_COMPLETED)
+        if not asked.done():
+            await asyncio.wait([asked], timeout=LAST_WORDS_S)
+        if not asked.done():
+            raise Lost("the connection was lost")
+        return _answer(asked, line.lost)
+    finally:
+        lost.cancel()
+        if not asked.done():
+            asked.cancel()
+            await asyncio.wait([asked], timeout=1.0)
+        elif not asked.cancelled():
+            asked.exception()
+
+
+def _answer(asked: asyncio.Future[Any], lost: asyncio.Event) -> Any:
+    """What came of a request; a broken connection is Lost, and told to the owner."""
+    from mcp import MCPError
+
+    error = asked.exception()
+    if isinstance(error, MCPError) and error.code == _CONNECTION_CLOSED:
+        lost.set()
+        raise Lost("the connection was closed") from None
+    return asked.result()
