@@ -14,6 +14,7 @@
     |-- ActionNotFound
     |-- ActionSettled             somebody else's resolution was committed first
     |-- ArtifactNotFound
+    |-- McpServerExists           another server's tools would have the same names
     |-- ExternalTaskNotFound
     |-- ExternalTaskSettled       it has an outcome already
     |-- TaskLeased                another worker has claimed the task
@@ -292,6 +293,23 @@ class ArtifactNotFound(GreenroomError):
     @property
     def message(self) -> str:
         return f"There is no artifact {_shown(self.artifact_id)}. List the session's artifacts to see those there are."
+
+
+class McpServerExists(GreenroomError):
+    """A session would see two MCP servers of one name: its own, and one that all share."""
+
+    status = 409
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    @property
+    def message(self) -> str:
+        return (
+            f"There is an MCP server {_shown(self.name)} already, and its tools would have the same names. "
+            "Choose another name, or remove that one."
+        )
 
 
 class ExternalTaskNotFound(GreenroomError):

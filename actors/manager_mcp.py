@@ -19,7 +19,8 @@ class McpOperations(SessionLookup):
             session_id: The session that it is for; all sessions when None.
 
         Raises:
-            InvalidConfig: the name is taken by a server that the same session would see, or there are too many.
+            McpServerExists: the name is taken by a server that the same session would see.
+            InvalidConfig: there are too many.
             SessionNotFound: no such session.
         """
         if session_id is not None:

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from pydantic import ValidationError
 
 from actors.domain.mcp import MAX_SERVERS, McpOffer, McpServerConfig, McpStatus
-from actors.errors import GreenroomError, InvalidConfig, SessionNotFound
+from actors.errors import GreenroomError, InvalidConfig, McpServerExists, SessionNotFound
 from actors.mcp.running import SHARED, Key, Running, Server, Start
 from actors.session.ports import Store, ToolSpec
 
@@ -91,7 +91,8 @@ class Roster:
         """Configure a server, in the place of one of its name, and connect it; returns how it stands then.
 
         Raises:
-            InvalidConfig: a server of the name is there for all, or there are too many.
+            McpServerExists: a session would see two servers of the name.
+            InvalidConfig: there are too many.
             SessionNotFound: the session was destroyed meanwhile.
             StoreUnavailable: nothing has changed.
         """
@@ -118,10 +119,7 @@ class Roster:
         others = [one for one in self._servers if one.tenant == key.tenant and one != key]
         for other in others:
             if other.name == key.name and SHARED in (other.journal_id, key.journal_id):
-                raise InvalidConfig(
-                    f"There is an MCP server {key.name!r} already, and its tools would have the same names. "
-                    "Choose another name, or remove that one."
-                )
+                raise McpServerExists(key.name)
         if sum(one.journal_id == key.journal_id for one in others) >= MAX_SERVERS:
             raise InvalidConfig(f"There are {MAX_SERVERS} MCP servers already: remove one first.")
 

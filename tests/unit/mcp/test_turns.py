@@ -13,7 +13,7 @@ from actors.domain.mcp import McpServerConfig, McpState
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.records import RecordBase
 from actors.domain.tools import EffectClass
-from actors.errors import InvalidConfig
+from actors.errors import McpServerExists
 from actors.manager import SessionManager
 from tests.unit.local.runtimes import calls, config, records, result_texts, says
 from tests.unit.mcp.servers import raw
@@ -67,7 +67,7 @@ async def test_a_server_of_one_session_is_seen_by_no_other_and_goes_with_it() ->
         assert await manager.mcp_status() == {}
         assert list(await mine.mcp_status()) == ["raw"]
         assert (await mine.mcp_status())["raw"].session_id == "mine"
-        with pytest.raises(InvalidConfig, match="already"):
+        with pytest.raises(McpServerExists, match="already"):
             await manager.add_mcp_server(raw())
         await manager.destroy_session("mine")
         assert (await manager.add_mcp_server(raw())).connected
