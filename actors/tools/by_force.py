@@ -24,15 +24,15 @@ def is_frozen(pid: int) -> bool:
     return status is not None and status.state in {b"T", b"t"}
 
 
-def end_by_force(reaper: int) -> None:
-    """Kill all that a reaper watches, then the reaper: what it had left behind would be found by nobody."""
+def end_by_force(top: int) -> None:
+    """Kill all that is below a reaper, or a command, then itself: what it had left behind would be found by nobody."""
     for _ in range(_LOOKS):
-        below = descendants(reaper)
+        below = descendants(top)
         if not below:
             break
         for pid in below:
             _kill(pid)
-    _kill(reaper)
+    _kill(top)
 
 
 def _kill(pid: int) -> None:

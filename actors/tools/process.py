@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -178,10 +179,14 @@ class _Command:
             self.finished.set_result(None)
 
     def _kill_unguarded(self) -> None:
-        """Kill the group when somebody has killed the reaper; what has left the group goes on, nobody adopts it."""
+        """Kill the command when somebody has killed the reaper: all below it, and its group.
+
+        What has left both, as a process that was orphaned in a session of its own, goes on: nobody adopts it.
+        """
         if self.exit_code is None and self._pid is not None:
+            end_by_force(self._pid)
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._pid, 9)
+                os.killpg(self._pid, signal.SIGKILL)
 
 
 def _start(

@@ -4,15 +4,16 @@ A script of its own, run by path without ``site`` and with as few imports as pos
 so that it is no child of the host, and whoever kills the host's children does not kill it. Then it starts the command
 in a session and process group of its own, adopts every process that the command orphans, and waits. When the command
 ends, when its stdin says so, or when its stdin closes because the host is gone, all that is left of the command is
-terminated, then killed.
+terminated, then killed. The command's process tells its own id before it becomes the command: a command can kill its
+reaper, but not before the host knows what to kill then.
 
     reaper.py DIRECTORY GRACE_MS PIPES PROGRAM ARGUMENT...
 
     PIPES     "-", or "A:B": the descriptors that the command gets as its stdin and its stderr
     stdin     the host keeps it open; any byte, or the end, means: stop
     stdout    goes to the command, as its stdout, and without PIPES also as its stderr
-    stderr    "reaper N", its own id, and "pid N", the command's; then "exit CODE" when nothing of the command
-              is left, or "error REASON" when it did not start
+    stderr    "reaper N", its own id, and "pid N", the command's; "error REASON" when it did not start; last,
+              "exit CODE" when nothing of the command is left
 """
 
 from __future__ import annotations
@@ -36,6 +37,12 @@ _TICK_MS = 5
 _KILL_S = 5.0
 """After that long, what survives SIGKILL hangs in the kernel, and waiting does not help."""
 
+_NOT_STARTED = 127
+"""The exit code of what never became the command, as of a shell that finds no such program."""
+
+_signals = __import__("_signal")
+"""The C module below `signal`, whose Python face costs a third of the start."""
+
 
 def main(arguments: list[str]) -> None:
     """Run the command in ``arguments``; returns when nothing of it is left."""
@@ -44,16 +51,13 @@ def main(arguments: list[str]) -> None:
     directory, grace_ms, pipes, *command = arguments
     _prepare()
     _say(f"reaper {os.getpid()}")
-    try:
-        os.chdir(directory)
-        leader = _spawn(command, _streams(pipes))
-    except OSError as error:
-        _say(f"error {error.strerror}")
-        return
-    if pipes != "-":
-        for descriptor in pipes.split(":"):
-            os.close(int(descriptor))
-    _say(f"pid {leader}")
+    streams = () if pipes == "-" else tuple(map(int, pipes.split(":")))
+    leader = os.fork()
+    if not leader:
+        _become(command, directory, streams)
+    # The command alone holds its input and its errors.
+    for descriptor in streams:
+        os.close(descriptor)
     # Only the command holds its output open: the host reads to the end of it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     ended = _wait(leader)
@@ -62,10 +66,8 @@ def main(arguments: list[str]) -> None:
 
 
 def _prepare() -> None:
-    # The C module below `signal`: its Python face costs a third of the start.
-    signals = __import__("_signal")
     for number in _IGNORED:
-        signals.signal(number, signals.SIG_IGN)
+        _signals.signal(number, _signals.SIG_IGN)
     os.setsid()
     _adopt_orphans()
 
@@ -82,26 +84,26 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(*arguments)
 
 
-def _streams(pipes: str) -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:
-    """What the command's stdin and stderr are; the reaper itself holds neither once the command runs."""
-    if pipes == "-":
-        return [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, 1, 2)]
-    given, errors = map(int, pipes.split(":"))
-    for descriptor in (given, errors):
-        os.set_inheritable(descriptor, False)
-    return [(os.POSIX_SPAWN_DUP2, given, 0), (os.POSIX_SPAWN_DUP2, errors, 2)]
-
-
-def _spawn(command: list[str], streams: list[tuple[int, ...] | tuple[int, int, str, int, int]]) -> int:
-    return os.posix_spawnp(
-        command[0],
-        command,
-        os.environ,
-        file_actions=streams,
-        setsid=True,
-        setsigmask=(),
-        setsigdef=(*_IGNORED, _PIPE, _FILE_SIZE),
-    )
+def _become(command: list[str], directory: str, streams: tuple[int, ...]) -> None:
+    """In a process of its own: tell its id, and run the command in its place; does not return."""
+    report = os.dup(2)
+    try:
+        os.setsid()
+        os.write(report, f"pid {os.getpid()}\n".encode())
+        os.chdir(directory)
+        given, errors = streams or (os.open(os.devnull, os.O_RDONLY), 1)
+        os.dup2(given, 0)
+        os.dup2(errors, 2)
+        for descriptor in streams:
+            os.close(descriptor)
+        for number in (*_IGNORED, _PIPE, _FILE_SIZE):
+            _signals.signal(number, _signals.SIG_DFL)
+        _signals.pthread_sigmask(_signals.SIG_SETMASK, ())
+        os.execvpe(command[0], command, os.environ)
+    except OSError as error:
+        os.write(report, f"error {error.strerror}\n".encode())
+    finally:
+        os._exit(_NOT_STARTED)
 
 
 def _wait(leader: int) -> bool:

@@ -181,6 +181,32 @@ async def test_when_the_reaper_is_killed_the_group_is_killed_by_the_host(context
     assert all(is_gone(pid) for pid in _pids(outcome.content))
 
 
+LATE = """
+import os, runpy, select
+tell = os.write
+def late(where, what):
+    if what.startswith(b"pid") and what != b"pid %d\\n" % os.getpid():
+        select.poll().poll()
+    return tell(where, what)
+os.write = late
+runpy.run_path({reaper!r}, run_name="__main__")
+"""
+"""A reaper that never gets to tell the id of a process that is not itself."""
+
+
+async def test_a_command_cannot_kill_its_reaper_before_it_is_known(
+    context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "late.py"
+    script.write_text(LATE.format(reaper=reaper.__file__))
+    monkeypatch.setattr("actors.tools.process._REAPER", str(script))
+
+    outcome = await _bash(context(), "setsid sleep 1000 & echo pids $! $$; kill -9 $PPID; sleep 1000")
+
+    assert "killed from outside" in outcome.content
+    assert all(is_gone(pid) for pid in _pids(outcome.content))
+
+
 @pytest.mark.parametrize("again", ["", "(while kill -STOP $reaper; do :; done) &"])
 async def test_a_command_that_freezes_its_reaper_ends_with_all_that_it_started(
     context: MakeContext, monkeypatch: pytest.MonkeyPatch, again: str
