@@ -8,9 +8,10 @@ time can write to it. Everything here blocks and needs no running service.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Generator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -169,11 +170,13 @@ def restore(backup: str | os.PathLike[str], place: str | os.PathLike[str], *, fo
             _lead(partial)
             # Nothing that can fail for lack of room comes after the old one was touched.
             _sync(partial)
-            replaced = _put_aside(target, occupied)
-            files.remember(store_id)
+            aside = target.with_name(f"{target.stem}-replaced-{new_ulid()}{target.suffix}")
+            with _kept(target, aside) if occupied else nullcontext():
+                files.remember(store_id)
+            _move_log(target, aside)
     finally:
         files.unlock()
-    return Copy(target, store_id, sessions, target.stat().st_size, replaced)
+    return Copy(target, store_id, sessions, target.stat().st_size, aside if occupied else None)
 
 
 def _path(place: str | os.PathLike[str]) -> Path:
@@ -259,20 +262,30 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _put_aside(path: Path, occupied: bool) -> Path | None:
+@contextmanager
+def _kept(path: Path, aside: Path) -> Generator[None]:
     """Give the database that is there another name, beside the one that the next one takes from it in one step.
 
-    No log of it stays behind: the next database would take it for its own.
+    Where a file can have one name only it is copied: if it were renamed, there would be a moment without a database.
+    It loses that name again when what is done meanwhile fails.
     """
-    aside = path.with_name(f"{path.stem}-replaced-{new_ulid()}{path.suffix}")
-    if occupied:
-        # Closing the only connection brings the log into the database, unless that is damaged.
-        with suppress(sqlite3.Error), closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    # Closing the only connection brings the log into the database, unless that is damaged, or somebody reads it.
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    try:
+        os.link(path, aside)
+    except OSError:
+        with _new_file(aside) as copy:
+            shutil.copyfile(path, copy)
+    try:
+        yield
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def _move_log(path: Path, aside: Path) -> None:
+    """Let no log of the database that was there stay behind: the next one would take it for its own."""
     with suppress(FileNotFoundError):
         Path(f"{path}-wal").replace(f"{aside}-wal")
     Path(f"{path}-shm").unlink(missing_ok=True)
-    if not occupied:
-        return None
-    os.link(path, aside)
-    return aside

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -210,6 +210,64 @@ def test_a_database_that_is_there_is_replaced_only_by_force_and_kept_beside(tmp_
     assert heads(tmp_path / "store" / "greenroom.db") == {journal("s"): (3, 3)}
     assert made.replaced is not None
     assert heads(made.replaced) == {journal("s"): (5, 5)}
+
+
+@pytest.fixture
+def one_name_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: object, target: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), str(source))
+
+    monkeypatch.setattr("os.link", refuse)
+
+
+@pytest.mark.usefixtures("one_name_a_file")
+def test_where_a_file_has_one_name_only_there_is_a_database_at_each_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path / "store")
+    copy = back_up(tmp_path / "store", tmp_path / "copy.db").path
+    with opened(tmp_path / "store") as backend:
+        backend.append([part("s", 3)])
+    database, seen = tmp_path / "store" / "greenroom.db", list[tuple[int, int]]()
+
+    def look(change: Callable[..., object]) -> Callable[..., object]:
+        def looked(path: Path, *arguments: object, **options: object) -> object:
+            done = change(path, *arguments, **options)
+            seen.extend(heads(database).values())
+            return done
+
+        return looked
+
+    for name in ("replace", "rename", "unlink"):
+        monkeypatch.setattr(Path, name, look(getattr(Path, name)))
+    made = restore(copy, tmp_path / "store", force=True)
+
+    assert (seen[0], seen[-1]) == ((5, 5), (3, 3))
+    assert made.replaced is not None
+    assert heads(made.replaced) == {journal("s"): (5, 5)}
+
+
+@pytest.mark.usefixtures("one_name_a_file")
+def test_a_database_that_cannot_be_kept_beside_stays_with_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    filled(tmp_path / "store")
+    copy = back_up(tmp_path / "store", tmp_path / "copy.db").path
+    with opened(tmp_path / "store") as backend, closing(sqlite3.connect(tmp_path / "store" / "greenroom.db")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM records").fetchone()
+        # What is committed while somebody reads stays in the log.
+        backend.append([part("s", 3)])
+        backend.close()
+        monkeypatch.setattr("shutil.copyfile", full)
+
+        with pytest.raises(StoreNotWritable):
+            restore(copy, tmp_path / "store", force=True)
+
+        assert heads(tmp_path / "store" / "greenroom.db") == {journal("s"): (5, 5)}
 
 
 def test_what_a_killed_owner_left_in_its_log_goes_aside_with_its_database(tmp_path: Path) -> None:
