@@ -173,7 +173,8 @@ class McpStatus(Frozen):
         session_id: The session that it is private to; None when all share it.
         where: Program of a stdio server, address of another.
         protocol: Version that was agreed on.
-        tools_left_out: Tools that the server offers and that are not published: too many, too large, or nameless.
+        tools_left_out: Tools that the server offers and that are not published: too many, too large, nameless, or such
+            as run as tasks of 2025-11-25 only.
         error: Why it is not connected, or was not the last time.
     """
 

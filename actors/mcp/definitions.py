@@ -50,13 +50,19 @@ def publish(config: McpServerConfig, tools: Iterable[Tool], *, more: int = 0) ->
     for tool in tools:
         definition = _definition(config, tool)
         size = _size(definition)
-        if not tool.name or definition.name in found or len(found) >= MAX_TOOLS or not 0 <= size <= room:
+        callable_ = bool(tool.name) and not _as_task_only(tool)
+        if not callable_ or definition.name in found or len(found) >= MAX_TOOLS or not 0 <= size <= room:
             left_out += 1
             continue
         room -= size
         found[definition.name] = definition
         names[definition.name] = tool.name
     return Published(tuple(found[name] for name in sorted(found)), names, left_out)
+
+
+def _as_task_only(tool: Tool) -> bool:
+    """Whether it runs as a task of the protocol of 2025-11-25 only: an experiment that the next one took back."""
+    return tool.execution is not None and tool.execution.task_support == "required"
 
 
 def _definition(config: McpServerConfig, tool: Tool) -> ToolDefinition:
