@@ -7,7 +7,7 @@ again. Reads and waits go to the store and to effect hosts; only commands reach,
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from actors.checks import checked_choice, checked_command, checked_message, checked_prompt, checked_timeout
 from actors.domain import commands as c
@@ -15,6 +15,7 @@ from actors.domain.budgets import Budget
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.policies import ConfirmationPolicy, OnBusy
+from actors.domain.security import SecurityConfig
 from actors.domain.session import SessionInfo
 from actors.domain.turns import AgentResult, Receipt
 from actors.handle_actions import SessionActions
@@ -218,6 +219,7 @@ class SessionHandle(
         model_config: LlmConfig | str | None = None,
         name: str | None = None,
         system_prompt: str | None = None,
+        security: SecurityConfig | Literal["default"] | None = None,
         command_id: str | None = None,
     ) -> None:
         """Change what is given: all of it, or nothing.
@@ -230,6 +232,8 @@ class SessionHandle(
             model_config: The model.
             name: The title.
             system_prompt: The text that is added to the standard instructions; an empty one removes it.
+            security: What is withheld of what is written and shown from here on; ``default`` is what the runtime's
+                settings say. What was written before stays, and what runs already ends as it began.
             command_id: Makes the command repeatable.
         """
         changes: dict[str, Any] = {}
@@ -243,6 +247,8 @@ class SessionHandle(
             changes["system_prompt"] = system_prompt or None
         if name is not None:
             changes["name"] = name
+        if security is not None:
+            changes["security"] = None if security == "default" else security
         if model_config is not None:
             changes["model"] = await known_model(self._runtime, model_config)
         if changes:

@@ -90,13 +90,12 @@ class LocalRuntime:
         sink = StoreSink(self._store)
         self._providers = ProviderPool(credentials(self._key))
         name = new_ulid()
-        chosen = self._settings.security
-        models = Guarded(ModelExecutor(self._providers.of, self._blobs), self._vault, chosen)
-        tools = Guarded(ToolExecutor(Path(self._workspace), registry, sink, self._store.blobs), self._vault, chosen)
+        models = Guarded(ModelExecutor(self._providers.of, self._blobs), self._vault)
+        tools = Guarded(ToolExecutor(Path(self._workspace), registry, sink, self._store.blobs), self._vault)
         self._models = EffectHost(f"models-{name}", models, sink)
         self._tools = EffectHost(f"tools-{name}", tools, sink)
         self._registry = registry
-        self._servers = LocalServers(self._store, sink, self._workspace, self._resurround, chosen)
+        self._servers = LocalServers(self._store, sink, self._workspace, self._resurround)
         self._hosts = LocalHosts(self._models, self._tools, registry, self._servers)
         self._sessions = SessionHost(self._store, self._hosts, self._around(), on_end=self._ended)
         term = await self._store.next_term()

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 from actors.domain.ids import new_ulid
 from actors.domain.mcp import McpServerConfig
-from actors.domain.security import SecurityConfig
 from actors.effect_host import EffectHost, ResultSink
 from actors.mcp.roster import Roster
 from actors.mcp.running import Key, Running
@@ -19,7 +18,6 @@ class LocalServers:
 
     Args:
         directory: Where stdio servers start that name none.
-        security: What sessions withhold that do not say so themselves.
         changed: Called when the tools that sessions can use may be others.
     """
 
@@ -29,17 +27,15 @@ class LocalServers:
         sink: ResultSink,
         directory: str,
         changed: Callable[[], Awaitable[None]],
-        security: SecurityConfig | None = None,
     ) -> None:
         self.roster = Roster(store, self._start, changed)
         self._sink = sink
-        self._security = security
         self._directory = directory
         self._running: dict[Key, McpServer] = {}
 
     async def _start(self, key: Key, config: McpServerConfig) -> Running:
         name = f"mcp-{new_ulid()}"
-        server = McpServer(name, config, self._directory, self._sink, lambda: self.roster.look(key), self._security)
+        server = McpServer(name, config, self._directory, self._sink, lambda: self.roster.look(key))
         self._running[key] = server
         server.start()
         return server

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Literal
 
 from actors.domain.base import Frozen
 from actors.domain.budgets import Budget
@@ -13,6 +13,7 @@ from actors.domain.llm import LlmConfig
 from actors.domain.messages import Message
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.records import Record
+from actors.domain.security import SecurityConfig
 from actors.domain.session import ContextUsage, SessionConfig, SnapshotInfo, StorageType
 from actors.domain.turns import AgentResult, Receipt
 from actors.handle_reads import PendingInput
@@ -218,6 +219,7 @@ class SessionOperations(
         model_config: LlmConfig | str | None = None,
         name: str | None = None,
         system_prompt: str | None = None,
+        security: SecurityConfig | Literal["default"] | None = None,
         command_id: str | None = None,
     ) -> None:
         """See ``SessionHandle.configure``."""
@@ -229,6 +231,7 @@ class SessionOperations(
             model_config=model_config,
             name=name,
             system_prompt=system_prompt,
+            security=security,
             command_id=command_id,
         )
 

@@ -30,9 +30,7 @@ class McpActor(HostActor):
             self._registry = RegistryLink(info)
             links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
             sink = StoreSink(RemoteStore(links.to(info.store)))
-            self._server = McpServer(
-                self._name, config, info.world.workspace or "/", sink, self._tell, info.world.security
-            )
+            self._server = McpServer(self._name, config, info.world.workspace or "/", sink, self._tell)
             await self._serve(info, "mcp", self._server.effects)
             self._server.start()
         peer = await self.describe()

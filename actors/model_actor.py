@@ -45,7 +45,7 @@ class ModelActor(HostActor):
             async def blobs(tenant: str, digests: frozenset[str]) -> Mapping[str, bytes]:
                 return await store.blobs(tenant, sorted(digests))
 
-            executor = Guarded(ModelExecutor(self._providers.of, blobs), self._vault, info.world.security)
+            executor = Guarded(ModelExecutor(self._providers.of, blobs), self._vault)
             await self._start(info, "models", executor, HostLimits(running=RUNNING), links)
         peer = await self.describe()
         assert peer is not None, "it was just opened"

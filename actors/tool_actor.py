@@ -63,7 +63,7 @@ class ToolActor(HostActor):
             workspace = Path(info.world.workspace) if info.world.workspace else None
             # Ray chose the node for its resources, and a workspace may be on another.
             executor = ToolExecutor(workspace, registry, StoreSink(store), store.blobs, elsewhere=bool(resources))
-            guarded = Guarded(executor, Vault([info.token.get_secret_value()]), info.world.security)
+            guarded = Guarded(executor, Vault([info.token.get_secret_value()]))
             await self._start(info, "tools", guarded, HostLimits(running=running), links)
         return await self.toolbox()
 

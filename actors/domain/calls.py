@@ -36,7 +36,7 @@ class CallKey(Frozen):
 
 
 class _Call(Frozen):
-    """What calls have in common. ``security``: what the session withholds, when it says so itself."""
+    """What calls have in common. ``security``: what the session withholds."""
 
     call_id: str
     attempt: int = 1

@@ -19,6 +19,7 @@ from actors.domain.messages import Message
 from actors.domain.outputs import OutputFormat
 from actors.domain.permissions import PermissionDecision, PermissionPolicy, PermissionRule
 from actors.domain.policies import ConfirmationPolicy, OnBusy, SessionLane
+from actors.domain.security import SecurityConfig
 from actors.domain.tasks import TaskList
 
 MAX_LEASE_MS = 24 * 3600 * 1000
@@ -131,6 +132,7 @@ class Configure(Command):
     confirmation_policy: ConfirmationPolicy | None = None
     queue_config: SessionQueueConfig | None = None
     budget: Budget | None = None
+    security: SecurityConfig | None = None
     set_fields: tuple[str, ...] = ()
 
 

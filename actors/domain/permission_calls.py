@@ -18,6 +18,9 @@ from actors.domain.shell.looking import only_looks
 from actors.domain.shell.script import Redirection
 
 PATH_TOOLS = {"read": "file_path", "write": "file_path", "edit": "file_path", "patch": "file_path", "ls": "path"}
+EDITORS = frozenset({"write", "edit", "patch"})
+"""Tools that change files; what a shell line opens to write is a ``write`` too."""
+
 _TEXT_TOOLS = {"web_fetch": "url", "git_worktree": "command", "task": "agent"}
 _LOOKING = frozenset({"read", "ls", "glob", "grep", "read_artifact"})
 
@@ -47,6 +50,16 @@ class Part:
     known: str | None = None
     anything: bool = False
     overlong: bool = False
+
+    @property
+    def changes_git(self) -> bool:
+        """Whether it may change what is git's own, which git obeys: hooks and configuration run programs."""
+        return self.tool in EDITORS and any(map(is_of_git, (*self.surely, *self.maybe)))
+
+
+def is_of_git(path: str) -> bool:
+    """Whether a path leads to, or through, a directory ``.git``, as file systems understand it that ignore case."""
+    return any(part.rstrip(". ").casefold() == ".git" for part in path.split("/"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from actors.domain.permission_calls import Part
-
-_EDITORS = frozenset({"write", "edit", "patch"})
+from actors.domain.permission_calls import EDITORS, Part
 
 
 class PermissionDecision(StrEnum):
@@ -38,9 +36,9 @@ def edits_workspace(part: Part) -> bool:
 
     What a shell line writes is not meant: a link may lead it out of the workspace, where the tools do not go.
     """
-    return part.tool in _EDITORS and not part.within and any(_inside(path) for path in part.surely)
+    return part.tool in EDITORS and not part.within and not part.changes_git and any(map(_inside, part.surely))
 
 
 def _inside(path: str) -> bool:
-    parts = path.lower().split("/")
-    return parts[0] not in {"", ".", ".."} and not parts[0].startswith("~") and ".git" not in parts
+    first, *_ = path.split("/")
+    return first not in {"", ".", ".."} and not first.startswith("~")

@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass
 from functools import lru_cache
 
-from actors.domain.permission_calls import PATH_TOOLS, Call, Part, normal
+from actors.domain.permission_calls import PATH_TOOLS, Call, Part, is_of_git, normal
 from actors.domain.wildcard import Wildcard
 
 _RULE = re.compile(r"\s*([A-Za-z0-9_.*-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
@@ -43,9 +43,12 @@ class ParsedRule:
         return call.line is not None and self.pattern == call.line and self._names(call.tool)
 
     def allows(self, part: Part) -> bool:
-        """Whether the rule covers the part beyond doubt."""
+        """Whether the rule covers the part beyond doubt. What is git's own it covers only if it says so."""
+        if part.changes_git and self.pattern is not None and not is_of_git(self.pattern):
+            return False
         if self.pattern is None:
-            return self._names(part.tool) or (bool(part.within) and self._names(part.within))
+            named = self._names(part.tool) and not part.changes_git
+            return named or (bool(part.within) and self._names(part.within))
         if not self._names(part.tool) or not part.firm:
             return False
         if self.words is not None and part.words is not None:

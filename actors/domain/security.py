@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from actors.domain.base import Frozen
+from actors.domain.secret_rules import MAX_TOGETHER, rule_of
 
 
 class Secret(StrEnum):
@@ -53,8 +54,8 @@ class SecurityConfig(Frozen):
         enabled: False is the same as no configuration, also where the runtime has one for all.
         kinds: What is withheld; everything known when not given.
         patterns: More of it, by label: literal text, ``[classes]``, ``\d \w \s .``, each once or with ``{m,n}``,
-            ``?``, ``+``, ``*`` (at most 256 times), and ``\b`` at either end. A repetition takes all it can. Those
-            that say more than that are skipped.
+            ``?``, ``+``, ``*`` (at most 64 times), and ``\b`` at either end. A repetition takes all it can. One fits
+            256 characters at most, all together 1,024. A pattern that says more than that is refused.
         on_injection: What becomes of results that give orders.
     """
 
@@ -62,3 +63,25 @@ class SecurityConfig(Frozen):
     kinds: tuple[Secret, ...] = tuple(Secret)
     patterns: dict[Label, Pattern] = Field(default={}, max_length=32)
     on_injection: OnInjection = OnInjection.note
+
+    @field_validator("patterns")
+    @classmethod
+    def _can_be_followed(cls, patterns: dict[str, str]) -> dict[str, str]:
+        together = sum(rule_of(label, pattern).longest for label, pattern in patterns.items())
+        if together > MAX_TOGETHER:
+            raise ValueError(f"the patterns fit {together} characters together, and {MAX_TOGETHER} are the most")
+        return patterns
+
+    def within(self, bound: SecurityConfig) -> SecurityConfig:
+        """This configuration where ``bound`` counts as well: what either withholds is withheld."""
+        if not bound.enabled:
+            return self
+        if not self.enabled:
+            return bound
+        return self.model_copy(
+            update={
+                "kinds": tuple(kind for kind in Secret if kind in {*self.kinds, *bound.kinds}),
+                "patterns": self.patterns | bound.patterns,
+                "on_injection": max(self.on_injection, bound.on_injection, key=tuple(OnInjection).index),
+            }
+        )

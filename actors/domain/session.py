@@ -74,6 +74,7 @@ class PolicyBound(Frozen):
 
     permission_policy: PermissionPolicy | None = None
     confirmation_policy: ConfirmationPolicy | None = None
+    security: SecurityConfig | None = None
 
 
 class SessionConfig(Frozen):
@@ -87,7 +88,8 @@ class SessionConfig(Frozen):
         max_context_length: Context window in tokens; 0 means 200,000.
         permission_policy: None asks for everything.
         bounds: Policies of the sessions above, set when a child is started: whatever its own policies are or become,
-            a child does nothing that one of these denies, and nothing unasked that one of them asks about.
+            a child does nothing that one of these denies, nothing unasked that one of them asks about, and shows
+            nothing that one of them withholds.
         max_depth: Levels of children below the session; a child gets one less at most. 0: it starts none.
         max_children: Children that may work for it at the same time.
         budget: What it may take in its life before it asks; None bounds nothing. A child's is a lease of its parent's.
@@ -179,6 +181,14 @@ class SessionConfig(Frozen):
         for bound in self.bounds:
             policy = policy.within(bound.confirmation_policy or ConfirmationPolicy())
         return policy
+
+    def security_in_force(self, default: SecurityConfig | None) -> SecurityConfig | None:
+        """What is withheld: by its own configuration, else ``default``, and by the sessions above; None: nothing."""
+        chosen = self.security or default
+        for bound in self.bounds:
+            above = bound.security or default
+            chosen = chosen.within(above) if chosen is not None and above is not None else chosen or above
+        return chosen if chosen is not None and chosen.enabled else None
 
     @property
     def permissions(self) -> PermissionPolicy:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from actors.domain.calls import Delta, Emit, ModelOutcome, Outcome, Reconciled, ToolCall, ToolOutcome
-from actors.domain.security import OnInjection, SecurityConfig
+from actors.domain.security import OnInjection
 from actors.effect_host.entry import Channel
 from actors.effect_host.ports import Call, CallResult, Executor
-from actors.policy.security.guard import Guard, in_force
+from actors.policy.security.guard import Guard
 from actors.policy.security.injections import blocked, injections, marked
 from actors.policy.security.redaction import Known, Stream
 
@@ -62,16 +62,11 @@ class Vault:
 
 
 class Guarded:
-    """An ``Executor`` that withholds what sessions and this process have to withhold.
+    """An ``Executor`` that withholds what sessions and this process have to withhold."""
 
-    Args:
-        default: For sessions that configure nothing.
-    """
-
-    def __init__(self, inner: Executor, vault: Vault, default: SecurityConfig | None = None) -> None:
+    def __init__(self, inner: Executor, vault: Vault) -> None:
         self._inner = inner
         self._vault = vault
-        self._default = default
 
     async def execute(self, call: Call, emit: Emit) -> CallResult:
         """See ``Executor.execute``."""
@@ -98,7 +93,7 @@ class Guarded:
         return found.model_copy(update={"outcome": _clean(self._guard(call), found.outcome)})
 
     def _guard(self, call: Call) -> Guard:
-        return Guard(in_force(call.security, self._default), self._vault.known)
+        return Guard(call.security, self._vault.known)
 
 
 class _Sifted:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from actors.domain.calls import HostRef
 from actors.domain.mcp import McpOffer, McpServerConfig
-from actors.domain.security import SecurityConfig
 from actors.effect_host import EffectHost, HostLimits, ResultSink
 from actors.effect_host.guarded import Guarded, Vault
 from actors.mcp.connection import McpConnection
@@ -22,7 +21,6 @@ class McpServer:
 
     Args:
         name: Of its host; every process of the server carries it.
-        security: What sessions withhold that do not say so themselves.
         changed: Called when what it offers has changed.
     """
 
@@ -33,13 +31,11 @@ class McpServer:
         directory: str,
         sink: ResultSink,
         changed: Callable[[], None],
-        security: SecurityConfig | None = None,
     ) -> None:
         self.connection = McpConnection(config, directory, {HOST_MARK: name}, changed)
         self.executor = McpExecutor(self.connection)
-        self.effects = EffectHost(
-            name, Guarded(self.executor, Vault(config.secrets), security), sink, HostLimits(running=RUNNING)
-        )
+        guarded = Guarded(self.executor, Vault(config.secrets))
+        self.effects = EffectHost(name, guarded, sink, HostLimits(running=RUNNING))
 
     @property
     def host(self) -> HostRef:

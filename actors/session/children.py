@@ -52,11 +52,17 @@ def _lease(parent: State, birth: Birth) -> Lease | None:
 
 def _heir(parent: State, config: SessionConfig) -> SessionConfig:
     above = PolicyBound(
-        permission_policy=parent.config.permission_policy, confirmation_policy=parent.config.confirmation_policy
+        permission_policy=parent.config.permission_policy,
+        confirmation_policy=parent.config.confirmation_policy,
+        security=parent.config.security,
     )
+    bounds: list[PolicyBound] = []
+    for bound in (*parent.config.bounds, above, *config.bounds):
+        if bound not in bounds:
+            bounds.append(bound)
     return config.model_copy(
         update={
-            "bounds": tuple(dict.fromkeys((*parent.config.bounds, above, *config.bounds))),
+            "bounds": tuple(bounds),
             "max_depth": min(config.max_depth, parent.config.max_depth - 1),
             "parent_id": parent.session_id,
             "storage_type": parent.config.storage_type,

@@ -30,7 +30,7 @@ def running(state: State, around: Surroundings) -> tuple[ModelCall | ToolCall, .
     return tuple(_tool_call(state, turn, call, around) for call in turn.calls if call.runs)
 
 
-def _whose(state: State, turn: Turn, call: ModelCallState | ToolCallState) -> dict[str, Any]:
+def _whose(state: State, turn: Turn, call: ModelCallState | ToolCallState, around: Surroundings) -> dict[str, Any]:
     """What every call carries: which attempt of what it is, of whom, and what is withheld there."""
     return {
         "call_id": call.call_id,
@@ -41,7 +41,7 @@ def _whose(state: State, turn: Turn, call: ModelCallState | ToolCallState) -> di
         "turn_id": turn.turn_id,
         "epoch": state.epoch,
         "host": call.host,
-        "security": state.config.security,
+        "security": state.config.security_in_force(around.security),
     }
 
 
@@ -60,7 +60,7 @@ def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
     summing_up = turn.summary_of is not None
     definitions = tuple(spec.definition for _, spec in sorted(around.tools.items()))
     return ModelCall.model_construct(
-        **_whose(state, turn, call),
+        **_whose(state, turn, call, around),
         kind="model",
         llm=model,
         system=system_prompt(config.system_prompt) if not summing_up else None,
@@ -79,7 +79,7 @@ def _tool_call(state: State, turn: Turn, call: ToolCallState, around: Surroundin
         raise AssertionError("a started call has an id and a host")
     queue, lane = state.config.queue, call.lane
     return ToolCall(
-        **_whose(state, turn, call),
+        **_whose(state, turn, call, around),
         tool_use_id=call.tool_use_id,
         name=call.name,
         args=call.args,

@@ -13,7 +13,7 @@ from actors.domain.base import Frozen
 from actors.domain.messages import WITHHELD, Message
 from actors.domain.records import Draft
 from actors.errors import InvalidRequest
-from actors.policy.security.guard import Guard, in_force
+from actors.policy.security.guard import Guard
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
 
@@ -37,7 +37,7 @@ def withheld(state: State, around: Surroundings, draft: Draft) -> Draft:
     Raises:
         InvalidRequest: somebody approves a call with arguments that would have to be withheld.
     """
-    config = in_force(state.config.security, around.security)
+    config = state.config.security_in_force(around.security)
     if config is None:
         return draft
     guard = Guard(config)

@@ -6,10 +6,12 @@ old one can be applied twice; they are ``unsafe``. All are reconciled by the has
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 from actors.domain.calls import NOT_DONE, UNCLEAR, Reconciled, ToolOutcome
+from actors.domain.permission_calls import is_of_git
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.errors import ToolError
 from actors.tools.base import Tool, ToolContext, schema, succeeded
@@ -35,7 +37,7 @@ class WriteTool(Tool):
         path, data = args["file_path"], _encoded(args["content"])
 
         def work(stop: Stop) -> ToolOutcome:
-            with locate(str(ctx.workspace), path, create_parents=True) as place:
+            with _seen(ctx, path, create_parents=True) as place:
                 old = read_old(place, stop)
                 facts = replace(
                     place,
@@ -135,6 +137,17 @@ class PatchTool(Tool):
         return await stoppable(lambda stop: _reconciled(args["file_path"], ctx, stop, _patched))
 
 
+@contextmanager
+def _seen(ctx: ToolContext, path: str, *, create_parents: bool) -> Generator[Place]:
+    """Where a path leads that is to be changed. Rules judge it as it is written, so it may not be git's unseen."""
+    with locate(str(ctx.workspace), path, create_parents=create_parents) as place:
+        if is_of_git(place.relative) and not is_of_git(path):
+            raise ToolError(
+                f"{path!r} leads to {place.relative!r} by a link. Name that file itself, so that it is asked."
+            )
+        yield place
+
+
 def _change(
     path: str,
     ctx: ToolContext,
@@ -145,7 +158,7 @@ def _change(
     create_parents: bool = False,
 ) -> ToolOutcome:
     """Replace a file by what ``make`` makes of it; what else that gives is recorded with the hashes."""
-    with locate(str(ctx.workspace), path, create_parents=create_parents) as place:
+    with _seen(ctx, path, create_parents=create_parents) as place:
         file = read_old(place, stop)
         data, more = make(place, file)
         facts = replace(

@@ -72,7 +72,7 @@ async def get_session(session_id: SessionId, manager: Manager) -> Response:
 async def configure_session(
     session_id: SessionId, body: ConfigureSession, manager: Manager, command_id: CommandId
 ) -> Response:
-    """Change name, model, thinking, budget or system prompt."""
+    """Change name, model, thinking, budget, system prompt or what is withheld."""
     changes = _changes(body)
     if changes:
         await act(manager.configure(session_id, **changes, command_id=command_id))
@@ -81,13 +81,15 @@ async def configure_session(
 
 def _changes(body: ConfigureSession) -> dict[str, Any]:
     model = LlmConfig.of(body.model) if isinstance(body.model, str) else body.model
-    values = {
+    values: dict[str, Any] = {
         "name": body.name,
         "model_config": model,
         "thinking": body.thinking,
         "thinking_budget": body.thinking_budget,
         "budget": body.budget,
     }
+    if "security" in body.model_fields_set:
+        values["security"] = body.security or "default"
     if "system_prompt" in body.model_fields_set:
         values["system_prompt"] = body.system_prompt or ""
     return {name: value for name, value in values.items() if value is not None}

@@ -9,6 +9,7 @@ from pydantic import Field
 from actors.domain.budgets import Budget
 from actors.domain.compaction import Compaction
 from actors.domain.llm import MAX_TOKENS
+from actors.domain.security import SecurityConfig
 from actors.domain.session import SessionConfig
 from serve_app.schemas.base import Answer, Body, GivenConfig, GivenModel, ModelName, SessionIdText
 
@@ -52,6 +53,7 @@ class ConfigureSession(Body):
         model: A model as ``provider/model`` or with all its settings; a key in it is kept in memory only.
         system_prompt: None removes it.
         budget: What the session may take in its life, in place of the one before; one without bounds bounds nothing.
+        security: What is withheld from here on; null: what the service withholds of all sessions.
     """
 
     name: str | None = Field(default=None, max_length=256)
@@ -60,6 +62,7 @@ class ConfigureSession(Body):
     thinking_budget: int | None = Field(default=None, ge=1024, le=MAX_TOKENS)
     system_prompt: str | None = Field(default=None, max_length=100_000)
     budget: Budget | None = None
+    security: SecurityConfig | None = None
 
 
 class Titled(Answer):

@@ -83,7 +83,7 @@ async def test_a_thought_that_is_changed_loses_its_seal() -> None:
     thought = Message.assistant("Hm.").model_copy(update={"reasoning_content": KEY, "reasoning_signature": "seal"})
     given = ModelOutcome(outcome=Outcome.ok, message=thought, stop_reason=StopReason.end_turn)
 
-    outcome: Any = await Guarded(_Gives(given), Vault(), SecurityConfig()).execute(_model_call(), _nowhere)
+    outcome: Any = await Guarded(_Gives(given), Vault()).execute(_model_call(SecurityConfig()), _nowhere)
 
     assert outcome.message.reasoning_content == "[REDACTED:API_KEY]"
     assert outcome.message.reasoning_signature is None

@@ -7,18 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
 from actors.domain.messages import WITHHELD, Message, TextBlock, ToolUseBlock
+from actors.domain.secret_rules import mark
 from actors.domain.security import SecurityConfig
 from actors.policy.security.redaction import KNOWN, Finder, Known, Stream, finders_of, redact
-from actors.policy.security.rules import mark
 
 _MARK: Final = "[REDACTED:"
 _MAX_DEPTH: Final = 64
-
-
-def in_force(own: SecurityConfig | None, default: SecurityConfig | None) -> SecurityConfig | None:
-    """What counts for a session: its own configuration, else the runtime's; None when that is off."""
-    config = own or default
-    return config if config is not None and config.enabled else None
 
 
 class Guard:

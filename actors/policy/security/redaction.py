@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
+from actors.domain.secret_rules import Rule, mark, rule_of
 from actors.domain.security import Secret
-from actors.policy.security.patterns import parsed
-from actors.policy.security.rules import RULES, Rule, mark
+from actors.policy.security.rules import RULES
 
 KNOWN = "SECRET"
 """The label of texts that are known word for word."""
@@ -24,6 +24,10 @@ MIN_KNOWN = 8
 
 MAX_KNOWN = 16 * 1024
 """Of a longer value nothing is looked for: a stream would have to hold back as much."""
+
+
+PIECE = 64 * 1024
+"""Characters that are looked through at a time: nobody else runs in the process meanwhile."""
 
 
 class Found(NamedTuple):
@@ -159,7 +163,7 @@ class _Compiled(NamedTuple):
 @lru_cache(maxsize=64)
 def finders_of(kinds: tuple[Secret, ...], patterns: tuple[tuple[str, str], ...] = ()) -> tuple[Finder, ...]:
     """What finds these kinds, and what users describe."""
-    rules = (*(rule for rule in RULES if rule.label in kinds), *parsed(patterns))
+    rules = (*(rule for rule in RULES if rule.label in kinds), *(rule_of(*pattern) for pattern in patterns))
     led = [rule for rule in rules if rule.lead]
     return (Led(led), *(Single(rule) for rule in rules if not rule.lead))
 
@@ -226,5 +230,8 @@ def redact(text: str, finders: Sequence[Finder], counts: Counter[str] | None = N
     """The text without what is withheld."""
     counts = Counter[str]() if counts is None else counts
     for finder in finders:
-        text = _Stage(finder, counts).feed(text, last=True)
+        stage = _Stage(finder, counts)
+        pieces = [stage.feed(text[start : start + PIECE]) for start in range(0, len(text) - PIECE, PIECE)]
+        rest = text[len(pieces) * PIECE :]
+        text = "".join((*pieces, stage.feed(rest, last=True)))
     return text

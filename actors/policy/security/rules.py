@@ -1,115 +1,11 @@
-"""What texts look like that are withheld: sequences of characters, each so many times. Nothing here can backtrack.
-
-A rule is tried at a place once, every repetition takes all it can, and none is longer than its bound: the time for a
-text is linear in its length, whatever it says.
-"""
+"""What is known of keys, tokens and what tells of persons: the rules that come with Greenroom."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import takewhile
-
+from actors.domain.secret_rules import WORD, Rule, Run, literal
 from actors.domain.security import Secret
 
-_WORD = "A-Za-z0-9_"
 _TOKEN = "-A-Za-z0-9_"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Characters of one class (the inside of ``[...]``), so many times. ``char``: the only one that it has."""
-
-    chars: str
-    least: int = 1
-    most: int = 1
-    char: str = ""
-
-    @property
-    def whole(self) -> str:
-        """The expression for it."""
-        if self.least == self.most == 1:
-            return re.escape(self.char) if self.char else f"[{self.chars}]"
-        return f"[{self.chars}]{{{self.least},{self.most}}}+"
-
-    @property
-    def begun(self) -> str:
-        """The expression for as much of it as there is so far."""
-        return f"[{self.chars}]{{0,{self.most}}}+"
-
-
-Accept = Callable[[str], int]
-"""How many characters of a match are meant; 0: it only looked like one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One thing that is withheld.
-
-    Attributes:
-        before, after: Classes of characters that do not stand in front of it, and behind it.
-        accept: Looks at what was found.
-        shown: What takes its place, around ``{}`` for the label.
-        needs: A text without these characters has none of it.
-    """
-
-    label: str
-    runs: tuple[Run, ...]
-    before: str = _WORD
-    after: str = ""
-    accept: Accept = len
-    shown: str = "{}"
-    needs: str = ""
-
-    @property
-    def lead(self) -> str:
-        """The text with which it always begins."""
-        return "".join(run.char for run in takewhile(lambda run: run.char, self.runs))
-
-    @property
-    def longest(self) -> int:
-        """Characters that it has at most."""
-        return sum(run.most for run in self.runs)
-
-    @property
-    def replacement(self) -> str:
-        """What is read in its place."""
-        return self.shown.format(mark(self.label))
-
-    @property
-    def whole(self) -> str:
-        """The expression that finds it. What comes before is looked at last: a search skips to the beginning."""
-        if self.lead:
-            first, rest = re.escape(self.lead), self.runs[len(self.lead) :]
-        else:
-            head = self.runs[0]
-            first, more = f"[{head.chars}]", Run(head.chars, head.least - 1, head.most - 1)
-            rest = (more, *self.runs[1:]) if head.most > 1 else self.runs[1:]
-        front = f"(?<![{self.before}]{first})" if self.before else ""
-        behind = f"(?![{self.after}])" if self.after else ""
-        return first + front + "".join(run.whole for run in rest) + behind
-
-    @property
-    def begun(self) -> str:
-        """The expression that finds where, at the end of a text, what follows decides whether it is there."""
-        *first, last = self.runs
-        found = rf"{last.begun}\Z"
-        for run in reversed(first):
-            found = rf"(?:{run.begun}\Z|{run.whole}{found})"
-        front = f"(?<![{self.before}])" if self.before else ""
-        # At least one character of it is there.
-        return rf"{front}(?!\Z){found}"
-
-
-def mark(label: str) -> str:
-    """What stands for a text that is withheld."""
-    return f"[REDACTED:{label}]"
-
-
-def literal(text: str) -> tuple[Run, ...]:
-    """Exactly this text."""
-    return tuple(Run(re.escape(char).replace("^", r"\^"), char=char) for char in text)
 
 
 def _digits(least: int, most: int = 0) -> Run:
@@ -193,16 +89,16 @@ RULES: tuple[Rule, ...] = (
         for start in ("sk-", "pk-")
     ),
     *(
-        Rule(Secret.api_key, (*literal(start), Run(_WORD, 16, 256)))
+        Rule(Secret.api_key, (*literal(start), Run(WORD, 16, 256)))
         for start in ("sk_live_", "sk_test_", "pk_live_", "pk_test_", "rk_live_", "rk_test_")
     ),
     Rule(Secret.api_key, (*literal("AIza"), Run(_TOKEN, 35, 35)), before=_TOKEN, after=_TOKEN),
     Rule(Secret.api_key, (*literal("xox"), Run("abeprs"), *literal("-"), Run(_TOKEN, 20, 512))),
     Rule(Secret.api_key, (*literal("glpat-"), Run(_TOKEN, 20, 256)), before=_TOKEN),
     *(Rule(Secret.api_key, (*literal(start), Run("A-Za-z0-9", 30, 256))) for start in ("hf_", "npm_")),
-    *(Rule(Secret.aws_key, (*literal(start), Run("A-Z0-9", 16, 16)), after=_WORD) for start in ("AKIA", "ASIA")),
+    *(Rule(Secret.aws_key, (*literal(start), Run("A-Z0-9", 16, 16)), after=WORD) for start in ("AKIA", "ASIA")),
     Rule(Secret.github_token, (*literal("gh"), Run("pousr"), *literal("_"), Run("A-Za-z0-9", 36, 255))),
-    Rule(Secret.github_token, (*literal("github_pat_"), Run(_WORD, 22, 255))),
+    Rule(Secret.github_token, (*literal("github_pat_"), Run(WORD, 22, 255))),
     Rule(
         Secret.password,
         (*literal("://"), Run(r"^\s:/@\"'<>", 1, 128), *literal(":"), Run(r"^\s/@\"'<>", 1, 256), *literal("@")),
@@ -238,10 +134,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Secret.phone,
         (*literal("+"), Run("1-9"), Run("0-9", 0, 2), Run("-. "), Run("0-9(). -", 7, 18)),
-        before=_WORD + "+",
+        before=WORD + "+",
         accept=_is_phone,
     ),
-    Rule(Secret.phone, (*literal("+"), Run("1-9"), _digits(10, 14)), before=_WORD + r"+\n", after=_WORD),
+    Rule(Secret.phone, (*literal("+"), Run("1-9"), _digits(10, 14)), before=WORD + r"+\n", after=WORD),
     Rule(
         Secret.email,
         (Run("A-Za-z0-9._%+-", 1, 64), *literal("@"), Run("A-Za-z0-9.-", 3, 255)),

@@ -12,7 +12,7 @@ import pytest
 from actors.domain import records as r
 from actors.domain.children import ChildSpec
 from actors.domain.records import encode_record
-from actors.domain.security import OnInjection, SecurityConfig
+from actors.domain.security import OnInjection, Secret, SecurityConfig
 from actors.domain.session import SessionConfig
 from actors.errors import InvalidRequest
 from actors.tools.function import tool
@@ -182,3 +182,44 @@ async def test_a_child_withholds_what_its_parent_does_and_its_task_and_answer_ar
         assert outcome.text == "[REDACTED:API_KEY]"
         (report,) = await records(parent, r.ChildCompleted)
         assert report.data.text == "[REDACTED:API_KEY]"
+
+
+async def test_what_is_withheld_can_be_changed_from_one_input_to_the_next_and_what_was_written_stays() -> None:
+    async with runtime(security=ON) as manager:
+        one = await manager.create_session("s", config(says(MAIL)))
+        for chosen in (None, SecurityConfig(enabled=False), "default", SecurityConfig(kinds=(Secret.phone,))):
+            if chosen is not None:
+                await one.configure(security=chosen)
+            await one.generate(f"I am {MAIL}")
+
+        hidden, plain = "I am [REDACTED:EMAIL]", f"I am {MAIL}"
+        assert [one.text for one in (await one.history())[::2]] == [hidden, plain, hidden, plain]
+        (last,) = (await records(one, r.SessionConfigured))[-1:]
+        assert last.data.change.security == SecurityConfig(kinds=(Secret.phone,))
+
+
+async def test_a_child_cannot_show_what_a_session_above_withholds_whatever_it_is_told() -> None:
+    async with runtime() as manager:
+        await manager.create_session("p", config(security=ON))
+        child = await manager.create_child_session("p", "c", config(says(MAIL), security=SecurityConfig(enabled=False)))
+        await child.generate("go")
+        await child.configure(security=SecurityConfig(kinds=(Secret.phone,)))
+        await child.generate("go")
+
+        assert [one.text for one in (await child.history())[1::2]] == ["[REDACTED:EMAIL]"] * 2
+
+
+async def test_a_fork_withholds_what_its_source_did_there() -> None:
+    async with runtime() as manager:
+        one = await manager.create_session("s", config(says(MAIL), security=ON))
+        fork = await manager.fork_session("s", "f")
+        await one.configure(security=SecurityConfig(enabled=False))
+
+        assert (await fork.generate("go")).text == "[REDACTED:EMAIL]"
+        assert (await one.generate("go")).text == MAIL
+
+
+async def test_a_pattern_that_cannot_be_followed_is_refused_at_the_edge() -> None:
+    async with runtime() as manager:
+        with pytest.raises(ValueError, match="pattern BAD cannot be followed"):
+            await manager.create_session("s", config(security=SecurityConfig(patterns={"BAD": "(a+)+"})))

@@ -322,3 +322,25 @@ def test_a_global_policy_that_is_off_denies_nothing() -> None:
     off = PermissionPolicy(deny=["bash"], enabled=False)
 
     assert decide(off, PermissionPolicy(), "bash", {}) is _ASK
+
+
+@pytest.mark.parametrize("path", [".git/hooks/pre-commit", ".GIT/config", "sub/.git", "/ws/.git/config", "a/../.git/x"])
+@pytest.mark.parametrize("rule", ["write", "*", "write(**)", "write(sub/**)", "write(/ws/**)", "w*(*)"])
+def test_a_rule_about_files_does_not_cover_what_git_obeys(rule: str, path: str) -> None:
+    policy = PermissionPolicy(allow=[rule])
+
+    assert policy.check("write", {"file_path": path}, workspace="/ws") is _ASK
+    if rule != "*":
+        policy = policy.with_rule("allow", "bash(echo:*)")
+        assert policy.check("bash", {"command": f"echo x > {path}"}, workspace="/ws") is _ASK
+
+
+def test_a_rule_that_names_gits_own_files_covers_them_and_so_does_a_policy_that_allows_everything() -> None:
+    named = PermissionPolicy(allow=["write", "write(.git/info/*)"])
+
+    assert named.check("write", {"file_path": ".git/info/exclude"}) is _ALLOW
+    assert named.check("write", {"file_path": ".git/hooks/x"}) is _ASK
+    assert named.check("write", {"file_path": ".gitignore"}) is _ALLOW
+    assert PermissionPolicy.permissive().check("edit", {"file_path": ".git/config"}) is _ALLOW
+    assert _allows("bash", "bash", command="echo x > .git/hooks/x")
+    assert _denies("write(.git/**)", "write", file_path="a/../.GIT/hooks/x")

@@ -311,3 +311,20 @@ async def test_what_a_lost_attempt_has_left_beside_the_file_is_removed(workspace
 def test_effect_classes_say_what_a_second_run_would_do() -> None:
     assert WriteTool.definition.effect is EffectClass.idempotent
     assert EditTool.definition.effect is EffectClass.unsafe
+
+
+@pytest.mark.parametrize("path", ["link/pre-commit", "a/../link/pre-commit", "hook"])
+async def test_no_link_leads_a_change_to_what_git_obeys(workspace: Path, context: MakeContext, path: str) -> None:
+    hooks = workspace / ".git" / "hooks"
+    hooks.mkdir(parents=True)
+    (workspace / "a").mkdir()
+    (workspace / "link").symlink_to(".git/hooks")
+    (hooks / "pre-commit").write_text("old")
+    (workspace / "hook").symlink_to("link/pre-commit")
+
+    for tool, args in ((WriteTool(), {"content": "x"}), (EditTool(), {"old_string": "old", "new_string": "x"})):
+        with pytest.raises(ToolError, match=r"leads to '.git/hooks/pre-commit' by a link"):
+            await tool.run({"file_path": path} | args, context())
+
+    assert (hooks / "pre-commit").read_text() == "old"
+    await WriteTool().run({"file_path": ".git/hooks/pre-commit", "content": "x"}, context())
