@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from typing import Any, Self, cast
+from typing import Annotated, Any, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Frozen(BaseModel):
@@ -30,6 +30,8 @@ class Frozen(BaseModel):
         return self
 
 
+T = TypeVar("T")
+
 MAX_LEVELS = 64
 """Of JSON that comes from outside. What is deeper than 200 in a record can be written, and never be read again."""
 
@@ -42,6 +44,21 @@ def is_deep(value: object) -> bool:
         if not level:
             return False
     return True
+
+
+def shallow(value: T) -> T:
+    """JSON that can be written and read back.
+
+    Raises:
+        ValueError: it has more than ``MAX_LEVELS`` levels.
+    """
+    if is_deep(value):
+        raise ValueError(f"it has more than {MAX_LEVELS} levels")
+    return value
+
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(shallow)]
+"""A JSON object that somebody gives: of at most ``MAX_LEVELS`` levels."""
 
 
 def _within(value: Any) -> Iterable[Any]:

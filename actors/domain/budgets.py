@@ -8,7 +8,7 @@ to, and read back. Sums are exact: money is decimal, time is whole milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -20,6 +20,9 @@ MAX_AMOUNT = 10**12
 """Upper end of every bound, with all that is granted on top: more tokens than all models give in a year, and still
 exact in every JSON reader."""
 
+MAX_DIGITS = 64
+"""Of a price that somebody tells: sums of them are written out, and an exponent could ask for millions of zeros."""
+
 
 class Resource(StrEnum):
     """What is counted; each is a field of ``Budget`` and of ``Amounts``."""
@@ -28,6 +31,23 @@ class Resource(StrEnum):
     usd = "usd"
     tool_calls = "tool_calls"
     wall_s = "wall_s"
+
+
+def dollars(text: str) -> Decimal:
+    """The price of calls that somebody tells.
+
+    Raises:
+        ValueError: it is no number from 0 to ``MAX_AMOUNT``, or has more than ``MAX_DIGITS`` digits.
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError("no decimal number") from None
+    # Zero has an exponent too.
+    long = len(text) > MAX_DIGITS or value.adjusted() < -MAX_DIGITS
+    if long or not value.is_finite() or not 0 <= value <= MAX_AMOUNT:
+        raise ValueError(f"no number from 0 to {MAX_AMOUNT} of at most {MAX_DIGITS} digits")
+    return value
 
 
 def _plain(value: Decimal) -> str:

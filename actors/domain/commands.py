@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
 from actors.domain.actions import Remember, Resolution
-from actors.domain.base import Frozen
+from actors.domain.base import Frozen, JsonObject
 from actors.domain.budgets import Budget
 from actors.domain.children import MAX_CHILDREN, NewChild
 from actors.domain.command import Command
@@ -199,9 +199,9 @@ class ResolveAction(Command):
     kind: Literal["resolve_action"] = "resolve_action"
     action_id: str
     resolution: Resolution
-    args: dict[str, Any] | None = None
+    args: JsonObject | None = None
     value: str | None = None
-    content: dict[str, Any] | None = None
+    content: JsonObject | None = None
     reason: str | None = None
     args_digest: str | None = None
     remember: Remember = Remember.once

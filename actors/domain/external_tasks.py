@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from actors.domain.actions import Action, TaskLease
-from actors.domain.base import Frozen
+from actors.domain.base import Frozen, shallow
 from actors.domain.messages import Base64Source, ImageBlock
 from actors.domain.policies import SessionLane
 from actors.domain.tools import EffectClass
@@ -88,12 +88,12 @@ class ExternalTaskResult(Frozen):
     Attributes:
         success: Whether it was carried out.
         result: On success what the tool gives: an object with the text ``output``, and if need be ``exit_code`` (0),
-            ``metadata`` and ``images``.
+            ``metadata`` and ``images``. At most 64 levels.
         error: On failure why, as the model shall read it.
     """
 
     success: bool
-    result: Any = None
+    result: Annotated[Any, AfterValidator(shallow)] = None
     error: str | None = None
 
 

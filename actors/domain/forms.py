@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from actors.domain.asking import MAX_CONTENT_CHARS, MAX_FORM_CHARS
+from actors.domain.base import MAX_LEVELS, is_deep
 
 MAX_FIELDS: Final = 64
 
@@ -34,6 +35,8 @@ def unfit(form: object) -> str | None:
         return f"it has no properties, or more than {MAX_FIELDS}"
     if not isinstance(required, list) or any(name not in fields for name in map(str, cast("list[Any]", required))):
         return "what is required is not among its properties"
+    if is_deep(whole):
+        return f"it has more than {MAX_LEVELS} levels"
     if len(json.dumps(form)) > MAX_FORM_CHARS:
         return f"it has more than {MAX_FORM_CHARS} characters"
     for name, field in cast("Schema", fields).items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -20,8 +20,11 @@ MAX_TOKENS = 10_000_000
 _CREDENTIALS = frozenset({"api_key", "apikey", "authorization", "x_api_key"})
 
 
+_Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=24, decimal_places=12)]
+
+
 class ModelPrice(Frozen):
-    """What a model costs, in US dollars for a million tokens.
+    """What a model costs, in US dollars for a million tokens: each at most 1,000,000, to 12 decimal places.
 
     Attributes:
         input: Of the prompt.
@@ -30,10 +33,10 @@ class ModelPrice(Frozen):
         cache_write: Of what it is told to keep; as ``input`` when None.
     """
 
-    input: Decimal = Field(ge=0, le=1_000_000)
-    output: Decimal = Field(ge=0, le=1_000_000)
-    cache_read: Decimal | None = Field(default=None, ge=0, le=1_000_000)
-    cache_write: Decimal | None = Field(default=None, ge=0, le=1_000_000)
+    input: _Dollars
+    output: _Dollars
+    cache_read: _Dollars | None = None
+    cache_write: _Dollars | None = None
 
 
 class LlmConfig(Frozen):

@@ -7,13 +7,10 @@ from typing import Any, cast
 
 from pydantic import Field, field_validator
 
-from actors.domain.base import Frozen
+from actors.domain.base import MAX_LEVELS, Frozen, shallow
 
 MAX_SCHEMA_BYTES = 32 * 1024
 """Bytes of a schema as JSON: it stands in the record of its input and in the prompt."""
-
-MAX_SCHEMA_DEPTH = 64
-"""Levels of nesting, so that whoever walks a schema may do so by recursion."""
 
 MAX_PROBLEM_CHARS = 1000
 """Characters of what is said about an answer that does not fit."""
@@ -52,11 +49,11 @@ class OutputFormat(Frozen):
 
 def _check_nesting(schema: dict[str, Any]) -> None:
     level: list[Any] = [schema]
-    for _ in range(MAX_SCHEMA_DEPTH):
+    for _ in range(MAX_LEVELS):
         level = [inner for value in level for inner in _inside(value)]
         if not level:
             return
-    raise ValueError(f"a schema has at most {MAX_SCHEMA_DEPTH} levels")
+    raise ValueError(f"a schema has at most {MAX_LEVELS} levels")
 
 
 def _inside(value: Any) -> list[Any]:
@@ -81,10 +78,10 @@ def parsed(text: str) -> Any:
     """The value of an answer.
 
     Raises:
-        ValueError: it is no JSON; ``NaN`` and infinities are none.
+        ValueError: it is no JSON, or has more than 64 levels; ``NaN`` and infinities are none.
     """
     try:
-        return json.loads(json_part(text), parse_constant=_no_number)
+        return shallow(json.loads(json_part(text), parse_constant=_no_number))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

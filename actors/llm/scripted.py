@@ -22,9 +22,9 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from actors.domain.budgets import dollars
 from actors.domain.calls import Emit, ModelCall, ModelOutcome, Outcome
 from actors.domain.messages import (
     Message,
@@ -151,8 +151,8 @@ def _price(options: dict[str, Any]) -> str | None:
     """What an answer costs."""
     price = options.get(PRICE_OPTION)
     try:
-        return format(Decimal(str(price)), "f") if price is not None else None
-    except InvalidOperation:
+        return format(dollars(str(price)), "f") if price is not None else None
+    except ValueError:
         raise ModelRejected(PROVIDER, 400, f"options['{PRICE_OPTION}'] is not a decimal number") from None
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from actors.domain import records as r
 from actors.domain.archive import MAX_ARCHIVE_BYTES, SessionArchive, settled
+from actors.domain.budgets import dollars
 from actors.domain.journal import NewSession
 from actors.domain.records import MAX_RECORD_BYTES, Draft, decode_record
 from actors.domain.session import SessionConfig
@@ -68,6 +69,8 @@ def _folded(archive: SessionArchive, session_id: str, *, tenant: str, journal_id
         except Exception as error:
             # Whatever the fold stumbles over in a journal that was never written by a session.
             raise _damaged(number, f"it does not follow from those before it ({type(error).__name__})") from None
+        if not _is_paid(record):
+            raise _damaged(number, "its cost is no amount of dollars")
         if len(r.encode_record(record)) > MAX_RECORD_BYTES:
             raise _damaged(number, "it is too large")
         place_in_time = (record.epoch, record.at.isoformat())
@@ -80,6 +83,15 @@ def _folded(archive: SessionArchive, session_id: str, *, tenant: str, journal_id
     if not isinstance(records[0], r.SessionCreated) or (state.journal_id, state.session_id) != (journal_id, session_id):
         raise _damaged(1, "a journal begins with how its session was created")
     return records, state
+
+
+def _is_paid(record: r.Record) -> bool:
+    """Whether what the record says of money, if it does, can be added to what others cost."""
+    cost: str | None = getattr(record.data, "cost_usd", None)
+    try:
+        return cost is None or dollars(cost) >= 0
+    except ValueError:
+        return False
 
 
 def _blobs(archive: SessionArchive, records: list[r.Record]) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from actors.errors import GreenroomError, InternalError, StoreCorrupt, StoreLost, StoreUnavailable
+from actors.errors import GreenroomError, InternalError, InvalidRequest, StoreCorrupt, StoreLost, StoreUnavailable
 
 _PASSING: Final = {
     sqlite3.SQLITE_BUSY: "another program holds its lock",
@@ -33,6 +33,8 @@ _DAMAGED: Final = {
     sqlite3.SQLITE_CORRUPT: "its pages contradict each other",
     sqlite3.SQLITE_NOTADB: "it is not a SQLite database",
 }
+
+TOO_LARGE: Final = "A number has more than 64 bits, which the store cannot keep."
 
 _STALE: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 """Failures that a connection may keep when their cause is gone: one that was opened on a read-only file stays so."""
@@ -89,5 +91,8 @@ def translated(location: str, driver: Failures) -> Generator[None]:
         own = raised_by_driver(error)
         meant = driver.meaning(own, location) if isinstance(own, driver.raised) else InternalError(type(own).__name__)
         raise meant from error
+    except OverflowError as error:
+        # The driver of SQLite, of a parameter.
+        raise InvalidRequest(TOO_LARGE) from error
     except PoolTimeout as error:
         raise StoreUnavailable("all of its connections are in use") from error

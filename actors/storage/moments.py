@@ -16,9 +16,20 @@ def micros(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+class NoMoment(ValueError):
+    """The number is none that ``micros`` gives."""
+
+
 def moment(number: int) -> datetime:
-    """The moment, in UTC, that ``micros`` was given."""
-    return _EPOCH + timedelta(microseconds=number)
+    """The moment, in UTC, that ``micros`` was given.
+
+    Raises:
+        NoMoment: It is in no year that a datetime can have.
+    """
+    try:
+        return _EPOCH + timedelta(microseconds=number)
+    except OverflowError:
+        raise NoMoment(str(number)) from None
 
 
 def maybe_micros(moment: datetime | None) -> int | None:

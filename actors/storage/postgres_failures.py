@@ -16,7 +16,7 @@ from actors.errors import (
     StoreNotWritable,
     StoreUnavailable,
 )
-from actors.storage.failures import Failures
+from actors.storage.failures import TOO_LARGE, Failures
 
 UNREACHABLE: Final = "the database server cannot be reached"
 
@@ -67,6 +67,8 @@ def postgres_failure(error: BaseException, location: str) -> GreenroomError:
         return StoreCorrupt(location, "its tables are not those of a store")
     if state.startswith("XX"):
         return StoreCorrupt(location, "the database server finds its pages damaged")
+    if state == "22003":
+        return InvalidRequest(TOO_LARGE)
     if state == "42501":
         return StoreNotWritable(location, "the user may not make or change its tables")
     if not state:

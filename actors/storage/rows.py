@@ -92,7 +92,7 @@ def info_of(row: AnyRow) -> SessionInfo:
     """The projection in a row of all columns of ``sessions``.
 
     Raises:
-        ValidationError, OverflowError: A value is none that was ever written.
+        ValidationError, NoMoment: A value is none that was ever written.
     """
     got = cast("Mapping[str, Any]", row._mapping)  # pyright: ignore[reportPrivateUsage] - public in spite of its name
     values = {name: got[name] for name in _PLAIN}

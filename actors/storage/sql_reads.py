@@ -22,7 +22,7 @@ from actors.storage import sql_journal, sql_results
 from actors.storage.database import STREAM
 from actors.storage.failures import Failures, raised_by_driver, translated
 from actors.storage.legible import Legible
-from actors.storage.moments import maybe_moment, micros, moment
+from actors.storage.moments import NoMoment, maybe_moment, micros, moment
 from actors.storage.rows import action_of, info_of
 from actors.storage.rules import cursor, read_cursor, session_key, within
 from actors.storage.schema import (
@@ -117,7 +117,7 @@ class SqlReads:
         try:
             with translated(self._location, self._failures), self._fresh(engine) as connection:
                 yield connection
-        except (ValidationError, OverflowError):
+        except (ValidationError, NoMoment):
             # Without its cause, whose text quotes the row.
             raise StoreCorrupt(self._location, "a row does not have the form that was written") from None
 

@@ -142,7 +142,7 @@ def _findings(check: SessionCheck, connection: Connection) -> Iterator[Finding]:
     try:
         for what in check.findings(connection):
             yield Finding(check.name, what)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError) as error:
         # A value of another kind than was ever written.
         yield Finding(check.name, f"one of its rows cannot be read ({type(error).__name__})")
 

@@ -54,7 +54,7 @@ class SessionCheck:
             return  # It was destroyed since its name was read.
         try:
             row = info_of(found)
-        except (ValidationError, OverflowError):
+        except ValueError:
             yield "its row does not have the form that was written"
             return
         self.name = f"session {row.session_id} of {row.tenant} ({row.journal_id})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -179,6 +180,12 @@ def _changed(document: SessionArchive, change: Any) -> dict[str, Any]:
     return values
 
 
+def _costing(cost: str, document: Any) -> None:
+    for record in document["records"]:
+        if record["type"] == "model.call.completed":
+            record["data"]["cost_usd"] = cost
+
+
 async def test_damaged_documents_are_refused_and_nothing_is_written() -> None:
     async with runtime() as manager:
         source = await manager.create_session("s", config(says("y" * 100_000)))
@@ -202,6 +209,7 @@ async def test_damaged_documents_are_refused_and_nothing_is_written() -> None:
             lambda v: v.update(blobs=dict.fromkeys(v["blobs"], "AAAA")),
             lambda v: v.update(blobs=dict.fromkeys(v["blobs"], "?")),
             lambda v: v.update(session_id="../etc"),
+            *(partial(_costing, cost) for cost in ("NaN", "1e999999", "0e-999999", "-1", "1" * 65)),
         ]
         for damage in damages:
             with pytest.raises(InvalidRequest):

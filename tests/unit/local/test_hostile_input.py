@@ -14,6 +14,7 @@ from actors.domain import records as r
 from actors.domain.base import is_deep
 from actors.domain.children import ChildSpec
 from actors.domain.external_tasks import ExternalTaskResult
+from actors.domain.forms import unfit
 from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig, TaskHandlerMode
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import (
@@ -38,7 +39,18 @@ from actors.session import plan as planning
 from actors.session.projection import place
 from actors.tools.executor import _small_metadata  # pyright: ignore[reportPrivateUsage]
 from actors.tools.function import tool
-from tests.unit.local.runtimes import calls, config, record_of, records, result_texts, runtime, says, script, session
+from tests.unit.local.runtimes import (
+    asking,
+    calls,
+    config,
+    record_of,
+    records,
+    result_texts,
+    runtime,
+    says,
+    script,
+    session,
+)
 from tests.unit.session.world import World
 
 _UNREADABLE = ("A" * 40_001, "not base64!", "\u00e9" * 40_000, "")
@@ -226,6 +238,35 @@ async def test_what_could_not_be_written_or_read_again_is_refused_before(value: 
     given = as_arguments(value)
     assert PARSE_ERROR in given or json.loads(json.dumps(given, ensure_ascii=False).encode()) == given
     assert (PARSE_ERROR in given) == ("dropped" in metadata) == is_deep(value)
+
+
+@pytest.mark.parametrize("levels", [65, 150, 300])
+async def test_what_decides_or_completes_is_as_shallow_as_what_else_comes_in(levels: int) -> None:
+    deep = _nested(levels)
+    with pytest.raises(ValueError, match="more than 64 levels"):
+        ExternalTaskResult(success=True, result={"output": "x", "metadata": deep})
+    async with session(asking(calls(("ls", {})), says("Done."))) as handle:
+        receipt = await handle.send("go")
+        action = (await record_of(handle, r.ActionRequested)).data
+        with pytest.raises(errors.InvalidRequest, match="args: it has more than 64 levels"):
+            await handle.resolve_action(action.action_id, "approve", args=deep)
+        with pytest.raises(errors.InvalidRequest, match="content: it has more than 64 levels"):
+            await handle.resolve_action(action.action_id, "approve", content=deep)
+        await handle.resolve_action(action.action_id, "approve", args={"path": "."})
+
+        assert (await handle.wait_turn(receipt)).text == "Done."
+
+
+def test_a_form_is_as_shallow_as_what_else_comes_in() -> None:
+    assert unfit({"type": "object", "properties": {"a": {"type": "string", "examples": _nested(61)}}}) is None
+    deep = unfit({"type": "object", "properties": {"a": {"type": "string", "examples": _nested(62)}}})
+    assert deep == "it has more than 64 levels"
+
+
+@pytest.mark.parametrize("price", ["1e-13", "1e-999999", "NaN"])
+def test_a_price_that_nobody_could_write_down_is_refused(price: str) -> None:
+    with pytest.raises(ValueError, match="price.input"):
+        LlmConfig(provider="scripted", model="prompt", price={"input": price, "output": 0})  # pyright: ignore[reportArgumentType] - pydantic makes the price
 
 
 def test_options_may_have_as_many_levels_as_are_said() -> None:

@@ -212,3 +212,13 @@ def test_what_identifies_a_session_never_changes(backend: Backend) -> None:
     backend.append([part("s", 1, row={"created_at": at(9), "parent_id": "x", "root_journal_id": "y"})])
 
     assert backend.row(TENANT, journal("s")) == before.model_copy(update={"head_seq": 3})
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
+def test_a_number_beyond_64_bits_is_the_fault_of_who_gives_it_and_not_of_the_store(backend: Backend) -> None:
+    born(backend, "s")
+
+    with pytest.raises(InvalidRequest, match="64 bits"):
+        backend.append([part("s", 1, row={"messages": 2**63})])
+
+    assert backend.append([part("s", 1)]) == [Appended(3)]
