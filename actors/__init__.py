@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig, TaskHandlerMode
     from actors.domain.llm import LlmConfig
     from actors.domain.mcp import McpServerConfig, McpStatus
+    from actors.domain.mcp_library import McpInput
     from actors.domain.messages import ContentBlock, Message, TokenUsage
     from actors.domain.permissions import PermissionDecision, PermissionMode, PermissionPolicy, PermissionRule
     from actors.domain.policies import ConfirmationPolicy, SessionLane, TimeoutAction
@@ -44,6 +45,7 @@ _HOMES = {
     "ExternalTaskResult": "actors.domain.external_tasks",
     "LaneHandlerConfig": "actors.domain.lanes",
     "LlmConfig": "actors.domain.llm",
+    "McpInput": "actors.domain.mcp_library",
     "McpServerConfig": "actors.domain.mcp",
     "McpStatus": "actors.domain.mcp",
     "Message": "actors.domain.messages",
@@ -83,6 +85,7 @@ __all__ = [
     "ExternalTaskResult",
     "LaneHandlerConfig",
     "LlmConfig",
+    "McpInput",
     "McpServerConfig",
     "McpStatus",
     "Message",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -49,6 +49,18 @@ def checked_prompt(prompt: str | Message) -> Message:
     if all(isinstance(block, TextBlock) and not block.text.strip() for block in message.content):
         raise InvalidRequest("The prompt is empty.")
     return checked_message(message)
+
+
+def checked_arguments(arguments: Mapping[str, str] | None) -> dict[str, str]:
+    """The arguments of a prompt of an MCP server: texts by name.
+
+    Raises:
+        InvalidRequest: they are something else.
+    """
+    given: dict[Any, Any] = dict(arguments or {})
+    if not all(isinstance(one, str) for pair in given.items() for one in pair):
+        raise InvalidRequest("The arguments of a prompt are texts, by their names.")
+    return given
 
 
 def checked_message(message: Message) -> Message:

@@ -15,6 +15,9 @@
     |-- ActionSettled             somebody else's resolution was committed first
     |-- ArtifactNotFound
     |-- McpServerExists           another server's tools would have the same names
+    |-- McpServerNotFound
+    |-- McpUnavailable            the server is not connected, or did not answer in time
+    |-- McpRefused                the server says no, or what it says is of no use
     |-- ExternalTaskNotFound
     |-- ExternalTaskSettled       it has an outcome already
     |-- TaskLeased                another worker has claimed the task
@@ -310,6 +313,51 @@ class McpServerExists(GreenroomError):
             f"There is an MCP server {_shown(self.name)} already, and its tools would have the same names. "
             "Choose another name, or remove that one."
         )
+
+
+class McpServerNotFound(GreenroomError):
+    """No MCP server of this name is there for whoever asks."""
+
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    @property
+    def message(self) -> str:
+        return f"There is no MCP server {_shown(self.name)} here. mcp_status tells those there are."
+
+
+class McpUnavailable(GreenroomError):
+    """The server is not connected, was lost, or did not answer in time."""
+
+    status = 503
+    retryable = True
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(name, detail)
+        self.name = name
+        self.detail = detail
+
+    @property
+    def message(self) -> str:
+        return f"MCP server {self.name!r} cannot be asked now: {self.detail}. See mcp_status, or try again."
+
+
+class McpRefused(GreenroomError):
+    """The server says no, or what it says is of no use."""
+
+    status = 502
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(name, detail)
+        self.name = name
+        self.detail = detail
+
+    @property
+    def message(self) -> str:
+        return f"MCP server {self.name!r} gave nothing that can be used: {self.detail}."
 
 
 class ExternalTaskNotFound(GreenroomError):

@@ -13,6 +13,7 @@ from actors.checks import checked_choice, checked_command, checked_message, chec
 from actors.domain import commands as c
 from actors.domain.budgets import Budget
 from actors.domain.llm import LlmConfig
+from actors.domain.mcp_library import McpInput
 from actors.domain.messages import Message
 from actors.domain.policies import ConfirmationPolicy, OnBusy
 from actors.domain.security import SecurityConfig
@@ -23,7 +24,7 @@ from actors.handle_artifacts import SessionArtifacts
 from actors.handle_children import SessionChildren
 from actors.handle_compaction import SessionCompaction
 from actors.handle_lanes import SessionLanes
-from actors.handle_mcp import SessionMcp
+from actors.handle_mcp import Prompt, SessionMcp
 from actors.handle_permissions import SessionPermissions
 from actors.handle_stream import TurnStream
 from actors.handle_tasks import SessionTasks
@@ -64,7 +65,7 @@ class SessionHandle(
 
     async def generate(
         self,
-        prompt: str | Message,
+        prompt: Prompt,
         *,
         timeout: float | None = None,
         output_type: Any = None,
@@ -89,7 +90,7 @@ class SessionHandle(
         loop = asyncio.get_running_loop()
         began = loop.time()
         wanted = checked_output(output_type)
-        command = self._send_command(prompt, on_busy, command_id, wanted)
+        command = await self._send_command(prompt, on_busy, command_id, wanted)
         first = WAIT_SLICE_S if timeout is None else min(timeout, WAIT_SLICE_S)
         submitted = await self._runtime.submit(self._tenant, self.journal_id, command, wait_s=first)
         if submitted.end is not None:
@@ -103,20 +104,20 @@ class SessionHandle(
 
     async def send(
         self,
-        prompt: str | Message,
+        prompt: Prompt,
         *,
         output_type: Any = None,
         on_busy: OnBusy | str = OnBusy.enqueue,
         command_id: str | None = None,
     ) -> Receipt:
         """Send an input; returns as soon as it is durable. ``output_type`` as for ``generate``."""
-        command = self._send_command(prompt, on_busy, command_id, checked_output(output_type))
+        command = await self._send_command(prompt, on_busy, command_id, checked_output(output_type))
         submitted = await self._runtime.submit(self._tenant, self.journal_id, command)
         return self._receipt(command, submitted.reply)
 
     async def generate_streaming(
         self,
-        prompt: str | Message,
+        prompt: Prompt,
         *,
         output_type: Any = None,
         on_busy: OnBusy | str = OnBusy.enqueue,
@@ -127,14 +128,15 @@ class SessionHandle(
         receipt = await self.send(prompt, output_type=wanted, on_busy=on_busy, command_id=command_id)
         return TurnStream(self, receipt, self.cancel, wanted)
 
-    def _send_command(
-        self, prompt: str | Message, on_busy: OnBusy | str, command_id: str | None, wanted: OutputType | None
+    async def _send_command(
+        self, prompt: Prompt, on_busy: OnBusy | str, command_id: str | None, wanted: OutputType | None
     ) -> c.Send:
         return c.Send(
             **self._identity(command_id),
-            message=checked_prompt(prompt),
+            message=checked_prompt(await self._made(prompt)),
             on_busy=checked_choice("on_busy", OnBusy, on_busy),
             output=wanted.format if wanted is not None else None,
+            made_from=prompt if isinstance(prompt, McpInput) else None,
         )
 
     def _receipt(self, command: c.Command, reply: c.Reply) -> Receipt:

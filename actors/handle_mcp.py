@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from actors.checks import checked_arguments
 from actors.domain.mcp import McpServerConfig, McpStatus
+from actors.domain.mcp_library import McpContent, McpInput, McpPrompts, McpPromptText, McpResources
+from actors.domain.messages import Message
 from actors.handle_reads import SessionReads
+from actors.session.library import Library
+
+Prompt = str | Message | McpInput
+"""An input as it is given: a text, a message, or a prompt of an MCP server, which is made when it is sent."""
 
 
 class SessionMcp(SessionReads):
@@ -24,3 +33,31 @@ class SessionMcp(SessionReads):
         info = await self.info()
         found = await self._runtime.mcp_servers(self._tenant)
         return {one.name: one for one in found if one.session_id in (None, info.session_id)}
+
+    async def mcp_resources(self, server: str, *, after: str | None = None) -> McpResources:
+        """The resources of a server that the session can use; see ``SessionManager.mcp_resources``."""
+        return await (await self._library(server)).resources(after)
+
+    async def read_mcp_resource(self, server: str, uri: str) -> tuple[McpContent, ...]:
+        """Read a resource of a server that the session can use; see ``SessionManager.read_mcp_resource``."""
+        return await (await self._library(server)).read(uri)
+
+    async def mcp_prompts(self, server: str, *, after: str | None = None) -> McpPrompts:
+        """The prompts of a server that the session can use; see ``SessionManager.mcp_prompts``."""
+        return await (await self._library(server)).prompts(after)
+
+    async def get_mcp_prompt(
+        self, server: str, prompt: str, arguments: Mapping[str, str] | None = None
+    ) -> McpPromptText:
+        """Have a prompt made; see ``SessionManager.get_mcp_prompt``. To send it, give ``McpInput`` in place of text."""
+        return await (await self._library(server)).prompt(prompt, checked_arguments(arguments))
+
+    async def _library(self, server: str) -> Library:
+        await self.info()
+        return await self._runtime.mcp_library(self._tenant, self.journal_id, server)
+
+    async def _made(self, prompt: Prompt) -> str | Message:
+        """An input with its words."""
+        if not isinstance(prompt, McpInput):
+            return prompt
+        return (await self.get_mcp_prompt(prompt.server, prompt.prompt, prompt.arguments)).as_input()

@@ -36,6 +36,7 @@ from actors.policy.warmth import SeatLimits
 from actors.residency.placement import ResidencyLimits
 from actors.residency.residency import Residency
 from actors.residency.upkeep import Upkeep
+from actors.session.library import Library
 from actors.session.own_tools import shared_definitions
 from actors.session.runtime import ModelInfo
 from actors.session.submitted import Submitted
@@ -211,6 +212,10 @@ class LocalRuntime:
     async def mcp_servers(self, tenant: str) -> tuple[McpStatus, ...]:
         """See ``Runtime.mcp_servers``."""
         return self._servers.roster.status(tenant)
+
+    async def mcp_library(self, tenant: str, journal_id: str, name: str) -> Library:
+        """See ``Runtime.mcp_library``."""
+        return self._servers.library(self._servers.roster.seen(tenant, journal_id, name))
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """See ``Runtime.models``."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from actors.domain.ids import new_ulid
 from actors.domain.mcp import McpServerConfig
 from actors.effect_host import EffectHost, ResultSink
+from actors.mcp.library import McpLibrary
 from actors.mcp.roster import Roster
 from actors.mcp.running import Key, Running
 from actors.mcp.server import McpServer
@@ -39,6 +40,10 @@ class LocalServers:
         self._running[key] = server
         server.start()
         return server
+
+    def library(self, key: Key) -> McpLibrary:
+        """What one of them offers beside tools."""
+        return self._running[key].library
 
     def specs(self) -> tuple[ToolSpec, ...]:
         """Their tools."""

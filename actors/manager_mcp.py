@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from actors.checks import checked_arguments
 from actors.domain.mcp import McpServerConfig, McpStatus
+from actors.domain.mcp_library import McpContent, McpPrompts, McpPromptText, McpResources
 from actors.manager_lookup import SessionLookup
+from actors.session.library import Library
 
 
 class McpOperations(SessionLookup):
@@ -43,3 +48,51 @@ class McpOperations(SessionLookup):
             return await (await self._session(session_id)).mcp_status()
         found = await self._runtime.mcp_servers(self.tenant)
         return {one.name: one for one in found if one.session_id is None}
+
+    async def mcp_resources(
+        self, server: str, *, session_id: str | None = None, after: str | None = None
+    ) -> McpResources:
+        """What can be read of a server: resources, up to 1,000 at once, and templates of their URIs.
+
+        Args:
+            session_id: Also look among the servers that this session has for itself.
+            after: ``next`` of the part before.
+
+        Raises:
+            McpServerNotFound: there is no such server here.
+            McpUnavailable: it is not connected, or did not answer in time.
+            McpRefused: it says no, or what it says is of no use.
+        """
+        return await (await self._library(server, session_id)).resources(after)
+
+    async def read_mcp_resource(
+        self, server: str, uri: str, *, session_id: str | None = None
+    ) -> tuple[McpContent, ...]:
+        """Read a resource of a server, as text or bytes: one content, or those below it; 8 MiB at most.
+
+        Raises:
+            McpServerNotFound, McpUnavailable, McpRefused: as ``mcp_resources``.
+        """
+        return await (await self._library(server, session_id)).read(uri)
+
+    async def mcp_prompts(self, server: str, *, session_id: str | None = None, after: str | None = None) -> McpPrompts:
+        """The prompts of a server, up to 1,000 at once.
+
+        Raises:
+            McpServerNotFound, McpUnavailable, McpRefused: as ``mcp_resources``.
+        """
+        return await (await self._library(server, session_id)).prompts(after)
+
+    async def get_mcp_prompt(
+        self, server: str, prompt: str, arguments: Mapping[str, str] | None = None, *, session_id: str | None = None
+    ) -> McpPromptText:
+        """Have a server make a prompt. ``McpInput`` in the place of a text sends one to a session.
+
+        Raises:
+            McpServerNotFound, McpUnavailable, McpRefused: as ``mcp_resources``.
+        """
+        return await (await self._library(server, session_id)).prompt(prompt, checked_arguments(arguments))
+
+    async def _library(self, server: str, session_id: str | None) -> Library:
+        journal_id = (await self.get_info(session_id)).journal_id if session_id is not None else ""
+        return await self._runtime.mcp_library(self.tenant, journal_id, server)

@@ -16,6 +16,7 @@ from actors.domain.records import Record
 from actors.domain.security import SecurityConfig
 from actors.domain.session import ContextUsage, SessionConfig, SnapshotInfo, StorageType
 from actors.domain.turns import AgentResult, Receipt
+from actors.handle_mcp import Prompt
 from actors.handle_reads import PendingInput
 from actors.handle_stream import TurnStream
 from actors.manager_archives import ArchiveOperations
@@ -74,7 +75,7 @@ class SessionOperations(
     async def generate(
         self,
         session_id: str,
-        prompt: str | Message,
+        prompt: Prompt,
         *,
         timeout: float | None = None,
         output_type: Any = None,
@@ -90,7 +91,7 @@ class SessionOperations(
     async def generate_streaming(
         self,
         session_id: str,
-        prompt: str | Message,
+        prompt: Prompt,
         *,
         output_type: Any = None,
         on_busy: OnBusy | str = OnBusy.enqueue,
@@ -103,7 +104,7 @@ class SessionOperations(
     async def send(
         self,
         session_id: str,
-        prompt: str | Message,
+        prompt: Prompt,
         *,
         output_type: Any = None,
         on_busy: OnBusy | str = OnBusy.enqueue,

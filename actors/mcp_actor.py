@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from actors.cluster.links import Links
 from actors.cluster.registry_link import RegistryLink
 from actors.domain.mcp import McpOffer, McpServerConfig
+from actors.domain.mcp_library import McpContent, McpPrompts, McpPromptText, McpResources
 from actors.effect_host.sink import StoreSink
 from actors.errors import InternalError
 from actors.host_actor import HostActor
@@ -54,6 +56,22 @@ class McpActor(HostActor):
     async def offer(self) -> McpOffer:
         """See ``McpServer.offer``."""
         return await self._opened().offer()
+
+    async def resources(self, after: str | None = None) -> McpResources:
+        """See ``Library.resources``."""
+        return await self._opened().library.resources(after)
+
+    async def read(self, uri: str) -> tuple[McpContent, ...]:
+        """See ``Library.read``."""
+        return await self._opened().library.read(uri)
+
+    async def prompts(self, after: str | None = None) -> McpPrompts:
+        """See ``Library.prompts``."""
+        return await self._opened().library.prompts(after)
+
+    async def prompt(self, name: str, arguments: Mapping[str, str]) -> McpPromptText:
+        """See ``Library.prompt``."""
+        return await self._opened().library.prompt(name, arguments)
 
     def _opened(self) -> McpServer:
         if self._server is None:

@@ -95,6 +95,10 @@ class McpServers:
         self._hosts.watch(name, handle, peer)
         return ActorServer(handle, peer, self._end)
 
+    def actor_of(self, key: Key) -> str:
+        """The name of a server's actor."""
+        return next(name for name, known in self._keys.items() if known == key)
+
     async def _end(self, name: str, handle: Any) -> None:
         self._keys.pop(name, None)
         self._hosts.unwatch(name)

@@ -36,6 +36,13 @@ class RegistryMcp:
         await self.open()
         return self._pool.servers.roster.status(tenant)
 
+    async def mcp_actor(self, tenant: str, journal_id: str, name: str) -> str:
+        """The name of the actor of the server that a journal sees under a name; see ``Runtime.mcp_library``."""
+        await self.open()
+        servers = self._pool.servers
+        await servers.roster.settled()
+        return servers.actor_of(servers.roster.seen(tenant, journal_id, name))
+
     async def mcp_tools(self) -> tuple[ToolSpec, ...]:
         """The tools of all MCP servers, and whose they are."""
         await self.open()

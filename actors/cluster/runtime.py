@@ -13,6 +13,7 @@ from actors.checks import checked_directory
 from actors.cluster import nodes
 from actors.cluster.hosts import ClusterHosts
 from actors.cluster.links import Links, actor_named
+from actors.cluster.mcp_library import ActorLibrary
 from actors.cluster.registry_door import RegistryDoor
 from actors.cluster.registry_link import RegistryLink
 from actors.cluster.shared import SharedContexts
@@ -26,10 +27,11 @@ from actors.domain.permissions import PermissionPolicy
 from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 from actors.domain.turns import TurnEnd
-from actors.errors import InternalError, NotHere, Overloaded, StoreUnavailable, TransportLost
+from actors.errors import InternalError, McpUnavailable, NotHere, Overloaded, StoreUnavailable, TransportLost
 from actors.llm.catalogue import check_provider
 from actors.llm.models import known_models
 from actors.peers import Peer, RuntimeInfo
+from actors.session.library import Library
 from actors.session.own_tools import shared_definitions
 from actors.session.ports import ToolSpec
 from actors.session.runtime import ModelInfo
@@ -206,6 +208,14 @@ class ClusterRuntime:
     async def mcp_servers(self, tenant: str) -> tuple[McpStatus, ...]:
         """See ``Runtime.mcp_servers``."""
         return await self._ask("mcp_servers", tenant)
+
+    async def mcp_library(self, tenant: str, journal_id: str, name: str) -> Library:
+        """See ``Runtime.mcp_library``."""
+        actor: str = await self._ask("mcp_actor", tenant, journal_id, name)
+        handle = await asyncio.to_thread(actor_named, actor)
+        if handle is None:
+            raise McpUnavailable(name, "its actor is gone, and another one takes its place")
+        return ActorLibrary(name, handle)
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """See ``Runtime.models``."""

@@ -15,6 +15,7 @@ from actors.domain.external_tasks import ExternalTaskResult
 from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig
 from actors.domain.letters import ReportChild, ReturnLease, SignalChild
 from actors.domain.llm import LlmConfig
+from actors.domain.mcp_library import McpInput
 from actors.domain.messages import Message
 from actors.domain.outputs import OutputFormat
 from actors.domain.permissions import PermissionDecision, PermissionPolicy, PermissionRule
@@ -32,12 +33,20 @@ class Send(Command):
     Attributes:
         output: The form of the answer; None for a text, and then no part of the digest: there are journals from before
             there was one.
+        made_from: What the message was made from, where somebody else has made it: the same may be made of it in other
+            words, and is the same input.
     """
 
     kind: Literal["send"] = "send"
     message: Message
     on_busy: OnBusy = OnBusy.enqueue
     output: OutputFormat | None = Field(default=None, exclude_if=lambda value: value is None)
+    made_from: McpInput | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    def digest(self) -> str:
+        """See ``Command.digest``."""
+        same = self if self.made_from is None else self.model_copy(update={"message": Message.user("")})
+        return super(Send, same).digest()
 
 
 class AddMessage(Command):

@@ -112,6 +112,11 @@ class McpConnection:
         )
 
     @property
+    def why_lost(self) -> str:
+        """What is known of why the connection was lost, to go on a sentence with."""
+        return f": {self._error}" if self._error else ""
+
+    @property
     def modern(self) -> bool:
         """Whether the server keeps nothing between calls: what it asks is answered by calling it again."""
         from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -198,6 +203,7 @@ class McpConnection:
 
     async def _watch(self, process: ServerProcess) -> None:
         await process.silent.wait()
+        self._error = sentence(None, process, self.config.secrets)
         self._lost.set()
 
     async def line(self, within_s: float) -> Line:

@@ -26,12 +26,9 @@ from actors.mcp.connection import McpConnection
 from actors.mcp.open_calls import OpenCall
 from actors.mcp.problems import Lost, NotConnected, hidden
 from actors.mcp.questions import URL_REQUIRED, NoQuestion, pages_in, questions_in
-from actors.mcp.requests import call_tool
+from actors.mcp.requests import CONNECT_WAIT_S, call_tool
 from actors.mcp.results import outcome_of
 from actors.tools.base import capped, failed
-
-CONNECT_WAIT_S: Final = 10.0
-"""How long a call waits for a server that is being connected again."""
 
 MAX_ATTEMPTS: Final = 3
 """How often a call that may be repeated is made when the server goes away under it."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _CONNECTION_CLOSED: Final = -32000
 
+CONNECT_WAIT_S: Final = 10.0
+"""How long a request waits for a server that is being connected again."""
+
 LAST_WORDS_S: Final = 0.1
 """How long what a server had still sent is waited for when its connection is lost."""
 
@@ -49,6 +52,30 @@ async def call_tool(
         )
 
     return await answered(line, ask)
+
+
+async def read_resource(client: Client, uri: str, resume: Resume | None) -> Any:
+    """Read a resource; a result of the SDK, which may require input. ``resume`` as for ``call_tool``."""
+    from mcp_types import InputRequiredResult, ReadResourceRequest, ReadResourceRequestParams, ReadResourceResult
+    from pydantic import TypeAdapter
+
+    params = ReadResourceRequestParams(
+        uri=uri,
+        input_responses=responses_of(resume.answers) or None if resume is not None else None,
+        request_state=resume.state if resume is not None else None,
+    )
+    form: TypeAdapter[Any] = TypeAdapter(ReadResourceResult | InputRequiredResult)
+    return await client.session.send_request(ReadResourceRequest(params=params), form, MAX_ANSWER_S)
+
+
+async def get_prompt(client: Client, name: str, arguments: dict[str, str]) -> Any:
+    """Have a prompt made; a result of the SDK, which may require input."""
+    from mcp_types import GetPromptRequest, GetPromptRequestParams, GetPromptResult, InputRequiredResult
+    from pydantic import TypeAdapter
+
+    params = GetPromptRequestParams(name=name, arguments=arguments or None)
+    form: TypeAdapter[Any] = TypeAdapter(GetPromptResult | InputRequiredResult)
+    return await client.session.send_request(GetPromptRequest(params=params), form, MAX_ANSWER_S)
 
 
 async def answered(line: Line, ask: Callable[[Client], Awaitable[Any]]) -> Any:

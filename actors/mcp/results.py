@@ -22,7 +22,7 @@ MAX_IMAGE_CHARS: Final = 4 * 1024 * 1024 * 4 // 3
 MAX_STRUCTURED_CHARS: Final = 32 * 1024
 """Structured content that is kept beside the text; what is larger is in the text only."""
 
-_IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+TAKEN_IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
 
 def outcome_of(result: CallToolResult) -> ToolOutcome:
@@ -66,7 +66,7 @@ def _structured(value: Any) -> str | None:
 
 
 def _image(block: Any) -> ImageBlock | None:
-    if block.type != "image" or block.mime_type not in _IMAGES or len(block.data) > MAX_IMAGE_CHARS:
+    if block.type != "image" or block.mime_type not in TAKEN_IMAGES or len(block.data) > MAX_IMAGE_CHARS:
         return None
     try:
         base64.b64decode(block.data, validate=True)

@@ -16,7 +16,14 @@ from weakref import WeakValueDictionary
 from pydantic import ValidationError
 
 from actors.domain.mcp import MAX_SERVERS, McpOffer, McpServerConfig, McpStatus
-from actors.errors import GreenroomError, InvalidConfig, McpServerExists, SessionNotFound
+from actors.errors import (
+    GreenroomError,
+    InvalidConfig,
+    McpServerExists,
+    McpServerNotFound,
+    McpUnavailable,
+    SessionNotFound,
+)
 from actors.mcp.running import SHARED, Key, Running, Server, Start
 from actors.session.ports import Store, ToolSpec
 
@@ -145,6 +152,21 @@ class Roster:
         """How the servers of a tenant stand, by name."""
         mine = sorted((key.name, key.journal_id, one) for key, one in self._servers.items() if key.tenant == tenant)
         return tuple(one.status for _, _, one in mine)
+
+    def seen(self, tenant: str, journal_id: str, name: str) -> Key:
+        """The server that a journal sees under a name: its own, else the one that all share.
+
+        Raises:
+            McpServerNotFound: there is none.
+            McpUnavailable: nobody keeps it connected now.
+        """
+        for key in (Key.of(tenant, journal_id, name), Key.of(tenant, SHARED, name)):
+            server = self._servers.get(key)
+            if server is not None:
+                if server.running is None:
+                    raise McpUnavailable(key.name, f"it is {server.status.state}")
+                return key
+        raise McpServerNotFound(name)
 
     async def settled(self) -> None:
         """Wait for servers that are being started, for the first time or again; a little while at most."""

@@ -1,4 +1,4 @@
-"""One MCP server as a runtime keeps it: the connection, and the effect host that runs its tools."""
+"""One MCP server as a runtime keeps it: the connection, the effect host that runs its tools, and its library."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from actors.effect_host import EffectHost, HostLimits, ResultSink
 from actors.effect_host.guarded import Guarded, Vault
 from actors.mcp.connection import McpConnection
 from actors.mcp.executor import McpExecutor
+from actors.mcp.library import McpLibrary
 from actors.tools.leftovers import HOST_MARK
 
 RUNNING = 64
@@ -34,6 +35,7 @@ class McpServer:
     ) -> None:
         self.connection = McpConnection(config, directory, {HOST_MARK: name}, changed)
         self.executor = McpExecutor(self.connection)
+        self.library = McpLibrary(self.connection)
         guarded = Guarded(self.executor, Vault(config.secrets))
         self.effects = EffectHost(name, guarded, sink, HostLimits(running=RUNNING))
 

@@ -19,6 +19,7 @@ from actors.domain.mcp import McpServerConfig, McpStatus
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
+from actors.session.library import Library
 from actors.session.ports import Store
 from actors.session.submitted import Submitted
 
@@ -110,6 +111,15 @@ class Runtime(Protocol):
 
     async def mcp_servers(self, tenant: str) -> tuple[McpStatus, ...]:
         """How the servers of a tenant stand."""
+        ...
+
+    async def mcp_library(self, tenant: str, journal_id: str, name: str) -> Library:
+        """What a server offers beside tools: a journal's own, else the tenant's; of ("") the tenant's only.
+
+        Raises:
+            McpServerNotFound: there is none.
+            McpUnavailable: nobody keeps it connected now.
+        """
         ...
 
     async def models(self) -> tuple[ModelInfo, ...]:

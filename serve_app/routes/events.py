@@ -12,10 +12,11 @@ from actors.domain.events import Event
 from actors.domain.records import Record
 from actors.domain.turns import AgentResult, Receipt
 from actors.errors import TurnPending
+from actors.handle_mcp import Prompt
 from serve_app import sse, sse_tree
 from serve_app.dependencies import CommandId, Limit, Manager, SessionId, act, answer
 from serve_app.schemas.base import Page
-from serve_app.schemas.inputs import Accepted, AnyInput, PromptInput
+from serve_app.schemas.inputs import Accepted, AnyInput, McpPromptInput, MessageInput, PromptInput
 
 DEFAULT_WAIT_S = 60.0
 """How long ``?wait=turn`` waits when nothing is said: clients and proxies often give up after this."""
@@ -53,7 +54,7 @@ async def send_input(
     turn waits for a person. With ``Accept: text/event-stream``: the events of this turn as they come. The turn goes on
     whether the client stays or not; repeating the request with the same Idempotency-Key waits for the same turn.
     """
-    prompt = body.prompt if isinstance(body, PromptInput) else body.message
+    prompt = _prompt(body)
     said: dict[str, Any] = {"output_type": body.output_schema, "on_busy": body.on_busy, "command_id": command_id}
     if sse.MEDIA_TYPE in (accept or ""):
         turn = await act(manager.generate_streaming(session_id, prompt, **said))
@@ -62,6 +63,16 @@ async def send_input(
     if wait is None:
         return answer(_accepted(receipt), 202)
     return await _wait(manager, receipt, wait_s, body.output_schema)
+
+
+def _prompt(body: AnyInput) -> Prompt:
+    match body:
+        case PromptInput():
+            return body.prompt
+        case MessageInput():
+            return body.message
+        case McpPromptInput():
+            return body.mcp_prompt
 
 
 async def _wait(manager: Manager, receipt: Receipt, wait_s: float, schema: dict[str, Any] | None) -> Response:

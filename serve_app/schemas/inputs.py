@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Tag
 
 from actors.domain.actions import Action
+from actors.domain.mcp_library import McpInput
 from actors.domain.messages import Message
 from actors.domain.policies import OnBusy
 from serve_app.schemas.base import Answer, Body, PromptText
@@ -35,15 +36,28 @@ class MessageInput(_Input):
     message: Message
 
 
+class McpPromptInput(_Input):
+    """An input that a prompt of an MCP server makes."""
+
+    mcp_prompt: McpInput
+
+
+_SHAPES = {MessageInput: "message", McpPromptInput: "mcp_prompt"}
+
+
 def _shape(value: Any) -> str:
-    has_message = "message" in value if isinstance(value, dict) else isinstance(value, MessageInput)
-    return "message" if has_message else "prompt"
+    if isinstance(value, dict):
+        return next((name for name in _SHAPES.values() if name in value), "prompt")
+    return _SHAPES.get(type(value), "prompt")
 
 
 AnyInput = Annotated[
-    Annotated[PromptInput, Tag("prompt")] | Annotated[MessageInput, Tag("message")], Discriminator(_shape)
+    Annotated[PromptInput, Tag("prompt")]
+    | Annotated[MessageInput, Tag("message")]
+    | Annotated[McpPromptInput, Tag("mcp_prompt")],
+    Discriminator(_shape),
 ]
-"""Either form; which one was meant is told by its members, so that an error is about that one."""
+"""Any form; which one was meant is told by its members, so that an error is about that one."""
 
 
 class Accepted(Answer):

@@ -14,7 +14,7 @@ SessionManager SyncSessionManager SessionHandle Settings SessionConfig SessionSt
 TokenUsage ContextUsage AgentResult Event Receipt ToolDefinition tool ConfirmationPolicy TimeoutAction SessionLane
 Budget PermissionPolicy PermissionRule PermissionDecision PermissionMode ChildSpec ChildResult Task errors
 LaneHandlerConfig TaskHandlerMode ExternalTask ExternalTaskResult SessionQueueConfig McpServerConfig McpStatus
-SecurityConfig
+McpInput SecurityConfig
 """.split()
 
 _LATER = """
@@ -33,6 +33,7 @@ purge_session context_table context_ref get_tasks set_tasks export_session impor
 get_lane_handler add_mcp_server remove_mcp_server mcp_status pending_external_tasks external_tasks lease_external_task
 complete_external_task set_queue_config generate_title tool_metrics queue_stats queue_metrics dead_letters new
 with_persistence with_store connect close usage list_artifacts read_artifact
+mcp_resources read_mcp_resource mcp_prompts get_mcp_prompt
 """.split()
 
 _LATER_OPERATIONS = """

@@ -46,7 +46,11 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "generate": ("go",),
     "generate_streaming": ("go",),
     "get_lane_handler": ("query",),
+    "get_mcp_prompt": ("a", "greet"),
     "lease_external_task": ("t",),
+    "mcp_prompts": ("a",),
+    "mcp_resources": ("a",),
+    "read_mcp_resource": ("a", "note://a"),
     "remove_mcp_server": ("a",),
     "resolve_action": ("a", "approve"),
     "rewind": (1,),
@@ -74,7 +78,11 @@ _FORGIVING = {"destroy_session", "purge_session", "get_child_sessions"}
 
 _NO_SESSION = {"create_session", "import_session", "list_sessions", "actions"} | {
     "add_mcp_server",
+    "get_mcp_prompt",
+    "mcp_prompts",
+    "mcp_resources",
     "mcp_status",
+    "read_mcp_resource",
     "remove_mcp_server",
 }
 """Operations that make a session, or can name one and are about others as well."""
