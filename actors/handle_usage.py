@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
+from actors.domain.security import SecurityReport
 from actors.domain.tool_metrics import ToolMetrics
 from actors.domain.usage import UsageReport
 from actors.handle_reads import SessionReads
+from actors.reading.security import report_of
 from actors.reading.tool_metrics import metrics_of
 from actors.reading.usage import days, of_model, of_session, of_tree
 
@@ -17,6 +19,10 @@ class SessionUsage(SessionReads):
     async def tool_metrics(self) -> ToolMetrics:
         """How often each tool was called, how that ended, and how long it took; a fork's own calls only."""
         return await metrics_of(self._runtime.store, await self.info())
+
+    async def security_report(self) -> SecurityReport:
+        """What was withheld, and what gave orders to the model: labels and counts, never what it was."""
+        return await report_of(self._runtime.store, await self.info())
 
     async def usage(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from actors.domain.security import SecurityReport
 from actors.domain.tool_metrics import ToolMetrics
 from actors.domain.usage import UsageReport
 from actors.manager_lookup import SessionLookup
@@ -32,3 +33,7 @@ class UsageOperations(SessionLookup):
     async def tool_metrics(self, session_id: str) -> ToolMetrics:
         """See ``SessionHandle.tool_metrics``."""
         return await (await self._session(session_id)).tool_metrics()
+
+    async def security_report(self, session_id: str) -> SecurityReport:
+        """See ``SessionHandle.security_report``."""
+        return await (await self._session(session_id)).security_report()

@@ -147,6 +147,7 @@ _CHOICES = {
     "workspace_lost": ("approve", "reject"),
     "budget": ("approve", "reject"),
     "credential": ("retry", "reject"),
+    "injection": ("mark", "reject"),
 }
 """What yes and no mean, by the kind of the question."""
 

@@ -22,12 +22,15 @@ class ActionKind(StrEnum):
     credential = "credential"
     input = "input"
     """A tool asks for something in the middle of its call."""
+    injection = "injection"
+    """A result reads like orders to the model: may it read it?"""
 
 
 class Resolution(StrEnum):
     """How an action ended.
 
-    ``accept``, ``decline`` and ``cancel`` are answers to a tool. ``cancelled``: nobody is asked any longer. It, and
+    ``mark``: the model reads a result that gives orders, and that it does. ``accept``, ``decline`` and ``cancel`` are
+    answers to a tool. ``cancelled``: nobody is asked any longer. It, and
     what stands below it, are also ends of external tasks; a lost one is no worker's any more.
     """
 
@@ -36,6 +39,7 @@ class Resolution(StrEnum):
     retry = "retry"
     skip = "skip"
     answer = "answer"
+    mark = "mark"
     accept = "accept"
     decline = "decline"
     cancel = "cancel"
@@ -62,6 +66,7 @@ CHOICES: dict[ActionKind, frozenset[Resolution]] = {
     ActionKind.budget: frozenset({Resolution.approve, Resolution.reject}),
     ActionKind.credential: frozenset({Resolution.retry, Resolution.reject}),
     ActionKind.input: frozenset({Resolution.accept, Resolution.decline, Resolution.cancel}),
+    ActionKind.injection: frozenset({Resolution.approve, Resolution.mark, Resolution.reject}),
 }
 """Which resolutions a person may choose, by kind. A task has a result instead."""
 
@@ -106,7 +111,8 @@ class Action(Frozen):
             used up, there is no call: the index is -1, the tool and its id are empty.
         tool_use_id: The model's own id of the call that is asked about.
         args: The arguments the call would run with. Of kind ``input`` the question: ``key``, ``mode`` (form, url),
-            ``message``, and ``form`` (a JSON Schema) or ``url``.
+            ``message``, and ``form`` (a JSON Schema) or ``url``. Of kind ``injection`` the kinds of ``orders``, and the
+            beginning of the ``result``.
         args_digest: Hex digest of the arguments; a resolution may carry it to say what it saw.
         expires_at: When the policy decides instead; None waits for ever.
         task: Of an external task, which is completed and not resolved.

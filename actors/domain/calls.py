@@ -17,7 +17,7 @@ from actors.domain.compaction import SummaryOf
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import ImageBlock, Message, StopReason, TextBlock, TokenUsage
 from actors.domain.outputs import OutputFormat
-from actors.domain.security import SecurityConfig
+from actors.domain.security import SecurityConfig, Sifted
 from actors.domain.tools import EffectClass, ToolDefinition
 
 
@@ -130,6 +130,7 @@ class ModelOutcome(Frozen):
         retryable: Whether another attempt of the same call may help.
         output_problem: Why the answer has not the form that was asked for; None when it has, or calls tools.
         cost_usd: Price as a decimal string; None when the model has no known price.
+        sifted: What was withheld of it.
     """
 
     kind: Literal["model"] = "model"
@@ -146,6 +147,7 @@ class ModelOutcome(Frozen):
     retryable: bool = False
     output_problem: str | None = None
     duration_ms: int = 0
+    sifted: Sifted = Sifted()
 
 
 RAISED = "raised"
@@ -160,6 +162,7 @@ class ToolOutcome(Frozen):
         images: Images for the model.
         exit_code: 0 on success.
         asked: With outcome ``input_required``: what the tool wants to know.
+        sifted: What was withheld of it, and whether it gives orders.
     """
 
     kind: Literal["tool"] = "tool"
@@ -170,6 +173,7 @@ class ToolOutcome(Frozen):
     metadata: dict[str, Any] = {}
     duration_ms: int = 0
     asked: Asked | None = None
+    sifted: Sifted = Sifted()
 
     @property
     def parts(self) -> tuple[TextBlock | ImageBlock, ...]:

@@ -48,6 +48,7 @@ from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import BlobTextBlock, ImageBlock, Message, StopReason, TextBlock, TextPart, TokenUsage
 from actors.domain.outputs import OutputFormat
 from actors.domain.policies import OnBusy, SessionLane
+from actors.domain.security import Sifted
 from actors.domain.session import SessionConfig, SessionState
 from actors.domain.tasks import TaskList
 from actors.domain.tools import EffectClass
@@ -569,6 +570,21 @@ class ToolCallCompleted(RecordBase):
     data: Data
 
 
+class ToolCallHeld(RecordBase):
+    """A started call has its outcome, and the model does not read it before somebody has decided what it may read.
+
+    ``tool.call.completed`` follows with that.
+    """
+
+    class Data(ToolCallCompleted.Data):
+        """The outcome. ``orders``: the kinds of orders to the model that it holds."""
+
+        orders: tuple[str, ...]
+
+    type: Literal["tool.call.held"] = "tool.call.held"
+    data: Data
+
+
 class ToolCallDenied(RecordBase):
     """A call that was never run, with the text the model gets instead of a result.
 
@@ -918,6 +934,20 @@ class ChildSignalled(RecordBase):
     data: Data
 
 
+class SecurityNoted(RecordBase):
+    """Something was withheld of the records before it, or they hold a result that gives orders to the model."""
+
+    class Data(Sifted):
+        """What, in labels and counts. ``source``: an input of any kind, a model's answer, or a tool's result."""
+
+        source: Literal["input", "answer", "result"]
+        call_id: str | None = None
+        tool: str | None = None
+
+    type: Literal["security.noted"] = "security.noted"
+    data: Data
+
+
 class TasksUpdated(RecordBase):
     """The task list was replaced."""
 
@@ -962,6 +992,7 @@ Record = Annotated[
     | ModelCallFailed
     | ToolCallStarted
     | ToolCallCompleted
+    | ToolCallHeld
     | ToolCallDenied
     | ToolCallInDoubt
     | ToolCallInputRequired
@@ -982,6 +1013,7 @@ Record = Annotated[
     | LeaseGranted
     | LeaseEnded
     | LeaseReturned
+    | SecurityNoted
     | TasksUpdated,
     Field(discriminator="type"),
 ]

@@ -39,12 +39,45 @@ class OnInjection(StrEnum):
     note = "note"
     """The model reads it between two marks that say so."""
 
+    ask = "ask"
+    """Somebody decides whether the model reads it as it is, marked, or not at all; until then the turn waits."""
+
     block = "block"
     """The model is told that there was one, and not what it says."""
 
 
 Label = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Z][A-Z0-9_]*$")]
 Pattern = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Sifted(Frozen):
+    """What was withheld of something, and what else was found in it: labels and counts, never what it was.
+
+    Attributes:
+        withheld: How many places, by label.
+        orders: The kinds of orders to the model that it holds, and what became of it for that.
+    """
+
+    withheld: dict[str, int] = {}
+    orders: tuple[str, ...] = ()
+    treated: OnInjection | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.withheld or self.orders)
+
+
+class SecurityReport(Frozen):
+    """What was withheld in a session so far, and what its tools brought in; a fork's and an import's own only.
+
+    Attributes:
+        withheld: How many places, by label.
+        orders: How many results gave orders to the model, by their kind.
+        treated: How many of them were marked (``note``), asked about (``ask``), or not shown (``block``).
+    """
+
+    withheld: dict[str, int] = {}
+    orders: dict[str, int] = {}
+    treated: dict[str, int] = {}
 
 
 class SecurityConfig(Frozen):

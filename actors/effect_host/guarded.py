@@ -12,18 +12,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from actors.domain.calls import Delta, Emit, ModelOutcome, Outcome, Reconciled, ToolCall, ToolOutcome
-from actors.domain.security import OnInjection
+from actors.domain.security import OnInjection, Sifted
 from actors.effect_host.entry import Channel
 from actors.effect_host.ports import Call, CallResult, Executor
 from actors.policy.security.guard import Guard
-from actors.policy.security.injections import blocked, injections, marked
+from actors.policy.security.injections import injections
 from actors.policy.security.redaction import Known, Stream
+from actors.policy.security.results import INJECTION, treated
 
 IN_THREAD_CHARS: Final = 64 * 1024
 """Longer results are looked through beside the event loop: some 10 ms for 100 KB."""
-
-INJECTION: Final = "injection"
-"""In the metadata of a call: the kinds of orders that its result holds."""
 
 _NAMED_SECRET: Final = re.compile(
     r"(?:.*_)?(?:API_?KEYS?|ACCESS_KEY|SECRET_KEY|PRIVATE_KEY|SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE)(?:_ID)?",
@@ -129,14 +127,13 @@ def _clean(guard: Guard, outcome: CallResult) -> Any:
 
 
 def _model(guard: Guard, outcome: ModelOutcome) -> ModelOutcome:
-    return outcome.model_copy(
-        update={
-            "message": guard.message(outcome.message) if outcome.message is not None else None,
-            "error": _maybe(guard.text, outcome.error),
-            "error_args": guard.value(outcome.error_args),
-            "output_problem": _maybe(guard.text, outcome.output_problem),
-        }
-    )
+    changes: dict[str, Any] = {
+        "message": guard.message(outcome.message) if outcome.message is not None else None,
+        "error": _maybe(guard.text, outcome.error),
+        "error_args": guard.value(outcome.error_args),
+        "output_problem": _maybe(guard.text, outcome.output_problem),
+    }
+    return outcome.model_copy(update=changes | {"sifted": Sifted(withheld=dict(guard.counts))})
 
 
 def _maybe(change: Callable[[str], str], text: str | None) -> str | None:
@@ -146,17 +143,18 @@ def _maybe(change: Callable[[str], str], text: str | None) -> str | None:
 def _tool(guard: Guard, outcome: ToolOutcome) -> ToolOutcome:
     content = guard.text(outcome.content)
     metadata = cast("dict[str, Any]", guard.value(outcome.metadata))
-    found = injections(content) if guard.config is not None else ()
     changes: dict[str, Any] = {"content": content, "metadata": metadata}
     if outcome.asked is not None:
         # Of the form and the page, names and addresses have to stay as they are.
         told = [one.model_copy(update={"message": guard.text(one.message)}) for one in outcome.asked.questions]
         changes["asked"] = outcome.asked.model_copy(update={"questions": tuple(told)})
-    if found and INJECTION not in metadata:
-        changes["metadata"] = metadata | {INJECTION: list(found)}
-        if guard.config is not None and guard.config.on_injection is OnInjection.block:
-            changes |= {"content": blocked(found), "images": (), "exit_code": 1}
+    sifted = Sifted(withheld=dict(guard.counts))
+    found = injections(content) if guard.config is not None else ()
+    if found and guard.config is not None:
+        how = guard.config.on_injection
+        changes |= {"content": treated(content, found, how), "metadata": metadata | {INJECTION: list(found)}}
+        if how is OnInjection.block:
+            changes |= {"images": (), "exit_code": 1}
             changes |= {"outcome": Outcome.error} if outcome.outcome is Outcome.ok else {}
-        else:
-            changes["content"] = marked(content, found)
-    return outcome.model_copy(update=changes)
+        sifted = sifted.model_copy(update={"orders": found, "treated": how})
+    return outcome.model_copy(update=changes | {"sifted": sifted})

@@ -12,7 +12,14 @@ from actors.domain.journal import StoredResult
 from actors.domain.tools import EffectClass
 from actors.session.external import OUTSIDE
 
-Closing = r.ToolCallCompleted | r.ToolCallInDoubt | r.ToolCallLate | r.ToolCallInputRequired | r.CommandRetried
+Closing = (
+    r.ToolCallCompleted
+    | r.ToolCallHeld
+    | r.ToolCallInDoubt
+    | r.ToolCallLate
+    | r.ToolCallInputRequired
+    | r.CommandRetried
+)
 
 
 class EffectStatus(StrEnum):

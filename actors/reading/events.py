@@ -33,6 +33,7 @@ Closed = (
     | r.ToolCallCompleted
     | r.ToolCallInDoubt
     | r.ToolCallInputRequired
+    | r.ToolCallHeld
     | r.CommandRetried
 )
 

@@ -20,8 +20,9 @@ from actors.domain.ids import derived_id
 from actors.domain.records import Draft
 from actors.errors import InvalidRequest
 from actors.session.state import State
+from actors.session.tool_call import ToolCallState
 from actors.session.tool_drafts import completed
-from actors.session.turn import ToolCallState, Turn
+from actors.session.turn import Turn
 
 
 def required(turn_id: str, call: ToolCallState, asked: Asked) -> Draft:

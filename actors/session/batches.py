@@ -17,8 +17,9 @@ from actors.domain.calls import Outcome
 from actors.domain.messages import TextBlock, ToolResultBlock, decode_messages
 from actors.domain.records import Draft, ResultContent
 from actors.domain.tools import EffectClass, ToolDefinition
+from actors.session.tool_call import CallPhase, ToolCallState
 from actors.session.tool_drafts import completed
-from actors.session.turn import CallPhase, ToolCallState, Turn
+from actors.session.turn import Turn
 
 MAX_CALLS: Final = 16
 """Calls of one batch: what a model can keep apart, and sixteen results are 400,000 tokens at the worst."""

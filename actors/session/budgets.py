@@ -24,7 +24,8 @@ from actors.errors import BudgetExceeded, InvalidRequest
 from actors.policy import budgets as policy
 from actors.policy.budgets import FOR_MODEL, FOR_TOOLS, UNPRICED
 from actors.session.state import State
-from actors.session.turn import Stage, ToolCallState, Turn
+from actors.session.tool_call import ToolCallState
+from actors.session.turn import Stage, Turn
 
 _UNBOUNDED = Bounds()
 

@@ -27,7 +27,7 @@ from actors.session.plan import CallAnswered, Happening
 from actors.session.ports import Hosts, Store
 from actors.session.remains import Remains
 from actors.session.state import State
-from actors.session.turn import CallPhase
+from actors.session.tool_call import CallPhase
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ _CLOSING = (
     r.ToolCallCompleted,
     r.ToolCallInDoubt,
     r.ToolCallInputRequired,
+    r.ToolCallHeld,
     r.CommandRetried,
 )
 
@@ -97,7 +98,7 @@ class CallKeeper:
         for call in turn.calls:
             if call.wait is not None or call.key is None or call.host is None:
                 continue
-            if call.result is None and call.phase is not CallPhase.input_required:
+            if call.result is None and call.phase not in {CallPhase.input_required, CallPhase.held}:
                 opened.append((call.host, call.key))
             elif call.key not in unanswered:
                 self._settled.setdefault(call.host, []).append(call.key)

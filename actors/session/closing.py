@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from actors.domain import records as r
 from actors.domain.calls import Outcome
 from actors.domain.records import Draft
+from actors.domain.security import OnInjection
+from actors.session import held
+from actors.session.tool_call import CallPhase
 from actors.session.tool_drafts import completed, denied
-from actors.session.turn import CallPhase, Turn
+from actors.session.turn import Turn
 
 _BEGUN = {CallPhase.started, CallPhase.in_doubt, CallPhase.delayed, CallPhase.input_required}
 
@@ -25,6 +28,8 @@ def closing(turn: Turn, reason: str) -> Iterator[Draft]:
         if call.phase in _BEGUN:
             text = f"The outcome of this call is unknown: {reason}. It may or may not have run: verify it."
             yield completed(turn, call, Outcome.unknown, text, exit_code=1)
+        elif call.phase is CallPhase.held:
+            yield held.released(turn, call, OnInjection.block)
         elif call.phase is not CallPhase.settled:
             yield denied(turn, call, "cancelled", f"The call of {call.name} was not run: {reason}.")
     yield Draft(r.TurnCancelled, r.TurnCancelled.Data(reason=reason, usage=turn.usage), turn.turn_id)

@@ -156,6 +156,8 @@ def part_of(made: Plan, epoch: int, useless: tuple[tuple[str, int], ...] = ()) -
 
 def _settled(record: r.Record) -> Iterator[tuple[str, int]]:
     """The attempt of which everything is known with this record."""
-    ends = isinstance(record, r.ModelCallCompleted | r.ModelCallFailed | r.ToolCallLate | r.CommandRetried)
+    ends = isinstance(
+        record, r.ModelCallCompleted | r.ModelCallFailed | r.ToolCallHeld | r.ToolCallLate | r.CommandRetried
+    )
     if ends or (isinstance(record, r.ToolCallCompleted) and record.data.outcome is not Outcome.unknown):
         yield record.data.call_id, record.data.attempt

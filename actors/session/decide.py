@@ -166,6 +166,8 @@ def _resolve(state: State, command: c.ResolveAction) -> list[Draft]:
         )
     if command.args is not None and command.resolution is not Resolution.approve:
         raise InvalidRequest("Arguments can be changed only when a call is approved.")
+    if command.args is not None and action.kind is ActionKind.injection:
+        raise InvalidRequest("The call has run: its result can be read as it is (approve), marked, or not at all.")
     if command.args_digest is not None and command.args_digest != action.args_digest:
         raise InvalidRequest("The call's arguments are not those the decision was made on. Look at the action again.")
     data = r.ActionResolved.Data(

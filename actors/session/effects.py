@@ -24,7 +24,8 @@ from actors.session import budgets, compaction, credentials, titles, tool_steps,
 from actors.session.failure import Failure
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
-from actors.session.turn import CallPhase, Stage, Turn
+from actors.session.tool_call import CallPhase
+from actors.session.turn import Stage, Turn
 from actors.session.turn_drafts import call_model, cancelled, completed, failed, may_retry, stopped
 from actors.session.under_way import running
 

@@ -23,8 +23,9 @@ from actors.domain.tools import EffectClass
 from actors.errors import ExternalTaskNotFound, InvalidRequest, TaskLeased, TaskLeaseLost
 from actors.session.ports import ToolSpec
 from actors.session.state import State
+from actors.session.tool_call import ToolCallState
 from actors.session.tool_drafts import completed, started
-from actors.session.turn import ToolCallState, Turn, Unanswered
+from actors.session.turn import Turn, Unanswered
 
 OUTSIDE: Final = HostRef(host_id="external", incarnation="external")
 """In the place of a host in the records of these calls."""

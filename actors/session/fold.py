@@ -118,6 +118,10 @@ def _workspace_bound(state: State, record: r.WorkspaceBound) -> State:
     return change(state, workspace=record.data, workspace_given_up=False)
 
 
+def _for_readers(state: State, _: r.SecurityNoted) -> State:
+    return state
+
+
 def _tasks_updated(state: State, record: r.TasksUpdated) -> State:
     return change(state, tasks=record.data.tasks)
 
@@ -227,6 +231,8 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.ToolCallDenied: calls.tool_denied,
     r.ToolCallInDoubt: calls.tool_in_doubt,
     r.ToolCallInputRequired: asking.input_required,
+    r.ToolCallHeld: calls.tool_held,
+    r.SecurityNoted: _for_readers,
     r.ToolCallLate: calls.tool_late,
     r.TaskOffered: external.task_offered,
     r.TaskLeased: external.task_leased,

@@ -11,7 +11,7 @@ from actors.domain.asking import Answer
 from actors.session.fold_calls import call_at, change_call
 from actors.session.questions import Asking
 from actors.session.state import State
-from actors.session.turn import CallPhase
+from actors.session.tool_call import CallPhase
 
 
 def input_required(state: State, record: r.ToolCallInputRequired) -> State:

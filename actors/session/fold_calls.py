@@ -19,7 +19,8 @@ from actors.session.failure import NO_SUMMARY, NO_TITLE, Failure
 from actors.session.questions import after_loss
 from actors.session.spilling import with_artifact
 from actors.session.state import MAX_UNANSWERED, Entry, State
-from actors.session.turn import CallPhase, ModelCallState, Stage, ToolCallState, Turn, Unanswered
+from actors.session.tool_call import CallPhase, ToolCallState
+from actors.session.turn import ModelCallState, Stage, Turn, Unanswered
 
 
 def change(state: State, **changes: Any) -> State:
@@ -250,6 +251,13 @@ def tool_completed(state: State, record: r.ToolCallCompleted) -> State:
     state = with_artifact(state, data.artifact)
     error = data.outcome is not Outcome.ok
     return _settle(state, record.seq, data.index, Message.tool_result(data.tool_use_id, data.content, is_error=error))
+
+
+def tool_held(state: State, record: r.ToolCallHeld) -> State:
+    """The call is over, and its result waits for a decision; what was decided about the call itself is done with."""
+    held = record.data
+    state = with_artifact(state, held.artifact)
+    return change_call(state, held.index, phase=CallPhase.held, held=held, decision=None, action_id=None)
 
 
 def tool_denied(state: State, record: r.ToolCallDenied) -> State:

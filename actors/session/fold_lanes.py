@@ -17,7 +17,7 @@ from actors.session import fold_calls as calls
 from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
 from actors.session.questions import after_loss
 from actors.session.state import State
-from actors.session.turn import CallPhase
+from actors.session.tool_call import CallPhase
 
 
 def model_started(state: State, record: r.ModelCallStarted) -> State:

@@ -14,7 +14,7 @@ from actors.session import fold_asking as asking
 from actors.session import fold_budgets as budgets
 from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
 from actors.session.state import OpenChild, State
-from actors.session.turn import CallPhase
+from actors.session.tool_call import CallPhase
 
 
 def action_requested(state: State, record: r.ActionRequested) -> State:

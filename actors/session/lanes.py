@@ -19,8 +19,9 @@ from actors.domain.tools import EffectClass
 from actors.policy.lanes import DEPTHS, closed_until, counted, retry_delay_ms
 from actors.session import external
 from actors.session.state import State
+from actors.session.tool_call import CallPhase, ToolCallState
 from actors.session.tool_drafts import completed
-from actors.session.turn import Stage, ToolCallState, Turn
+from actors.session.turn import Stage, Turn
 
 MAX_ERROR = 512
 """Characters of a failure that ``command.retried`` and dead letters repeat; the call's own record has all of it."""
@@ -55,6 +56,10 @@ def ending(state: State, draft: Draft) -> Iterator[Draft]:
     data, turn = draft.data, state.turn
     if turn is not None and isinstance(data, r.ToolCallCompleted.Data | r.ToolCallInDoubt.Data):
         call = turn.calls[data.index]
+        if call.phase is CallPhase.held:
+            # It came to its end before somebody looked at what it gave.
+            yield draft
+            return
         if isinstance(data, r.ToolCallCompleted.Data) and _broke(data):
             again = _again(state, turn, call, data)
             if again is None and state.config.queue.enable_dlq:

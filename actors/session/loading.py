@@ -11,7 +11,7 @@ from actors.errors import SessionNotFound
 from actors.session.fold import fold
 from actors.session.ports import Loaded, Store
 from actors.session.state import SNAPSHOT_VERSION, State, from_snapshot, initial
-from actors.session.turn import CallPhase
+from actors.session.tool_call import CallPhase
 
 _PAGE = 1000
 

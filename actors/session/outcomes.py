@@ -10,10 +10,13 @@ from actors.domain.blobs import Block
 from actors.domain.calls import Attached, CallStatus, ModelOutcome, Outcome, ToolOutcome
 from actors.domain.messages import PARSE_ERROR, Message, StopReason, ToolUseBlock
 from actors.domain.records import Draft
+from actors.domain.security import OnInjection
+from actors.policy.security.results import blocked
 from actors.session import asking
 from actors.session.state import State
+from actors.session.tool_call import CallPhase, ToolCallState
 from actors.session.tool_steps import MAX_ARGS_BYTES
-from actors.session.turn import CallPhase, ModelCallState, ToolCallState, Turn
+from actors.session.turn import ModelCallState, Turn
 
 
 def closing_draft(state: State, answer: Attached) -> Draft | None:
@@ -33,7 +36,7 @@ def closing_draft(state: State, answer: Attached) -> Draft | None:
                 return _doubt(turn.turn_id, call, outcome.content)
             if isinstance(outcome, ToolOutcome) and outcome.asked is not None:
                 return asking.required(turn.turn_id, call, outcome.asked)
-            return _tool(turn.turn_id, call, answer)
+            return _tool(turn, call, answer)
     return None
 
 
@@ -185,25 +188,30 @@ def _model_failed(turn_id: str, call: ModelCallState, code: str, message: str, *
     return Draft(r.ModelCallFailed, data, turn_id)
 
 
-def _tool(turn_id: str, call: ToolCallState, answer: Attached) -> Draft:
+def _tool(turn: Turn, call: ToolCallState, answer: Attached) -> Draft:
     outcome = answer.outcome
     if answer.status is CallStatus.settled_dropped:
-        return _doubt(turn_id, call, "it did finish, but what came of it was lost")
+        return _doubt(turn.turn_id, call, "it did finish, but what came of it was lost")
     if not isinstance(outcome, ToolOutcome):
         outcome = ToolOutcome(outcome=Outcome.cancelled, content="The call was cancelled.", exit_code=1)
-    data = r.ToolCallCompleted.Data(
-        call_id=answer.key.call_id,
-        attempt=call.attempt,
-        index=call.index,
-        tool_use_id=call.tool_use_id,
-        name=call.name,
-        outcome=outcome.outcome,
-        content=outcome.content if not outcome.images else outcome.parts,
-        exit_code=outcome.exit_code,
-        metadata=outcome.metadata,
-        duration_ms=outcome.duration_ms,
-    )
-    return Draft(r.ToolCallCompleted, data, turn_id)
+    values: dict[str, Any] = {
+        "call_id": answer.key.call_id,
+        "attempt": call.attempt,
+        "index": call.index,
+        "tool_use_id": call.tool_use_id,
+        "name": call.name,
+        "outcome": outcome.outcome,
+        "content": outcome.content if not outcome.images else outcome.parts,
+        "exit_code": outcome.exit_code,
+        "metadata": outcome.metadata,
+        "duration_ms": outcome.duration_ms,
+    }
+    if outcome.sifted.treated is not OnInjection.ask:
+        return Draft(r.ToolCallCompleted, r.ToolCallCompleted.Data(**values), turn.turn_id)
+    if turn.ending is None:
+        return Draft(r.ToolCallHeld, r.ToolCallHeld.Data(**values, orders=outcome.sifted.orders), turn.turn_id)
+    values["content"] = blocked(outcome.sifted.orders)
+    return Draft(r.ToolCallCompleted, r.ToolCallCompleted.Data(**values), turn.turn_id)
 
 
 def _doubt(turn_id: str, call: ToolCallState, detail: str, *, untouched: bool = False) -> Draft:

@@ -26,8 +26,9 @@ from actors.session.children import started as born_by
 from actors.session.ports import ToolSpec
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
+from actors.session.tool_call import ToolCallState
 from actors.session.tool_drafts import completed, denied, started
-from actors.session.turn import ToolCallState, Turn
+from actors.session.turn import Turn
 
 MAX_TASKS: Final = 64
 """Children of one call: what a model can keep apart, and one append of the parent."""

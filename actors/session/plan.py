@@ -26,7 +26,7 @@ from actors.session.projection import place, small
 from actors.session.spilling import spilled
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
-from actors.session.withholding import withheld
+from actors.session.withholding import noted, withheld
 
 MAX_FOLLOWING = 10_000
 """Records that may follow from one thing that happened; more is a loop in the core."""
@@ -129,6 +129,7 @@ def _happen(made: Plan, happening: Happening, around: Surroundings, now: datetim
         drafts = [closing_draft(made.state, happening.answer)]
         if drafts == [None]:
             drafts = [late_draft(made.state, happening.answer)]
+        drafts += [noted(happening.answer, draft) for draft in drafts if draft is not None]
     elif isinstance(happening, CallLost):
         drafts = [lost_draft(made.state, happening.answer, happening.detail, untouched=happening.untouched)]
     elif isinstance(happening, TimersDue):
@@ -152,7 +153,7 @@ def _obey(made: Plan, command: c.Command, around: Surroundings, now: datetime, e
     """Place a command's records; all of them or, when it is refused, none."""
     try:
         blobs: dict[str, bytes] = {}
-        drafts = [small(withheld(made.state, around, draft), blobs) for draft in decide(made.state, command)]
+        drafts = [small(draft, blobs) for draft in withheld(made.state, around, decide(made.state, command))]
     except GreenroomError as refusal:
         return refusal
     input_id = command.command_id if isinstance(command, c.Send) else None

@@ -14,7 +14,7 @@ from actors.domain.artifacts import MAX_SHOWN_BYTES, READ_ARTIFACT, Artifact, ha
 from actors.domain.messages import TextBlock
 from actors.domain.records import Draft, ResultContent
 from actors.session.state import State
-from actors.session.turn import ToolCallState
+from actors.session.tool_call import ToolCallState
 
 
 class _Spilled(NamedTuple):
@@ -26,7 +26,7 @@ def spilled(state: State, draft: Draft, blobs: dict[str, bytes]) -> Draft:
     """The draft, with the text of a result that is too large for a model moved to ``blobs``."""
     data = draft.data
     if isinstance(data, r.ToolCallCompleted.Data):
-        if _is_own(state, data.index):
+        if _is_own(state, data.index) or data.artifact is not None:
             return draft
         found = _spill(state, data.content, data.name, data.call_id, blobs)
     elif isinstance(data, r.ToolCallLate.Data):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from actors.domain import records as r
@@ -10,7 +11,8 @@ from actors.domain.calls import HostRef, Outcome
 from actors.domain.records import Draft, Offer, ResultContent, Wait
 from actors.policy.effects import effect_of
 from actors.session.ports import ToolSpec
-from actors.session.turn import ToolCallState, Turn
+from actors.session.tool_call import ToolCallState
+from actors.session.turn import Turn
 
 
 def denied(turn: Turn, call: ToolCallState, code: str, reason: str) -> Draft:
@@ -19,6 +21,33 @@ def denied(turn: Turn, call: ToolCallState, code: str, reason: str) -> Draft:
         index=call.index, tool_use_id=call.tool_use_id, name=call.name, code=code, reason=reason
     )
     return Draft(r.ToolCallDenied, data, turn.turn_id)
+
+
+def unknown(turn: Turn, call: ToolCallState, tools: Iterable[str]) -> Draft:
+    """There is no such tool."""
+    return denied(turn, call, "unknown_tool", f"Unknown tool: {call.name}. Use one of: {', '.join(sorted(tools))}.")
+
+
+def forbidden(turn: Turn, call: ToolCallState) -> Draft:
+    """The permission policy denies it."""
+    return denied(turn, call, "permission", f"Permission denied: the policy does not allow {call.name} with this.")
+
+
+def rejected(turn: Turn, call: ToolCallState) -> Draft:
+    """Whoever was asked said no."""
+    because = f" Reason: {call.reason}." if call.reason else ""
+    return denied(
+        turn, call, "rejected", f"The call of {call.name} was rejected.{because} Do not try it again unless asked to."
+    )
+
+
+def repeated(turn: Turn, call: ToolCallState) -> Draft:
+    """The model has sent it too often in a row."""
+    text = (
+        "Error: this is the same call with the same arguments as the calls before, and it was not run again. "
+        "Use the results you have, or do something else."
+    )
+    return denied(turn, call, "duplicate", text)
 
 
 def started(

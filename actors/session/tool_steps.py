@@ -7,7 +7,7 @@ for all at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from actors.domain import records as r
 from actors.domain.actions import ActionKind, Resolution
@@ -19,19 +19,20 @@ from actors.domain.messages import WITHHELD
 from actors.domain.permissions import PermissionDecision
 from actors.domain.policies import OnInDoubt
 from actors.domain.records import Draft
+from actors.domain.security import OnInjection
 from actors.domain.tools import EffectClass
 from actors.policy.budgets import FOR_TOOLS
 from actors.policy.confirmation import requires_confirmation
 from actors.policy.effects import effect_of
 from actors.policy.permissions import decide_for, is_forbidden
-from actors.session import asking, budgets, external, own_tools
+from actors.session import asking, budgets, external, held, own_tools, tool_drafts
 from actors.session.batches import BATCH, next_group
 from actors.session.lanes import Gate, alerts, given_up
-from actors.session.ports import ToolSpec
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
+from actors.session.tool_call import CallPhase, ToolCallState
 from actors.session.tool_drafts import completed, denied, started
-from actors.session.turn import CallPhase, ToolCallState, Turn
+from actors.session.turn import Turn
 from actors.session.workspace import binding, is_asked_about, loss, path_of, site_of
 
 MAX_TOOL_ATTEMPTS = 3
@@ -39,8 +40,6 @@ MAX_TOOL_ATTEMPTS = 3
 
 MAX_ARGS_BYTES = 128 * 1024
 """Largest arguments of one answer's calls together: journaled with the answer, and again where an approval is asked."""
-
-Tools = Mapping[str, ToolSpec]
 
 
 def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
@@ -69,6 +68,8 @@ def _under_way(state: State, turn: Turn, call: ToolCallState) -> Iterator[Draft]
         yield from external.following(turn, call)
     elif call.phase is CallPhase.input_required:
         yield from asking.steps(state, turn, call)
+    elif call.phase is CallPhase.held:
+        yield from held.steps(state, turn, call)
     elif call.own and call.has_come:
         yield own_tools.ended(turn, call)
 
@@ -89,12 +90,12 @@ def _judge(state: State, turn: Turn, call: ToolCallState, around: Surroundings) 
     if unusable is not None:
         return unusable
     if call.name not in around.tools:
-        return _deny_unknown(turn, call, around.tools)
+        return tool_drafts.unknown(turn, call, around.tools)
     if _is_repeat(state, turn, call):
-        return denied(turn, call, "duplicate", _DUPLICATE)
+        return tool_drafts.repeated(turn, call)
     decision = _permission(state, call, around)
     if decision is PermissionDecision.deny:
-        return _deny_forbidden(turn, call)
+        return tool_drafts.forbidden(turn, call)
     if decision is PermissionDecision.ask and requires_confirmation(state.config.confirmation, call.name, call.args):
         return _ask(state, turn, call)
     return None
@@ -111,11 +112,11 @@ def _unusable(turn: Turn, call: ToolCallState) -> Draft | None:
 def _judge_decided(state: State, turn: Turn, call: ToolCallState, around: Surroundings) -> Draft | None:
     """What an approval does not overrule: with other arguments, or meanwhile, the call may be one that never runs."""
     if call.decision is not Resolution.approve:
-        return denied(turn, call, "rejected", _rejection(call))
+        return tool_drafts.rejected(turn, call)
     if call.name not in around.tools:
-        return _deny_unknown(turn, call, around.tools)
+        return tool_drafts.unknown(turn, call, around.tools)
     if _permission(state, call, around) is PermissionDecision.deny:
-        return _deny_forbidden(turn, call)
+        return tool_drafts.forbidden(turn, call)
     return None
 
 
@@ -127,30 +128,11 @@ def _permission(state: State, call: ToolCallState, around: Surroundings) -> Perm
     return decide_for(state.config, around.global_policy, call.name, call.args, workspace=path_of(state, around))
 
 
-def _deny_unknown(turn: Turn, call: ToolCallState, tools: Tools) -> Draft:
-    return denied(turn, call, "unknown_tool", f"Unknown tool: {call.name}. Use one of: {', '.join(sorted(tools))}.")
-
-
-def _deny_forbidden(turn: Turn, call: ToolCallState) -> Draft:
-    return denied(turn, call, "permission", f"Permission denied: the policy does not allow {call.name} with this.")
-
-
-_DUPLICATE = (
-    "Error: this is the same call with the same arguments as the calls before, and it was not run again. "
-    "Use the results you have, or do something else."
-)
-
-
 def _is_repeat(state: State, turn: Turn, call: ToolCallState) -> bool:
     """Whether the same call was settled so often in a row that running it once more makes no sense."""
     if turn.repeats < state.config.duplicate_call_threshold:
         return False
     return turn.repeated == digest_of_json([call.name, call.args])
-
-
-def _rejection(call: ToolCallState) -> str:
-    because = f" Reason: {call.reason}." if call.reason else ""
-    return f"The call of {call.name} was rejected.{because} Do not try it again unless asked to."
 
 
 def _ask(state: State, turn: Turn, call: ToolCallState) -> Draft:
@@ -294,5 +276,7 @@ def closing(turn: Turn, calls: list[ToolCallState], reason: str) -> Iterator[Dra
             yield given_up(turn, call, reason)
         elif call.phase is CallPhase.input_required:
             yield asking.ended(turn, call, reason)
+        elif call.phase is CallPhase.held:
+            yield held.released(turn, call, OnInjection.block)
         elif call.phase is not CallPhase.started:
             yield denied(turn, call, "cancelled", f"The call of {call.name} was not run: {reason}.")

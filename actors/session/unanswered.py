@@ -24,6 +24,8 @@ def expired(state: State, turn: Turn) -> Iterator[Draft]:
 def _by_time(action: Action, policy: ConfirmationPolicy) -> tuple[Resolution, str]:
     if action.kind is ActionKind.input:
         return Resolution.cancel, "nobody answered in time"
+    if action.kind is ActionKind.injection:
+        return Resolution.reject, "nobody looked at the result in time"
     if policy.timeout_action is TimeoutAction.auto_approve:
         return Resolution.approve, "the approval timed out and was auto_approved"
     return Resolution.reject, "the approval timed out and was rejected"

@@ -14,7 +14,8 @@ from actors.session import asking, titles, unpriced, workspace
 from actors.session.spilling import artifact_read_by
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
-from actors.session.turn import ModelCallState, ToolCallState, Turn
+from actors.session.tool_call import ToolCallState
+from actors.session.turn import ModelCallState, Turn
 
 ATTEMPT_DELAY_S = 0.1
 """The second attempt of a model call waits this long, the third twice as long: 100 ms times the attempts so far."""

@@ -5,15 +5,20 @@ What models and tools give is changed by their hosts, before it comes here. The 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from actors.domain import records as r
 from actors.domain.base import Frozen
+from actors.domain.calls import Attached, ModelOutcome
 from actors.domain.messages import WITHHELD, Message
 from actors.domain.records import Draft
+from actors.domain.security import SecurityConfig, Sifted
 from actors.errors import InvalidRequest
 from actors.policy.security.guard import Guard
+from actors.policy.security.injections import injections
+from actors.policy.security.results import judged, text_of
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
 
@@ -31,16 +36,27 @@ _TEXTS: dict[type[r.RecordBase], tuple[str, ...]] = {
 """Where words stand in the records that commands cause."""
 
 
-def withheld(state: State, around: Surroundings, draft: Draft) -> Draft:
-    """The record of a command without what the session withholds.
+def withheld(state: State, around: Surroundings, drafts: Sequence[Draft]) -> list[Draft]:
+    """The records of a command without what the session withholds, and one more that says that there was something.
 
     Raises:
         InvalidRequest: somebody approves a call with arguments that would have to be withheld.
     """
     config = state.config.security_in_force(around.security)
     if config is None:
-        return draft
+        return list(drafts)
     guard = Guard(config)
+    kept = [_kept(guard, draft) for draft in drafts]
+    found, kept = _judged(config, kept)
+    sifted = found.model_copy(update={"withheld": dict(guard.counts)})
+    if not sifted:
+        return kept
+    source = "result" if found else "input"
+    data = r.SecurityNoted.Data(source=source, **dict(sifted))
+    return [*kept, Draft(r.SecurityNoted, data, kept[-1].turn_id, kept[-1].cause)]
+
+
+def _kept(guard: Guard, draft: Draft) -> Draft:
     if isinstance(draft.data, r.ActionResolved.Data) and draft.data.args is not None:
         why = guard.arguments(draft.data.args).get(WITHHELD)
         if why is not None:
@@ -50,6 +66,35 @@ def withheld(state: State, around: Surroundings, draft: Draft) -> Draft:
     if birth is not None and birth.task is not None:
         birth = birth.model_copy(update={"task": guard.message(birth.task)})
     return replace(draft, data=draft.data.model_copy(update=changes), birth=birth)
+
+
+def _judged(config: SecurityConfig, drafts: list[Draft]) -> tuple[Sifted, list[Draft]]:
+    """What a worker outside gave as the result of a call, if it gives orders, as a tool's own is treated."""
+    for place, draft in enumerate(drafts):
+        if not isinstance(draft.data, r.ToolCallCompleted.Data):
+            continue
+        orders = injections(text_of(draft.data.content))
+        if orders:
+            result = judged(draft.data, orders, config.on_injection)
+            kind = r.ToolCallHeld if isinstance(result, r.ToolCallHeld.Data) else r.ToolCallCompleted
+            drafts[place] = replace(draft, kind=kind, data=result)
+            return Sifted(orders=orders, treated=config.on_injection), drafts
+    return Sifted(), drafts
+
+
+def noted(answer: Attached, closing: Draft) -> Draft | None:
+    """What its host has withheld of what a call gave; None when that was nothing."""
+    sifted = answer.outcome.sifted if answer.outcome is not None else Sifted()
+    if not sifted:
+        return None
+    tool = getattr(closing.data, "name", None)
+    data = r.SecurityNoted.Data(
+        source="answer" if isinstance(answer.outcome, ModelOutcome) else "result",
+        call_id=answer.key.call_id,
+        tool=tool,
+        **dict(sifted),
+    )
+    return Draft(r.SecurityNoted, data, closing.turn_id)
 
 
 def _without(guard: Guard, value: Any) -> Any:

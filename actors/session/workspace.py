@@ -8,7 +8,8 @@ from actors.domain.records import Draft
 from actors.domain.workspaces import Site, Whereabouts, Workspace
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
-from actors.session.turn import CallPhase, Stage, Turn
+from actors.session.tool_call import CallPhase
+from actors.session.turn import Stage, Turn
 
 _STARTABLE = frozenset({CallPhase.proposed, CallPhase.decided, CallPhase.in_doubt})
 

@@ -9,6 +9,7 @@ const CHOICES = {
   workspace_lost: [["approve", "Go on elsewhere", ""], ["reject", "Let it fail", "danger"]],
   budget: [["approve", "Grant more", ""], ["reject", "Let it fail", "danger"]],
   credential: [["retry", "Try again", ""], ["reject", "Let it fail", "danger"]],
+  injection: [["mark", "Show it marked", ""], ["approve", "Show it as it is", ""], ["reject", "Withhold it", "danger"]],
   input: [["accept", "Accept", "primary"], ["decline", "Decline", "danger"], ["cancel", "Cancel", ""]],
 };
 
@@ -20,6 +21,7 @@ const QUESTIONS = {
     ? `Nobody knows what ${args.unpriced} costs. Go on without counting it in money?`
     : `The budget is used up. Grant ${amounts(args)} more?`),
   input: (tool, args) => `${tool} asks: ${args.message}`,
+  injection: (tool) => `What ${tool} gave reads like orders to the model. May it read that?`,
   credential: () => "The turn waits for the key of its model, and goes on by itself once that is given.",
 };
 
@@ -74,6 +76,7 @@ export function questionBox(action, until, onDecide) {
   return el("div", "decision",
     el("p", "question", QUESTIONS[action.kind]?.(action.tool, action.args) ?? "A decision is needed."),
     action.detail && action.kind !== "input" ? el("p", "quiet", action.detail) : null,
+    action.kind === "injection" ? el("pre", "output", action.args.result) : null,
     action.kind === "input" && action.args.url ? page(action.args.url) : null, form?.node, row, error,
     until ? el("p", "quiet deadline", `Waits until ${until.toLocaleTimeString()}.`) : null);
 }

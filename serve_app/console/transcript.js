@@ -4,10 +4,17 @@ import { alertError, button, details, el, pretty } from "./dom.js";
 import { questionBox } from "./questions.js";
 
 const DECIDED = {
-  approve: "Approved", reject: "Rejected", retry: "Run again", skip: "Left", answer: "Answered", cancelled: "Cancelled",
+  approve: "Approved", reject: "Rejected", retry: "Run again", skip: "Left", answer: "Answered", mark: "Shown marked", cancelled: "Cancelled",
 };
 
 const outcomeOf = ({ outcome, exit_code: code }) => (outcome !== "ok" ? outcome : code ? `exit ${code}` : "done");
+
+function notedText({ source, withheld, orders, treated }) {
+  const done = Object.entries(withheld).map(([label, count]) => `${count} \u00d7 ${label} withheld`);
+  const how = { note: "marked", ask: "asked about", block: "not shown to the model" };
+  if (orders.length) done.push(`orders to the model (${orders.join(", ")}) ${how[treated]}`);
+  return `Security: ${done.join(", ")} in ${source === "input" ? "what came in" : `the ${source}`}.`;
+}
 
 function compactedText(data) {
   const done = [];
@@ -73,6 +80,7 @@ export class Transcript {
       case "model.call.failed": if (this.answers.has(data.call_id)) this.answerFailed(data); break;
       case "tool.call.started": this.toolStarted(event); break;
       case "tool.call.completed": this.toolEnded(event, outcomeOf(data), textOf(data.content)); break;
+      case "security.noted": this.note("", notedText(data)); break;
       case "tool.call.denied": this.toolEnded(event, "not run", data.reason); break;
       case "action.requested": this.actionRequested(event); break;
       case "action.resolved": this.actionResolved(data); break;

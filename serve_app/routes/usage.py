@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from actors.domain.security import SecurityReport
 from actors.domain.tool_metrics import ToolMetrics
 from actors.domain.usage import UsageReport
 from serve_app.dependencies import Manager, SessionId, answer
@@ -42,3 +43,9 @@ async def get_session_usage(
 async def get_tool_metrics(session_id: SessionId, manager: Manager) -> Response:
     """How often each tool was called, how that ended, and how long it took."""
     return answer(await manager.tool_metrics(session_id))
+
+
+@router.get("/v1/sessions/{session_id}/security", response_model=SecurityReport)
+async def get_security_report(session_id: SessionId, manager: Manager) -> Response:
+    """What was withheld in a session, and what gave orders to its model: labels and counts."""
+    return answer(await manager.security_report(session_id))

@@ -21,6 +21,9 @@ class Guard:
     Args:
         config: What the session withholds; None: only what is known.
         known: Texts that are withheld in any case.
+
+    Attributes:
+        counts: How many places were withheld so far, by label.
     """
 
     def __init__(self, config: SecurityConfig | None, known: Known | None = None) -> None:
@@ -32,6 +35,7 @@ class Guard:
         kinds = config.kinds if config is not None else ()
         self._all = word_for_word + (finders_of(kinds, patterns) if config is not None else ())
         secret = tuple(kind for kind in kinds if not kind.personal)
+        self.counts: Counter[str] = Counter()
         self._secret = word_for_word + (finders_of(secret, patterns) if config is not None else ())
 
     def __bool__(self) -> bool:
@@ -43,7 +47,7 @@ class Guard:
 
     def text(self, text: str) -> str:
         """The text without what is withheld."""
-        return redact(text, self._all)
+        return redact(text, self._all, self.counts)
 
     def value(self, value: Any) -> Any:
         """A value of JSON, with all texts in it, the names of its members too."""
@@ -57,6 +61,7 @@ class Guard:
         """
         counts: Counter[str] = Counter()
         plain = cast("dict[str, Any]", _mapped(dict(args), lambda text: redact(text, self._secret, counts)))
+        self.counts += counts
         if counts:
             return plain | {WITHHELD: f"they hold a secret ({', '.join(sorted(counts))})"}
         if any(self._marks in text for text in _texts(args)):

@@ -109,6 +109,28 @@ def check_unsafe(records: list[r.Record]) -> None:
             started.discard(record.data.call_id)
 
 
+def check_held(records: list[r.Record]) -> None:
+    """A result that gives orders is read as it is only after somebody said so, and its call is over before that."""
+    held: dict[str, r.ToolCallHeld] = {}
+    asked: dict[str, int] = {}
+    decided: dict[int, str] = {}
+    for record in records:
+        if isinstance(record, r.ToolCallHeld):
+            assert record.data.call_id not in held, "it is over once"
+            held[record.data.call_id] = record
+            decided.pop(record.data.index, None)
+        elif isinstance(record, r.ActionRequested) and record.data.kind is ActionKind.injection:
+            assert record.data.action_id not in asked
+            asked[record.data.action_id] = record.data.index
+        elif isinstance(record, r.ActionResolved) and record.data.action_id in asked:
+            decided[asked[record.data.action_id]] = record.data.resolution
+        elif isinstance(record, r.ToolCallStarted):
+            assert record.data.call_id not in held, "what is over does not begin again"
+        elif isinstance(record, r.ToolCallCompleted) and record.data.call_id in held:
+            as_it_is = record.data.content == held.pop(record.data.call_id).data.content
+            assert as_it_is is (decided.get(record.data.index) == "approve")
+
+
 def check_questions(records: list[r.Record]) -> None:
     """A call that asked goes on once all is answered, where it is held open if it is; each question is asked once."""
     asked: dict[str, tuple[r.ToolCallInputRequired, HostRef]] = {}

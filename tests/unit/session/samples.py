@@ -14,7 +14,7 @@ from actors.session.state import State, to_snapshot
 from tests.unit.session.steps import LONGEST, journey
 from tests.unit.session.world import START
 
-_JOURNEYS = 400
+_JOURNEYS = 500
 """Among so many there is every record that a session writes by itself."""
 
 

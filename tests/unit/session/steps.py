@@ -25,6 +25,7 @@ from actors.domain.llm import LlmConfig
 from actors.domain.messages import PARSE_ERROR, Base64Source, ImageBlock, Message, StopReason, TokenUsage, ToolUseBlock
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.policies import ConfirmationPolicy, OnBusy, OnInDoubt, SessionLane, TimeoutAction
+from actors.domain.security import OnInjection, Sifted
 from actors.domain.session import SessionConfig
 from actors.domain.tasks import Task
 from actors.session.fold import fold
@@ -238,7 +239,11 @@ def _tool_outcome(rng: Random) -> ToolOutcome:
         content=rng.choice(["", "result", "result", _LARGE]),
         images=rng.choice([(), (), (_PNG,)]),
         metadata=rng.choice([{}, {"path": "a", "n": 1.5}, {RAISED: "OSError"}, {RAISED: "OSError"}]),
+        sifted=rng.choice([Sifted(), Sifted(), Sifted(), Sifted(withheld={"EMAIL": 1}), _ORDERS]),
     )
+
+
+_ORDERS = Sifted(orders=("override",), treated=OnInjection.ask)
 
 
 def _asks(rng: Random) -> ToolOutcome:

@@ -25,6 +25,7 @@ from tests.unit.session.rules import (
     check_children,
     check_compactions,
     check_credentials,
+    check_held,
     check_journal,
     check_lanes,
     check_limits,
@@ -185,6 +186,7 @@ def test_an_unsafe_call_runs_twice_only_when_somebody_said_so(world: World) -> N
     check_unsafe(world.records)
     check_limits(world)
     check_questions(world.records)
+    check_held(world.records)
 
 
 @many
