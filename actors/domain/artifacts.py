@@ -6,8 +6,11 @@ results have any size, and records and contexts that stay small. Pure.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
+
+from pydantic import Field
 
 from actors.domain.base import Frozen
 from actors.domain.blobs import digest_of
@@ -26,6 +29,8 @@ MAX_SESSION_BYTES: Final = 256 * 1024 * 1024
 
 PIECE_BYTES: Final = 512 * 1024
 """An artifact is kept in pieces of this size, so that who reads a part of it need not fetch the whole."""
+
+MAX_FILE_NAME: Final = 512
 
 READ_ARTIFACT: Final = "read_artifact"
 """The tool that reads on in one."""
@@ -47,6 +52,8 @@ class Artifact(Frozen):
         size: Bytes of the text in UTF-8.
         lines: Lines of the text.
         tool: The tool that gave it first, and ``call_id`` the call.
+        media_type: Of bytes that are no text; None of a text in UTF-8.
+        name: What the tool called them.
         pieces: Digests of the blobs that make it up, each of 512 KiB but the last.
     """
 
@@ -57,6 +64,26 @@ class Artifact(Frozen):
     tool: str
     call_id: str
     pieces: tuple[str, ...]
+    media_type: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    name: str | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class GivenFile(Frozen):
+    """Bytes that a tool gives, and that are no text.
+
+    Attributes:
+        name: What the tool calls them, such as an address.
+        data: In base64.
+    """
+
+    name: str = Field(max_length=MAX_FILE_NAME)
+    media_type: str
+    data: str = Field(repr=False)
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes."""
+        return base64.b64decode(self.data)
 
 
 class Kept(NamedTuple):
@@ -68,7 +95,17 @@ class Kept(NamedTuple):
 
 def kept(text: str, *, tool: str, call_id: str) -> Kept:
     """The text as an artifact."""
-    raw = text.encode(errors="replace")
+    return _kept(text.encode(errors="replace"), tool, call_id, lines=True)
+
+
+def kept_file(file: GivenFile, *, tool: str, call_id: str) -> Kept:
+    """The bytes as an artifact."""
+    made = _kept(file.raw, tool, call_id, lines=False)
+    named = made.artifact.model_copy(update={"media_type": file.media_type, "name": file.name})
+    return Kept(named, made.blobs)
+
+
+def _kept(raw: bytes, tool: str, call_id: str, *, lines: bool) -> Kept:
     digest = digest_of(raw)
     parts = [raw[start : start + PIECE_BYTES] for start in range(0, len(raw), PIECE_BYTES)]
     pieces = [digest_of(part) for part in parts]
@@ -76,7 +113,7 @@ def kept(text: str, *, tool: str, call_id: str) -> Kept:
         artifact_id=f"art_{digest[:_ID_CHARS]}",
         digest=digest,
         size=len(raw),
-        lines=_lines_of(raw),
+        lines=_lines_of(raw) if lines else 0,
         tool=tool,
         call_id=call_id,
         pieces=tuple(pieces),

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, TypeAdapter
 
-from actors.domain.artifacts import Artifact
+from actors.domain.artifacts import Artifact, GivenFile
 from actors.domain.asking import Asked, Resume
 from actors.domain.base import Frozen
 from actors.domain.compaction import SummaryOf
@@ -160,6 +160,7 @@ class ToolOutcome(Frozen):
     Attributes:
         content: The text, at most 4 MiB; of one above 100 KiB the model is shown the beginning and the end.
         images: Images for the model.
+        files: Bytes for people: they are kept as artifacts.
         exit_code: 0 on success.
         asked: With outcome ``input_required``: what the tool wants to know.
         sifted: What was withheld of it, and whether it gives orders.
@@ -169,6 +170,7 @@ class ToolOutcome(Frozen):
     outcome: Outcome
     content: str = ""
     images: tuple[ImageBlock, ...] = ()
+    files: tuple[GivenFile, ...] = ()
     exit_code: int = 0
     metadata: dict[str, Any] = {}
     duration_ms: int = 0

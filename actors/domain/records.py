@@ -36,7 +36,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from actors.domain.actions import ActionKind, Resolution
-from actors.domain.artifacts import Artifact
+from actors.domain.artifacts import Artifact, GivenFile
 from actors.domain.asking import Question
 from actors.domain.base import Frozen
 from actors.domain.budgets import Amounts, Bounds, Lease, Resource
@@ -551,7 +551,8 @@ class ToolCallCompleted(RecordBase):
     class Data(Frozen):
         """The outcome, as the model will see it, and the tool's metadata.
 
-        ``artifact``: where all of a text is of which the content shows the beginning and the end.
+        ``artifact``: where all of a text is of which the content shows the beginning and the end; ``files``: where
+        bytes are that the tool gave.
         """
 
         call_id: str
@@ -565,6 +566,7 @@ class ToolCallCompleted(RecordBase):
         metadata: dict[str, Any] = {}
         duration_ms: int = 0
         artifact: Artifact | None = None
+        files: tuple[Artifact, ...] = Field(default=(), exclude_if=lambda value: not value)
 
     type: Literal["tool.call.completed"] = "tool.call.completed"
     data: Data
@@ -653,6 +655,7 @@ class ToolCallLate(RecordBase):
         outcome: Outcome
         content: ResultContent
         artifact: Artifact | None = None
+        files: tuple[Artifact, ...] = Field(default=(), exclude_if=lambda value: not value)
 
     type: Literal["tool.call.late"] = "tool.call.late"
     data: Data
@@ -1032,6 +1035,7 @@ class Draft:
     Attributes:
         birth: Of the child that is born with this record.
         apart: What the record names by its digest, and nobody reads in it.
+        files: What a tool gave beside its text, to be kept.
     """
 
     kind: type[RecordBase]
@@ -1040,6 +1044,7 @@ class Draft:
     cause: str | None = None
     birth: Birth | None = None
     apart: bytes | None = None
+    files: tuple[GivenFile, ...] = ()
 
     @property
     def type(self) -> str:

@@ -144,6 +144,9 @@ def _tool(guard: Guard, outcome: ToolOutcome) -> ToolOutcome:
     content = guard.text(outcome.content)
     metadata = cast("dict[str, Any]", guard.value(outcome.metadata))
     changes: dict[str, Any] = {"content": content, "metadata": metadata}
+    if outcome.files:
+        named = [one.model_copy(update={"name": guard.text(one.name)}) for one in outcome.files]
+        changes["files"] = tuple(one for one in named if not guard.tells(one.raw))
     if outcome.asked is not None:
         # Of the form and the page, names and addresses have to stay as they are.
         told = [one.model_copy(update={"message": guard.text(one.message)}) for one in outcome.asked.questions]
@@ -154,7 +157,7 @@ def _tool(guard: Guard, outcome: ToolOutcome) -> ToolOutcome:
         how = guard.config.on_injection
         changes |= {"content": treated(content, found, how), "metadata": metadata | {INJECTION: list(found)}}
         if how is OnInjection.block:
-            changes |= {"images": (), "exit_code": 1}
+            changes |= {"images": (), "files": (), "exit_code": 1}
             changes |= {"outcome": Outcome.error} if outcome.outcome is Outcome.ok else {}
         sifted = sifted.model_copy(update={"orders": found, "treated": how})
     return outcome.model_copy(update=changes | {"sifted": sifted})

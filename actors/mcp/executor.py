@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from actors.domain.asking import Asked, Question, Resume
 from actors.domain.calls import (
@@ -21,13 +22,16 @@ from actors.domain.calls import (
     ToolCall,
     ToolOutcome,
 )
+from actors.domain.mcp_library import McpResources
 from actors.domain.tools import EffectClass
+from actors.errors import GreenroomError
 from actors.mcp.connection import McpConnection
 from actors.mcp.open_calls import OpenCall
 from actors.mcp.problems import Lost, NotConnected, hidden
 from actors.mcp.questions import URL_REQUIRED, NoQuestion, pages_in, questions_in
+from actors.mcp.reading import list_resources, outcome_of_listing, read_resource
 from actors.mcp.requests import CONNECT_WAIT_S, call_tool
-from actors.mcp.results import outcome_of
+from actors.mcp.results import outcome_of, outcome_of_reading
 from actors.tools.base import capped, failed
 
 MAX_ATTEMPTS: Final = 3
@@ -37,6 +41,17 @@ MAX_PROGRESS_CHARS: Final = 500
 _MAX_ERROR_CHARS: Final = 2000
 ASK_AGAIN_S: Final = 0.25
 """Before a server that is not done yet is asked again; the time of the call bounds how often."""
+
+
+Make = Callable[[Any, float, Resume | None], Awaitable[Any]]
+"""Makes a request, with (where progress goes, seconds to wait for a connection, what it is taken up with)."""
+
+
+class Request(NamedTuple):
+    """What a call asks of the server. ``repeatable``: when the connection is lost under it."""
+
+    make: Make
+    repeatable: bool
 
 
 class McpExecutor:
@@ -66,11 +81,10 @@ class McpExecutor:
         return UNCLEAR
 
     async def _run(self, call: ToolCall, emit: Emit) -> ToolOutcome:
-        name = (self._connection.listing.published.names or {}).get(call.name)
-        attempts = 1 if call.effect is EffectClass.unsafe else MAX_ATTEMPTS
+        request = self._request(call)
         timeout_s = min(self._connection.config.tool_timeout_s, call.limit_s or math.inf)
         server = self._connection.config.name
-        if name is None:
+        if request is None:
             # Its tools are known only once it is there.
             try:
                 await self._connection.line(min(CONNECT_WAIT_S, timeout_s))
@@ -78,14 +92,15 @@ class McpExecutor:
                 return self._failed(
                     f"MCP server {server} cannot be reached: {exc}. The call was not made.", "NotConnected"
                 )
-            name = (self._connection.listing.published.names or {}).get(call.name)
-            if name is None:
+            request = self._request(call)
+            if request is None:
                 return failed(f"MCP server {server} has no tool {call.name} any more.")
         if call.resume is not None and call.resume.held:
             return await self._taken_up(call, call.resume, timeout_s, emit)
+        attempts = MAX_ATTEMPTS if request.repeatable else 1
         for attempt in range(1, attempts + 1):
             try:
-                return await self._ask(name, call, timeout_s, emit)
+                return await self._ask(request.make, call, timeout_s, emit)
             except Lost as exc:
                 if attempt == attempts:
                     return self._lost(call, exc)
@@ -97,9 +112,23 @@ class McpExecutor:
 
     def _lost(self, call: ToolCall, why: Lost) -> ToolOutcome:
         more = "" if call.effect is not EffectClass.unsafe else " The call may or may not have taken effect: verify."
+        name = self._connection.config.name
         return self._failed(
-            f"MCP server {self._connection.config.name} went away during the call: {why}.{more}", "Lost"
+            f"MCP server {name} went away during the call: {why}{self._connection.why_lost}.{more}", "Lost"
         )
+
+    def _request(self, call: ToolCall) -> Request | None:
+        """What a call asks of the server; None when nothing is known that has its name."""
+        listing = self._connection.listing
+        name = (listing.published.names or {}).get(call.name)
+        if name is not None:
+            make = partial(call_tool, self._connection, name, call.args)
+            return Request(make, repeatable=call.effect is not EffectClass.unsafe)
+        # A resource that breaks the connection would break it each time, under the calls of others.
+        if listing.reading is not None and call.name in listing.reading:
+            ask = list_resources if call.name == listing.reading[0] else read_resource
+            return Request(partial(ask, self._connection, call.args), repeatable=False)
+        return None
 
     async def _taken_up(self, call: ToolCall, resume: Resume, timeout_s: float, emit: Emit) -> ToolOutcome:
         """Go on with a call that is held open, or end it."""
@@ -120,7 +149,7 @@ class McpExecutor:
             # It may be made again from its start, which is not this attempt's to do.
             return ToolOutcome(outcome=Outcome.unknown, content=str(exc), exit_code=1)
 
-    async def _ask(self, name: str, call: ToolCall, timeout_s: float, emit: Emit) -> ToolOutcome:
+    async def _ask(self, make: Make, call: ToolCall, timeout_s: float, emit: Emit) -> ToolOutcome:
         refused = next((one for one in (call.resume.answers if call.resume else ()) if one.action != "accept"), None)
         if refused is not None and not self._connection.modern:
             return self._failed(
@@ -135,7 +164,7 @@ class McpExecutor:
 
             resume = call.resume
             while True:
-                result = await call_tool(self._connection, name, call.args, progress, wait_s, resume)
+                result = await make(progress, wait_s, resume)
                 if getattr(result, "request_state", None) is None or result.input_requests:
                     return result
                 # It wants to be asked again, and nothing else.
@@ -156,6 +185,8 @@ class McpExecutor:
             return self._came(came)
         except (Lost, NotConnected):
             raise
+        except GreenroomError as exc:
+            return self._failed(exc.message, exc.code)
         except TimeoutError:
             return self._late(timeout_s)
         except NoQuestion as exc:
@@ -167,8 +198,10 @@ class McpExecutor:
                 await self._calls.end(call.call_id)
 
     def _came(self, result: Any) -> ToolOutcome:
+        if isinstance(result, McpResources):
+            return outcome_of_listing(result)
         if getattr(result, "result_type", "") != "input_required":
-            return outcome_of(result)
+            return outcome_of_reading(result) if hasattr(result, "contents") else outcome_of(result)
         questions = questions_in(result, self._connection.config.secrets)
         return self._asks(questions, held=False, state=result.request_state)
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from actors.domain.mcp import McpServerConfig
 from actors.domain.mcp_library import McpPrompts, McpResources
+from actors.domain.tools import ToolDefinition
 from actors.mcp.definitions import MAX_TOOLS, Published, publish
 from actors.mcp.pages import gathered
+from actors.mcp.reading_tools import reading_tools
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -59,10 +61,12 @@ class Listing:
 
     Attributes:
         published: The tools that can be called, as they were listed last.
+        reading: The names of the tools by which its resources are listed and read, when it has any.
     """
 
     def __init__(self, config: McpServerConfig, changed: Callable[[], None]) -> None:
         self.published = Published()
+        self.reading: tuple[str, str] | None = None
         self.resources: Shelf[McpResources] = Shelf()
         self.prompts: Shelf[McpPrompts] = Shelf()
         self._config = config
@@ -70,9 +74,20 @@ class Listing:
         self._again = asyncio.Event()
         self._listens = False
 
+    @property
+    def definitions(self) -> tuple[ToolDefinition, ...]:
+        """All that a model can call, by name. A tool of the server's own that has the name of one of ours counts."""
+        found = {one.name: one for one in (*self._reading_tools(), *self.published.definitions)}
+        return tuple(found[name] for name in sorted(found))
+
+    def _reading_tools(self) -> tuple[ToolDefinition, ...]:
+        return reading_tools(self._config) if self.reading is not None else ()
+
     async def read(self, client: Client) -> None:
         """List all anew, by a new connection."""
         self._forget()
+        listing, reading = (one.name for one in reading_tools(self._config))
+        self.reading = (listing, reading) if client.server_capabilities.resources is not None else None
         await self._list_tools(client)
 
     def _forget(self) -> None:

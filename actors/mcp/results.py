@@ -1,59 +1,136 @@
-"""What a tool of a server gave, as an outcome for the model: text first, images beside it, everything bounded."""
+"""What a server gave, as an outcome: text, images for the model beside it, other bytes for people; all bounded."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.domain.artifacts import MAX_ARTIFACT_BYTES
+from actors.domain.artifacts import MAX_ARTIFACT_BYTES, MAX_FILE_NAME, GivenFile
 from actors.domain.calls import Outcome, ToolOutcome
 from actors.domain.messages import Base64Source, ImageBlock
 from actors.tools.base import MAX_BESIDE_IMAGES, capped
 
 if TYPE_CHECKING:
-    from mcp_types import CallToolResult
+    from mcp_types import CallToolResult, ReadResourceResult
 
 MAX_IMAGES: Final = 8
 MAX_IMAGE_CHARS: Final = 4 * 1024 * 1024 * 4 // 3
 """Images of one result, and the base64 characters of one: what a tool of the service may give."""
+
+MAX_FILES: Final = 8
+"""Other contents of one result that are kept. Together they are within one message of the server, 8 MiB."""
 
 MAX_STRUCTURED_CHARS: Final = 32 * 1024
 """Structured content that is kept beside the text; what is larger is in the text only."""
 
 TAKEN_IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
+_MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,128}( *; *[ -~]{0,128})?")
+_TEXTUAL: Final = re.compile(
+    r"text/.*|application/(?:.*\+)?(?:json|xml|yaml|toml|javascript|sql)(?: *;.*)?", re.IGNORECASE
+)
+_UNKNOWN_TYPE: Final = "application/octet-stream"
+
+
+def media_type(given: str | None) -> str | None:
+    """A media type, when it is one."""
+    return given if given is not None and _MEDIA_TYPE.fullmatch(given) else None
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was found so far."""
+
+    texts: list[str] = field(default_factory=list[str])
+    images: list[ImageBlock] = field(default_factory=list[ImageBlock])
+    files: list[GivenFile] = field(default_factory=list[GivenFile])
+
+    def take(self, block: Any) -> None:
+        """Add a content block of a tool's result."""
+        match block.type:
+            case "text":
+                self.texts.append(block.text)
+            case "image":
+                self.texts.append(f"[Image: {block.mime_type[:80]}]")
+                self._bytes("image", block.mime_type, block.data)
+            case "audio":
+                self.texts.append(f"[Audio: {block.mime_type[:80]}]")
+                self._bytes("audio", block.mime_type, block.data)
+            case "resource_link":
+                self.texts.append(f"[Resource: {block.uri}]")
+            case "resource":
+                self.take_resource(block.resource)
+            case _:
+                pass
+
+    def take_resource(self, content: Any) -> None:
+        """Add a content of a resource: a text, an image, or bytes."""
+        if hasattr(content, "text"):
+            self.texts.append(content.text)
+            return
+        text = _text_of(content.mime_type, content.blob)
+        if text is not None:
+            self.texts.append(text)
+            return
+        self.texts.append(f"[Resource: {content.uri}]")
+        self._bytes(content.uri, content.mime_type, content.blob)
+
+    def _bytes(self, name: str, kind: str | None, data: str) -> None:
+        if not _is_base64(data):
+            return
+        if kind in TAKEN_IMAGES and len(data) <= MAX_IMAGE_CHARS and len(self.images) < MAX_IMAGES:
+            self.images.append(ImageBlock(source=Base64Source(media_type=kind, data=data)))
+        elif len(self.files) < MAX_FILES:
+            shown = "".join(one if one.isprintable() else " " for one in name[:MAX_FILE_NAME])
+            self.files.append(GivenFile(name=shown, media_type=media_type(kind) or _UNKNOWN_TYPE, data=data))
+
+    def outcome(self, outcome: Outcome = Outcome.ok, **more: Any) -> ToolOutcome:
+        """All of it. Images and bytes leave less room for text: they travel in one frame."""
+        beside = self.images or self.files
+        return ToolOutcome(
+            outcome=outcome,
+            content=capped(
+                "\n".join(self.texts).replace("\0", "\N{REPLACEMENT CHARACTER}"),
+                MAX_BESIDE_IMAGES if beside else MAX_ARTIFACT_BYTES,
+            ),
+            images=tuple(self.images),
+            files=tuple(self.files),
+            **more,
+        )
+
 
 def outcome_of(result: CallToolResult) -> ToolOutcome:
     """The outcome of a call that the server has answered.
 
-    Text blocks are joined by line ends. An image that models take is handed on; another one, and sound, is named. A
-    resource gives its text, or its address. Structured content stands for text where there is none.
+    Text blocks are joined by line ends. An image that models take is handed on; other images, sound and bytes are
+    named, and kept for people. A resource gives its text. Structured content stands for text where there is none.
     """
-    texts: list[str] = []
-    images: list[ImageBlock] = []
+    found = _Found()
     for block in result.content:
-        image = _image(block)
-        if image is not None and len(images) < MAX_IMAGES:
-            images.append(image)
-        text = _text(block)
-        if text is not None:
-            texts.append(text)
+        found.take(block)
     structured = _structured(result.structured_content)
     if not result.content and structured is not None:
-        texts.append(structured)
+        found.texts.append(structured)
     kept = structured is not None and len(structured) <= MAX_STRUCTURED_CHARS
-    return ToolOutcome(
-        outcome=Outcome.error if result.is_error else Outcome.ok,
-        content=capped(
-            "\n".join(texts).replace("\0", "\N{REPLACEMENT CHARACTER}"),
-            MAX_BESIDE_IMAGES if images else MAX_ARTIFACT_BYTES,
-        ),
-        images=tuple(images),
+    return found.outcome(
+        Outcome.error if result.is_error else Outcome.ok,
         exit_code=1 if result.is_error else 0,
         metadata={"structured_content": result.structured_content} if kept else {},
     )
+
+
+def outcome_of_reading(result: ReadResourceResult) -> ToolOutcome:
+    """What a resource holds, as the outcome of the call that read it."""
+    found = _Found()
+    for content in result.contents:
+        found.take_resource(content)
+    if not result.contents:
+        found.texts.append("[The resource is empty.]")
+    return found.outcome()
 
 
 def _structured(value: Any) -> str | None:
@@ -65,28 +142,18 @@ def _structured(value: Any) -> str | None:
         return None
 
 
-def _image(block: Any) -> ImageBlock | None:
-    if block.type != "image" or block.mime_type not in TAKEN_IMAGES or len(block.data) > MAX_IMAGE_CHARS:
+def _text_of(kind: str | None, blob: str) -> str | None:
+    """The text that bytes are, when their type says that they are one."""
+    if kind is None or not _TEXTUAL.fullmatch(kind):
         return None
     try:
-        base64.b64decode(block.data, validate=True)
-    except (binascii.Error, ValueError):
+        return base64.b64decode(blob, validate=True).decode()
+    except ValueError:
         return None
-    return ImageBlock(source=Base64Source(media_type=block.mime_type, data=block.data))
 
 
-def _text(block: Any) -> str | None:
-    match block.type:
-        case "text":
-            return block.text
-        case "image":
-            return f"[Image: {block.mime_type[:80]}]"
-        case "audio":
-            return f"[Audio: {block.mime_type[:80]}]"
-        case "resource_link":
-            return f"[Resource: {block.uri}]"
-        case "resource":
-            inner = block.resource
-            return inner.text if hasattr(inner, "text") else f"[Resource: {inner.uri}]"
-        case _:
-            return None
+def _is_base64(data: str) -> bool:
+    try:
+        return bool(base64.b64decode(data, validate=True))
+    except (binascii.Error, ValueError):
+        return False

@@ -55,7 +55,7 @@ class McpServer:
 
     async def offer(self) -> McpOffer:
         """What it offers now."""
-        return McpOffer(status=self.connection.status, definitions=self.connection.listing.published.definitions)
+        return McpOffer(status=self.connection.status, definitions=self.connection.listing.definitions)
 
     async def close(self) -> None:
         """End it: running calls are cancelled, and nothing is left of a child process."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.domain.base import Frozen
 from actors.domain.mcp_library import (
@@ -24,7 +23,7 @@ from actors.domain.mcp_library import (
 )
 from actors.domain.messages import Base64Source, ImageBlock, Message, Role, TextBlock
 from actors.mcp.problems import hidden
-from actors.mcp.results import MAX_IMAGE_CHARS, TAKEN_IMAGES
+from actors.mcp.results import MAX_IMAGE_CHARS, TAKEN_IMAGES, media_type
 
 if TYPE_CHECKING:
     from mcp_types import (
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
         ResourceTemplate,
         TextResourceContents,
     )
-
-_MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,128}( *; *[ -~]{0,128})?")
 
 T = TypeVar("T", bound=Frozen)
 
@@ -174,11 +171,6 @@ def plain(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
-
-
-def media_type(given: str | None) -> str | None:
-    """A media type, when it is one."""
-    return given if given is not None and _MEDIA_TYPE.fullmatch(given) else None
 
 
 def _is_uri(text: str) -> bool:

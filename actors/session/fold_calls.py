@@ -17,7 +17,7 @@ from actors.errors import InternalError
 from actors.session.batches import all_settled, calls_within
 from actors.session.failure import NO_SUMMARY, NO_TITLE, Failure
 from actors.session.questions import after_loss
-from actors.session.spilling import with_artifact
+from actors.session.spilling import with_artifacts
 from actors.session.state import MAX_UNANSWERED, Entry, State
 from actors.session.tool_call import CallPhase, ToolCallState
 from actors.session.turn import ModelCallState, Stage, Turn, Unanswered
@@ -248,7 +248,7 @@ def tool_completed(state: State, record: r.ToolCallCompleted) -> State:
     if data.outcome is Outcome.unknown and call.wait is None:
         host = call.host if call.phase is CallPhase.started else None
         state = still_news(state, Unanswered(call_id=data.call_id, attempt=data.attempt, host=host))
-    state = with_artifact(state, data.artifact)
+    state = with_artifacts(state, data)
     error = data.outcome is not Outcome.ok
     return _settle(state, record.seq, data.index, Message.tool_result(data.tool_use_id, data.content, is_error=error))
 
@@ -256,7 +256,7 @@ def tool_completed(state: State, record: r.ToolCallCompleted) -> State:
 def tool_held(state: State, record: r.ToolCallHeld) -> State:
     """The call is over, and its result waits for a decision; what was decided about the call itself is done with."""
     held = record.data
-    state = with_artifact(state, held.artifact)
+    state = with_artifacts(state, held)
     return change_call(state, held.index, phase=CallPhase.held, held=held, decision=None, action_id=None)
 
 
@@ -285,7 +285,7 @@ def tool_in_doubt(state: State, record: r.ToolCallInDoubt) -> State:
 def tool_late(state: State, record: r.ToolCallLate) -> State:
     """What became of the attempt is known after all."""
     late = (record.data.call_id, record.data.attempt)
-    state = with_artifact(state, record.data.artifact)
+    state = with_artifacts(state, record.data)
     return change(state, unanswered=tuple(one for one in state.unanswered if (one.call_id, one.attempt) != late))
 
 

@@ -96,7 +96,7 @@ def late_draft(state: State, answer: Attached) -> Draft | None:
         outcome=answer.outcome.outcome,
         content=answer.outcome.parts,
     )
-    return Draft(r.ToolCallLate, data)
+    return Draft(r.ToolCallLate, data, files=answer.outcome.files)
 
 
 def _model(turn: Turn, call: ModelCallState, answer: Attached) -> Draft:
@@ -207,9 +207,10 @@ def _tool(turn: Turn, call: ToolCallState, answer: Attached) -> Draft:
         "duration_ms": outcome.duration_ms,
     }
     if outcome.sifted.treated is not OnInjection.ask:
-        return Draft(r.ToolCallCompleted, r.ToolCallCompleted.Data(**values), turn.turn_id)
+        return Draft(r.ToolCallCompleted, r.ToolCallCompleted.Data(**values), turn.turn_id, files=outcome.files)
     if turn.ending is None:
-        return Draft(r.ToolCallHeld, r.ToolCallHeld.Data(**values, orders=outcome.sifted.orders), turn.turn_id)
+        held = r.ToolCallHeld.Data(**values, orders=outcome.sifted.orders)
+        return Draft(r.ToolCallHeld, held, turn.turn_id, files=outcome.files)
     values["content"] = blocked(outcome.sifted.orders)
     return Draft(r.ToolCallCompleted, r.ToolCallCompleted.Data(**values), turn.turn_id)
 

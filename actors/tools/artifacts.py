@@ -28,6 +28,8 @@ async def whole_artifact(call: ToolCall, blobs: Blobs | None) -> bytes:
     artifact = call.artifact
     if artifact is None or blobs is None:
         raise ToolError("The session has no such artifact. Use an id that stands in one of its results.")
+    if artifact.media_type is not None:
+        raise ToolError(f"The artifact is {artifact.media_type}, no text: people can fetch it.")
     try:
         found = await blobs(call.tenant, sorted(set(artifact.pieces)))
         return cut_from(artifact, found, 0, artifact.size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path
 from starlette.responses import Response
@@ -16,12 +16,17 @@ router = APIRouter(tags=["artifacts"])
 
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
+_CONTENT: dict[str, Any] = {
+    "text/plain": {"schema": {"type": "string"}},
+    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+}
+
 ArtifactId = Annotated[str, Path(min_length=1, max_length=128, description="As it stands in the result.")]
 
 
 @router.get("/v1/sessions/{session_id}/artifacts", response_model=Items[Artifact])
 async def list_artifacts(session_id: SessionId, manager: Manager) -> Response:
-    """Results that were too large for the model, oldest first."""
+    """Results that were too large for the model, or are no text, oldest first."""
     return answer(Items[Artifact](items=await manager.list_artifacts(session_id)))
 
 
@@ -29,8 +34,8 @@ async def list_artifacts(session_id: SessionId, manager: Manager) -> Response:
     "/v1/sessions/{session_id}/artifacts/{artifact_id}",
     response_class=Response,
     responses={
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "All of it."},
-        206: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The range."},
+        200: {"content": _CONTENT, "description": "All of it."},
+        206: {"content": _CONTENT, "description": "The range."},
         416: {"description": "The range begins behind its end."},
     },
 )
@@ -42,13 +47,16 @@ async def read_artifact(
         str | None, Header(alias="Range", max_length=256, description="One range of bytes, as bytes=0-65535.")
     ] = None,
 ) -> Response:
-    """The text of one, or a range of its bytes."""
+    """One, or a range of its bytes: a text, or what the list says it is."""
     session = await manager.get_session(session_id)
     artifact = await session.artifact(artifact_id)
+    is_text = artifact.media_type is None
+    # What a server calls its bytes is told in the list, and no browser acts on it.
+    kind = "text/plain" if is_text else "application/octet-stream"
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": f'"{artifact.digest}"',
-        "Content-Disposition": f'attachment; filename="{artifact.artifact_id}.txt"',
+        "Content-Disposition": f'attachment; filename="{artifact.artifact_id}.{"txt" if is_text else "bin"}"',
         "X-Content-Type-Options": "nosniff",
     }
     start, end = _range(wanted, artifact.size) or (0, artifact.size)
@@ -56,9 +64,9 @@ async def read_artifact(
         return Response(status_code=416, headers={"Content-Range": f"bytes */{artifact.size}"})
     content = await session.read_artifact(artifact, start=start, length=end - start)
     if (start, end) == (0, artifact.size):
-        return Response(content, headers=headers, media_type="text/plain")
+        return Response(content, headers=headers, media_type=kind)
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{artifact.size}"
-    return Response(content, 206, headers=headers, media_type="text/plain")
+    return Response(content, 206, headers=headers, media_type=kind)
 
 
 def _range(wanted: str | None, size: int) -> tuple[int, int] | None:

@@ -25,11 +25,18 @@ def test_resources_and_prompts_of_a_server_are_listed_read_and_sent(service: Run
     made = service.http.post(f"{LIB}/prompts/greet", json={"arguments": {"who": "Ada"}}).json()
     assert made["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Greet Ada."}]}]
 
-    service.create()
+    service.create(permission_policy={"allow": ["mcp__lib"]})
     prompt = {"mcp_prompt": {"server": "lib", "prompt": "greet", "arguments": {"who": "Ada"}}}
     result = service.http.post("/v1/sessions/s/events?wait=turn", json=prompt)
     assert result.status_code == 200, result.text
     assert service.http.get("/v1/sessions/s/messages").json()["items"][0]["content"][0]["text"] == "Greet Ada."
+
+    service.ask('/tool mcp__lib__read_resource {"uri": "bin://zip"}\n/say Read.').raise_for_status()
+    (kept,) = service.http.get("/v1/sessions/s/artifacts").json()["items"]
+    assert (kept["media_type"], kept["name"]) == ("application/zip", "bin://zip/1")
+    file = service.http.get(f"/v1/sessions/s/artifacts/{kept['artifact_id']}")
+    assert (file.content, file.headers["Content-Type"]) == (b"PK\0\1" * 100, "application/octet-stream")
+    assert file.headers["Content-Disposition"].endswith('.bin"')
 
     refused = service.http.get(f"{LIB}/resources/content", params={"uri": "note://b"})
     assert (refused.status_code, refused.json()["code"]) == (502, "McpRefused")

@@ -28,6 +28,7 @@ class Guard:
 
     def __init__(self, config: SecurityConfig | None, known: Known | None = None) -> None:
         self.config = config
+        self._known = known
         # Without a configuration no other mark was ever made.
         self._marks = _MARK if config is not None else mark(KNOWN)
         word_for_word: tuple[Finder, ...] = (known,) if known else ()
@@ -48,6 +49,10 @@ class Guard:
     def text(self, text: str) -> str:
         """The text without what is withheld."""
         return redact(text, self._all, self.counts)
+
+    def tells(self, raw: bytes) -> bool:
+        """Whether bytes hold a text that is known word for word: all that can be looked for in what is no text."""
+        return self._known is not None and self._known.find(raw.decode("latin-1"), 0) is not None
 
     def value(self, value: Any) -> Any:
         """A value of JSON, with all texts in it, the names of its members too."""

@@ -65,7 +65,7 @@ def released(values: dict[str, Any], labels: tuple[str, ...], how: OnInjection) 
     """The members of a result, as the model reads it: blocked it is an error, and nothing of it is left."""
     changed = values | {"content": treated(values["content"], labels, how)}
     if how is OnInjection.block:
-        changed |= {"artifact": None, "exit_code": 1}
+        changed |= {"artifact": None, "files": (), "exit_code": 1}
         changed |= {"outcome": Outcome.error} if values["outcome"] is Outcome.ok else {}
     return changed
 
