@@ -47,6 +47,7 @@
     |   |-- StoreExists           there is one where another is to be put
     |   |-- StoreLost
     |   |-- StoreCorrupt
+    |   |   +-- RowCorrupt          one session's; the others are as they were
     |   |-- StoreNotWritable
     |   +-- SnapshotTooNew
     |-- RuntimeExists
@@ -851,6 +852,17 @@ class StoreCorrupt(StoreError):
     @property
     def message(self) -> str:
         return f"Store {self.location} is damaged: {self.detail}. Restore it from a backup; it was left untouched."
+
+
+class RowCorrupt(StoreCorrupt):
+    """What a store has of one session cannot be read. Everybody else's is as it was."""
+
+    @property
+    def message(self) -> str:
+        return (
+            f"Store {self.location} is damaged: {self.detail}. Restore it from a backup, or destroy the session; "
+            "greenroom verify tells which it is."
+        )
 
 
 class StoreNotWritable(StoreError):

@@ -51,7 +51,8 @@ class SessionLookup:
         digest = digest_of_json(["purge" if purge else "destroy", session_id])
         remove = store.purge_session if purge else store.destroy
         removed = await remove(self.tenant, journal_id, cause, digest)
-        if journal_id and await store.row(self.tenant, journal_id) is None:
+        known = await store.known(self.tenant, session_id) if journal_id else None
+        if journal_id and (known is None or known.journal_id != journal_id):
             await self._runtime.forget(self.tenant, journal_id)
         return removed
 

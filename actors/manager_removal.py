@@ -6,11 +6,11 @@ from contextlib import suppress
 
 from actors.domain.command import digest_of_json
 from actors.domain.ids import check_command_id, derived_id, new_ulid
-from actors.domain.session import Activity, SessionInfo
-from actors.errors import CommandConflict, SessionNotFound
+from actors.domain.journal import Known
+from actors.domain.session import Activity
+from actors.errors import CommandConflict, SessionNotFound, StoreCorrupt
 from actors.handle import SessionHandle
 from actors.manager_lookup import SessionLookup
-from actors.reading.families import children_of
 
 
 class RemovalOperations(SessionLookup):
@@ -21,6 +21,9 @@ class RemovalOperations(SessionLookup):
 
         Its children stay too unless ``cascade``: then it stops working, and goes last, after everything below it. When
         that is interrupted some are gone and the rest is paused; the same call goes on.
+
+        A session of which something cannot be read (``RowCorrupt``, a journal that no longer makes a state) goes like
+        any other. What it still owed those above it is told as far as it can be read.
 
         From here on nothing of it is found. The store removes the records of a long one a little at a time later, what
         it shares with forks when the last of them goes; ``purge_session`` waits for all that can be removed now.
@@ -38,7 +41,7 @@ class RemovalOperations(SessionLookup):
         journal. The third is the removal.
         """
         store = self._runtime.store
-        top = await store.find(self.tenant, session_id)
+        top = await store.known(self.tenant, session_id)
         await store.destroy(self.tenant, "", cause, digest_of_json(["destroy", session_id, "cascade"]))
         meant = digest_of_json([session_id, top.journal_id if top is not None else None])
         try:
@@ -50,22 +53,27 @@ class RemovalOperations(SessionLookup):
             await self._clear_below(top)
         return await self._destroy(top.journal_id if top is not None else "", session_id, derived_id("end_", cause))
 
-    async def _clear_below(self, top: SessionInfo) -> None:
+    async def _clear_below(self, top: Known) -> None:
         """Remove all that is below a session, the lowest first. Each is stopped before, so that it starts no others."""
         stack = [top]
         while stack:
-            row = stack[-1]
-            if row.activity is not Activity.idle:
-                handle = SessionHandle(self._runtime, row)
-                with suppress(SessionNotFound):
-                    await handle.pause()
-                    await handle.cancel("its family is destroyed")
-            below = [child async for child in children_of(self._runtime.store, row)]
+            one = stack[-1]
+            await self._stop(one)
+            below = await self._runtime.store.below(self.tenant, one.journal_id)
             stack += below
             if not below:
                 stack.pop()
-                if row is not top:
-                    await self._destroy(row.journal_id, row.session_id, new_ulid())
+                if one is not top:
+                    await self._destroy(one.journal_id, one.session_id, new_ulid())
+
+    async def _stop(self, one: Known) -> None:
+        """Let a session start nothing any more. One of which something cannot be read does not, or ends trying."""
+        with suppress(SessionNotFound, StoreCorrupt):
+            row = await self._runtime.store.row(self.tenant, one.journal_id)
+            if row is not None and row.activity is not Activity.idle:
+                handle = SessionHandle(self._runtime, row)
+                await handle.pause()
+                await handle.cancel("its family is destroyed")
 
     async def purge_session(self, session_id: str, *, command_id: str | None = None) -> bool:
         """Destroy a session, and leave nothing that only it had: False when there was none.
@@ -89,8 +97,8 @@ class RemovalOperations(SessionLookup):
 
     async def _remove(self, session_id: str, command_id: str | None, *, purge: bool) -> bool:
         cause = check_command_id(command_id) if command_id else new_ulid()
-        row = await self._runtime.store.find(self.tenant, session_id)
-        if row is None and command_id is None:
+        known = await self._runtime.store.known(self.tenant, session_id)
+        if known is None and command_id is None:
             return False
         # Without a session the store still knows what this very command did before.
-        return await self._destroy(row.journal_id if row else "", session_id, cause, purge=purge)
+        return await self._destroy(known.journal_id if known else "", session_id, cause, purge=purge)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from actors.domain.actions import Action
 from actors.domain.session import SessionInfo
@@ -176,6 +177,13 @@ class StoredResult:
     attempt: int
     outcome: bytes | None = None
     facts: bytes | None = None
+
+
+class Known(NamedTuple):
+    """A session that there is, by its names."""
+
+    session_id: str
+    journal_id: str
 
 
 @dataclass(frozen=True, slots=True)

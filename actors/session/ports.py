@@ -30,6 +30,7 @@ from actors.domain.stores import DEFAULT_STORE
 from actors.domain.tools import ToolDefinition
 from actors.domain.usage import SpentOn
 from actors.domain.workspaces import Site, Whereabouts
+from actors.session.index import Index
 from actors.session.kept_beside import KeptBeside
 from actors.session.state import State
 
@@ -65,7 +66,7 @@ class Activation:
     loaded: Loaded
 
 
-class Store(KeptBeside, Protocol):
+class Store(Index, KeptBeside, Protocol):
     """A store as sessions, handles and the registry use it: asynchronous, group-committing, able to wait."""
 
     async def identity(self) -> StoreIdentity:

@@ -27,10 +27,11 @@ from actors.domain.journal import (
 from actors.domain.retention import Retention
 from actors.domain.session import SessionInfo
 from actors.domain.usage import SpentOn
+from actors.storage.backend_index import BackendIndex
 from actors.storage.backend_kept import BackendKept
 
 
-class Backend(BackendKept, Protocol):
+class Backend(BackendIndex, BackendKept, Protocol):
     """A store. All methods block and are called from worker threads; writes come from one thread only.
 
     Any method may raise StoreUnavailable (nothing happened, try again), StoreCorrupt or StoreLost.

@@ -27,8 +27,10 @@ which the frame of its append had room for, still fits."""
 def store_handlers(service: Serving) -> dict[str, Handler]:
     """The methods of a store by name: async functions, and async generator functions for ``follow`` and ``hints``."""
     return {
+        **_lives(service),
         **_writes(service),
         **_rows(service),
+        **_index(service),
         **_standing(service),
         **_records(service),
         **_content(service),
@@ -37,12 +39,7 @@ def store_handlers(service: Serving) -> dict[str, Handler]:
     }
 
 
-def _writes(service: Serving) -> dict[str, Handler]:
-    async def append(parts: list[Plain]) -> list[Plain]:
-        with wellformed():
-            read = each(wire.part_in, parts)
-        return each(wire.answer_out, await service.append_all(read))
-
+def _lives(service: Serving) -> dict[str, Handler]:
     async def create(tenant: str, command_id: str, digest: str, sessions: list[Plain], store: str) -> bool:
         with wellformed():
             read = each(wire.new_in, sessions)
@@ -51,6 +48,34 @@ def _writes(service: Serving) -> dict[str, Handler]:
     async def activate(tenant: str, journal_id: str, term: int, assignment_no: int, share: bool) -> Plain:
         acquired, begun = await service.begin(tenant, journal_id, term, assignment_no, share=share)
         return [wire.acquired_out(acquired), wire.loaded_out(begun.loaded), begun.shared]
+
+    async def expire(now: int, retention: Plain, limit: int) -> Plain:
+        with wellformed():
+            read, kept = moment(now), wire.retention_in(retention)
+        return each(list, await service.expire(read, kept, limit=limit))
+
+    async def purge(now: int, limit: int) -> int:
+        with wellformed():
+            read = moment(now)
+        return await service.purge(read, limit=limit)
+
+    return {
+        "create": create,
+        "activate": activate,
+        "destroy": service.destroy,
+        "purge_session": service.purge_session,
+        "expire": expire,
+        "purge": purge,
+        "next_term": service.next_term,
+        "health": service.health,
+    }
+
+
+def _writes(service: Serving) -> dict[str, Handler]:
+    async def append(parts: list[Plain]) -> list[Plain]:
+        with wellformed():
+            read = each(wire.part_in, parts)
+        return each(wire.answer_out, await service.append_all(read))
 
     async def take_snapshot(tenant: str, journal_id: str) -> Plain:
         return (await service.take_snapshot(tenant, journal_id)).model_dump()
@@ -70,30 +95,12 @@ def _writes(service: Serving) -> dict[str, Handler]:
             read = [(tenant, journal_id, seq) for tenant, journal_id, seq in letters]
         await service.delivered(read)
 
-    async def expire(now: int, retention: Plain, limit: int) -> Plain:
-        with wellformed():
-            read, kept = moment(now), wire.retention_in(retention)
-        return each(list, await service.expire(read, kept, limit=limit))
-
-    async def purge(now: int, limit: int) -> int:
-        with wellformed():
-            read = moment(now)
-        return await service.purge(read, limit=limit)
-
     return {
         "append": append,
-        "create": create,
-        "destroy": service.destroy,
-        "purge_session": service.purge_session,
-        "activate": activate,
-        "next_term": service.next_term,
         "take_snapshot": take_snapshot,
         "put_snapshot": put_snapshot,
         "put_result": put_result,
         "delivered": delivered,
-        "expire": expire,
-        "purge": purge,
-        "health": service.health,
     }
 
 
@@ -148,6 +155,19 @@ def _rows(service: Serving) -> dict[str, Handler]:
 
     asked: dict[str, Handler] = {"identity": identity, "find": find, "row": row, "rows": rows, "count": count}
     return asked | {"actions": actions, "spent": spent}
+
+
+def _index(service: Serving) -> dict[str, Handler]:
+    async def known(tenant: str, session_id: str) -> Plain:
+        return maybe(list, await service.known(tenant, session_id))
+
+    async def below(tenant: str, journal_id: str, limit: int) -> Plain:
+        return each(list, await service.below(tenant, journal_id, limit=limit))
+
+    async def waiting_tenants(kind: str, after: str, limit: int) -> Plain:
+        return list(await service.waiting_tenants(kind, after=after, limit=limit))
+
+    return {"known": known, "below": below, "waiting_tenants": waiting_tenants}
 
 
 def _standing(service: Serving) -> dict[str, Handler]:

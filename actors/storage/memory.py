@@ -26,8 +26,9 @@ from actors.domain.journal import (
 from actors.domain.mcp import KnownServer
 from actors.domain.retention import Retention
 from actors.errors import CommandConflict, Fenced, SessionNotFound, StoreLost, StoreUnavailable, Superseded
+from actors.storage.memory_index import MemoryIndex
 from actors.storage.memory_journal import Journal
-from actors.storage.memory_reads import LOCATION, Command, MemoryReads
+from actors.storage.memory_reads import LOCATION, Command
 from actors.storage.rules import (
     COMMAND_MEMORY,
     RESULT_MEMORY,
@@ -44,7 +45,7 @@ from actors.storage.rules import (
 )
 
 
-class MemoryBackend(MemoryReads):
+class MemoryBackend(MemoryIndex):
     """A store that lives as long as this object is open."""
 
     # --- life ------------------------------------------------------------------------------------------------------

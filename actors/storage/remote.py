@@ -39,6 +39,7 @@ from actors.storage import wire
 from actors.storage.beginning import completed
 from actors.storage.gathering import Gathering
 from actors.storage.moments import maybe_micros, maybe_moment, micros
+from actors.storage.remote_index import RemoteIndex
 from actors.storage.remote_kept import RemoteKept
 from actors.storage.rules import MAX_PAGE
 from actors.storage.watch import Hint
@@ -58,7 +59,7 @@ class SharedStates(Protocol):
         ...
 
 
-class RemoteStore(RemoteKept):
+class RemoteStore(RemoteIndex, RemoteKept):
     """A store somewhere else.
 
     Args:

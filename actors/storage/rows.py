@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import Column, Row
@@ -94,12 +97,46 @@ def info_of(row: AnyRow) -> SessionInfo:
     Raises:
         ValidationError, NoMoment: A value is none that was ever written.
     """
-    got = cast("Mapping[str, Any]", row._mapping)  # pyright: ignore[reportPrivateUsage] - public in spite of its name
-    values = {name: got[name] for name in _PLAIN}
-    values |= {field: {name: got[prefix + name] for name in _USAGE} for field, prefix in _USAGES.items()}
-    values |= {name: maybe_moment(got[name]) for name in _MOMENTS}
-    values["budget"] = BudgetStanding.model_validate_json(got["budget"]) if got["budget"] is not None else None
+    got = _mapping(row)
+    return SessionInfo.model_validate({field: read(got) for field, read in _READ.items()})
+
+
+def legible_of(row: AnyRow) -> SessionInfo:
+    """What can be read of the same: where a value is none that was ever written, it has its default."""
+    got = _mapping(row)
+    values: Values = {name: str(got[name]) for name in ("tenant", "session_id", "journal_id")}
+    values |= {"created_at": moment(0), "updated_at": moment(0)}
+    for field, read in _READ.items():
+        with suppress(ValueError, TypeError):
+            one = values | {field: read(got)}
+            SessionInfo.model_validate(one)
+            values = one
     return SessionInfo.model_validate(values)
+
+
+def _mapping(row: AnyRow) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", row._mapping)  # pyright: ignore[reportPrivateUsage] - public in spite of its name
+
+
+def _usage(prefix: str) -> Callable[[Mapping[str, Any]], Values]:
+    return lambda got: {name: got[prefix + name] for name in _USAGE}
+
+
+def _moment(name: str) -> Callable[[Mapping[str, Any]], datetime | None]:
+    return lambda got: maybe_moment(got[name])
+
+
+def _budget(got: Mapping[str, Any]) -> BudgetStanding | None:
+    return BudgetStanding.model_validate_json(got["budget"]) if got["budget"] is not None else None
+
+
+_READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+    **{name: itemgetter(name) for name in _PLAIN},
+    **{field: _usage(prefix) for field, prefix in _USAGES.items()},
+    **{name: _moment(name) for name in _MOMENTS},
+    "budget": _budget,
+}
+"""How each field of a ``SessionInfo`` is read from the columns."""
 
 
 def record_values(tenant: str, journal_id: str, record: StoredRecord) -> Values:

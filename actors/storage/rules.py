@@ -225,7 +225,10 @@ def heirs_of(row: SessionInfo) -> tuple[str, ...]:
 
 def is_heritable(body: bytes) -> bool:
     """Whether a message to a session that is gone is for those above it: what is left of a lease is."""
-    return from_json(body).get("kind") == "return_lease"
+    try:
+        return from_json(body).get("kind") == "return_lease"
+    except (ValueError, AttributeError):
+        return False  # Nobody could read it there either.
 
 
 def within(entries: Iterable[T], size: Callable[[T], int], limit: int = PAGE_BYTES) -> Iterator[T]:

@@ -181,10 +181,10 @@ class StoreService(StoreReads):
 
     async def _erase(self, tenant: str, journal_id: str, erase: Callable[[], bool]) -> bool:
         def work() -> tuple[bool, SessionInfo | None, bool]:
-            row = self._backend.row(tenant, journal_id)
+            row = self._backend.legible(tenant, journal_id)
             removed = erase()
             # A command that is given again removes nothing, and its journal may be that of a newer session.
-            return removed, row, self._backend.row(tenant, journal_id) is None
+            return removed, row, self._backend.legible(tenant, journal_id) is None
 
         def tell(done: tuple[bool, SessionInfo | None, bool]) -> None:
             _, row, is_gone = done

@@ -15,6 +15,7 @@ from actors.domain.actions import Action
 from actors.domain.journal import (
     Filter,
     FirstOutcome,
+    Known,
     Letter,
     NewSession,
     Snapshot,
@@ -81,6 +82,22 @@ class StoreReads:
     async def find(self, tenant: str, session_id: str) -> SessionInfo | None:
         """The projection row by session id."""
         return await self._read(lambda: self._backend.find(tenant, session_id))
+
+    async def known(self, tenant: str, session_id: str) -> Known | None:
+        """See ``Backend.known``."""
+        return await self._read(lambda: self._backend.known(tenant, session_id))
+
+    async def legible(self, tenant: str, journal_id: str) -> SessionInfo | None:
+        """See ``Backend.legible``."""
+        return await self._read(lambda: self._backend.legible(tenant, journal_id))
+
+    async def below(self, tenant: str, journal_id: str, *, limit: int = 1000) -> tuple[Known, ...]:
+        """See ``Backend.below``."""
+        return await self._read(lambda: self._backend.below(tenant, journal_id, limit=bounded(limit)))
+
+    async def waiting_tenants(self, kind: str, *, after: str = "", limit: int = 1000) -> tuple[str, ...]:
+        """See ``Backend.waiting_tenants``."""
+        return await self._read(lambda: self._backend.waiting_tenants(kind, after=after, limit=bounded(limit)))
 
     async def taken(self, tenant: str, sessions: Sequence[NewSession]) -> set[str]:
         """See ``Backend.taken``."""

@@ -40,12 +40,13 @@ from actors.storage.schema import (
     SESSIONS,
     SNAPSHOTS,
 )
-from actors.storage.sql_reads import SqlReads, of_journal, session_row
+from actors.storage.sql_index import SqlIndex, legible_row
+from actors.storage.sql_reads import of_journal, session_row
 
 _S: Final = SESSIONS.c
 
 
-class SqlBackend(SqlReads):
+class SqlBackend(SqlIndex):
     """A durable store: the tables of one database, owned by one process at a time.
 
     Args:
@@ -144,7 +145,7 @@ class SqlBackend(SqlReads):
             first = _first_answer(connection, tenant, command_id, digest)
             if first is not None:
                 return first
-            row = session_row(connection, tenant, journal_id)
+            row = legible_row(connection, tenant, journal_id)
             if row is not None:
                 sql_retention.erase(connection, row)
             removed = row is not None
@@ -206,7 +207,7 @@ class SqlBackend(SqlReads):
     def expire(self, tenant: str, journal_id: str, now: datetime, retention: Retention) -> bool:
         """See ``Backend.expire``."""
         with self._write() as connection:
-            row = session_row(connection, tenant, journal_id)
+            row = legible_row(connection, tenant, journal_id)
             if row is None or not sql_retention.is_expired(connection, (tenant, journal_id), now, retention):
                 return False
             sql_retention.erase(connection, row)

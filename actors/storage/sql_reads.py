@@ -17,7 +17,7 @@ from actors.domain.actions import Action
 from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult
 from actors.domain.session import SessionInfo, SessionState
 from actors.domain.usage import SpentOn
-from actors.errors import SessionNotFound, StoreCorrupt, StoreUnavailable
+from actors.errors import RowCorrupt, SessionNotFound, StoreUnavailable
 from actors.storage import sql_journal, sql_results
 from actors.storage.database import STREAM
 from actors.storage.failures import Failures, raised_by_driver, translated
@@ -119,7 +119,7 @@ class SqlReads:
                 yield connection
         except (ValidationError, NoMoment):
             # Without its cause, whose text quotes the row.
-            raise StoreCorrupt(self._location, "a row does not have the form that was written") from None
+            raise RowCorrupt(self._location, "a row does not have the form that was written") from None
 
     @contextmanager
     def _fresh(self, engine: Engine) -> Generator[Connection]:

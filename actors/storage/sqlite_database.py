@@ -105,10 +105,16 @@ def _engine(path: str) -> Engine:
 def _configure(connection: Any, _record: object) -> None:
     # The driver would begin transactions by guessing from the statement's first word.
     connection.isolation_level = None
+    connection.text_factory = _legible
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
+
+
+def _legible(text: bytes) -> str:
+    """A text whatever has become of it: the driver would fail a whole answer for one that is no UTF-8 any more."""
+    return text.decode(errors="replace")
 
 
 def _begin(connection: Connection) -> None:

@@ -55,6 +55,7 @@ class SessionCheck:
         try:
             row = info_of(found)
         except ValueError:
+            self.name = f"session {found.session_id} of {self._tenant} ({self._journal_id})"
             yield "its row does not have the form that was written"
             return
         self.name = f"session {row.session_id} of {row.tenant} ({row.journal_id})"

@@ -133,12 +133,6 @@ class FunctionTool(Tool, Generic[_P, _R]):
 def tool(function: Callable[_P, _R], /) -> FunctionTool[_P, _R]: ...
 
 
-async def _called(function: Callable[..., object], call: Callable[[], object]) -> object:
-    """On the loop when it is async, else in a thread."""
-    result = call() if inspect.iscoroutinefunction(function) else await in_thread(call)
-    return await result if inspect.isawaitable(result) else result
-
-
 @overload
 def tool(
     *,
@@ -260,6 +254,12 @@ def _types(function: Callable[..., Any], local_names: Mapping[str, Any]) -> dict
             ... if parameter.default is parameter.empty else parameter.default,
         )
     return found
+
+
+async def _called(function: Callable[..., object], call: Callable[[], object]) -> object:
+    """On the loop when it is async, else in a thread."""
+    result = call() if inspect.iscoroutinefunction(function) else await in_thread(call)
+    return await result if inspect.isawaitable(result) else result
 
 
 def _outcome(result: object) -> ToolOutcome:

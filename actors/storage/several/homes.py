@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
+from actors.domain.journal import Known
 from actors.domain.session import SessionInfo
 from actors.errors import StoreUnavailable
 from actors.storage.service import StoreService
@@ -57,7 +58,7 @@ class Homes:
             return known
         if not journal_id:
             return self.default
-        member, _ = await self._search(lambda store: store.row(tenant, journal_id))
+        member, _ = await self._search(lambda store: store.legible(tenant, journal_id))
         if member is None:
             return self.default
         self.settle(tenant, journal_id, member)
@@ -86,9 +87,14 @@ class Homes:
             self.settle(tenant, row.journal_id, member)
         return row
 
-    async def _search(
-        self, question: Callable[[StoreService], Awaitable[SessionInfo | None]]
-    ) -> tuple[Member | None, SessionInfo | None]:
+    async def named(self, tenant: str, session_id: str) -> Known | None:
+        """The session of an id, of the first store that has it; raises as ``find``."""
+        member, known = await self._search(lambda store: store.known(tenant, session_id))
+        if member is not None and known is not None:
+            self.settle(tenant, known.journal_id, member)
+        return known
+
+    async def _search(self, question: Callable[[StoreService], Awaitable[T | None]]) -> tuple[Member | None, T | None]:
         missing: StoreUnavailable | None = None
         for member in self.members:
             answer = await member.ask(question)

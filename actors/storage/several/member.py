@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from actors.domain.stores import DEFAULT_STORE, StorePlace
-from actors.errors import StoreError, StoreUnavailable, Superseded
+from actors.errors import RowCorrupt, StoreError, StoreUnavailable, Superseded
 from actors.storage.service import StoreService
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,11 @@ class Member:
         return StoreUnavailable(f"store {self.place.name}: {detail}")
 
     async def ask(self, question: Callable[[StoreService], Awaitable[T]]) -> T | StoreUnavailable:
-        """Its answer to a question that others are asked as well; an error when it has none in time."""
+        """Its answer to a question that others are asked as well; an error when it has none in time.
+
+        Raises:
+            RowCorrupt: what it has of the session that was asked for cannot be read.
+        """
         if self.is_away:
             return StoreUnavailable(f"store {self.place.name}: it failed a moment ago", PAUSE_S)
         try:
@@ -103,6 +107,9 @@ class Member:
                 return await question(self.service)
         except TimeoutError:
             error = self.named(StoreUnavailable("it does not answer"))
+        except RowCorrupt:
+            # It has answered; what is wrong is one session's.
+            raise
         except StoreError as failed:
             error = self.named(failed)
         self._away_until = asyncio.get_running_loop().time() + PAUSE_S

@@ -9,7 +9,16 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from actors.domain.actions import Action
-from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult, StoreIdentity
+from actors.domain.journal import (
+    Filter,
+    FirstOutcome,
+    Known,
+    Letter,
+    Snapshot,
+    StoredRecord,
+    StoredResult,
+    StoreIdentity,
+)
 from actors.domain.mcp import KnownServer
 from actors.domain.session import SessionInfo
 from actors.domain.usage import SpentOn
@@ -105,6 +114,20 @@ class SeveralReads:
                 yield page
 
     # --- of many ---------------------------------------------------------------------------------------------------
+
+    async def known(self, tenant: str, session_id: str) -> Known | None:
+        """See ``Store.known``."""
+        return await self._homes.named(tenant, session_id)
+
+    async def below(self, tenant: str, journal_id: str, *, limit: int = 1000) -> tuple[Known, ...]:
+        """See ``Store.below``; families live in one store."""
+        children = await (await self._in(tenant, journal_id)).below(tenant, journal_id, limit=limit)
+        return tuple(children)
+
+    async def waiting_tenants(self, kind: str, *, after: str = "", limit: int = 1000) -> tuple[str, ...]:
+        """See ``Store.waiting_tenants``."""
+        pages = await self._homes.answers(lambda store: store.waiting_tenants(kind, after=after, limit=limit))
+        return tuple(sorted({one for page in pages for one in page})[: bounded(limit)])
 
     async def _of(
         self, tenant: str, journal_id: str | None, question: Callable[[StoreService], Awaitable[T]]

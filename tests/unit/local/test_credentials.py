@@ -127,18 +127,23 @@ async def test_a_session_that_waits_for_its_key_can_be_destroyed(tmp_path: Path)
 
 
 async def test_a_key_for_the_default_model_wakes_those_that_wait_for_it_and_nobody_else(tmp_path: Path) -> None:
-    async with runtime(store=_url(tmp_path), llm=_keyed()) as manager:
+    stores = {"notes": str(tmp_path / "notes")}
+    async with runtime(store=_url(tmp_path), stores=stores, llm=_keyed()) as manager:
         manager._runtime._keys.clear()  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - as when all who had it are gone
+        theirs = SessionManager(manager._runtime, manager.settings, "theirs")  # pyright: ignore[reportPrivateUsage] - one runtime, two tenants
         asleep, resident = [await manager.create_session(name, SessionConfig()) for name in ("asleep", "resident")]
+        foreign = await theirs.create_session("foreign", SessionConfig(), store="notes")
         own = await manager.create_session("own", SessionConfig(model=await manager.get_llm_for_session("asleep")))
-        receipts = [await one.send("go") for one in (asleep, resident, own)]
-        for one in (asleep, resident, own):
+        every = (asleep, foreign, resident, own)
+        receipts = [await one.send("go") for one in every]
+        for one in every:
             await record_of(one, r.ActionRequested)
         assert await asleep.hibernate()
+        assert await foreign.hibernate()
 
         await manager.set_default_llm(_keyed())
 
-        for one, receipt in ((asleep, receipts[0]), (resident, receipts[1])):
+        for one, receipt in zip(every[:3], receipts, strict=False):
             assert (await one.wait_turn(receipt)).text == "The end."
         assert [action.session_id for action in (await manager.actions()).items] == ["own"]
 

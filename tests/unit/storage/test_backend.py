@@ -11,7 +11,7 @@ import pytest
 from actors.domain.actions import Resolution
 from actors.domain.commands import COMMAND, ReportChild
 from actors.domain.ids import utc_now
-from actors.domain.journal import Appended, Filter, NewSession, Snapshot, StoredResult
+from actors.domain.journal import Appended, Filter, Known, NewSession, Snapshot, StoredResult
 from actors.domain.session import SessionState
 from actors.errors import (
     CommandConflict,
@@ -209,6 +209,33 @@ def test_actions_are_listed_by_age_until_they_are_resolved(backend: Backend) -> 
     assert backend.actions(TENANT, kind="in_doubt") == ((), None)
     both, _ = backend.actions(TENANT, journal_id=journal("s"), pending=False)
     assert both == (action("a1", 1, Resolution.approve), action("a2", 2))
+
+
+def test_tenants_are_told_of_whom_somebody_waits_for_a_decision_of_a_kind(backend: Backend) -> None:
+    for tenant in ("t3", "t1", "t2", "settled", "none"):
+        backend.create(tenant, "c", "d", [new("s", tenant=tenant)])
+        backend.acquire(tenant, journal("s"), 1, 1)
+        asked = action("a", 1, Resolution.approve if tenant == "settled" else None)
+        asking = part("s", 1, tenant=tenant, actions=(asked,) if tenant != "none" else ())
+        assert backend.append([asking]) == [Appended(3)]
+
+    assert backend.waiting_tenants("approval") == ("t1", "t2", "t3")
+    assert backend.waiting_tenants("approval", after="t1", limit=1) == ("t2",)
+    assert backend.waiting_tenants("credential") == ()
+
+
+def test_sessions_are_known_by_their_names_and_their_parents(backend: Backend) -> None:
+    for name, parent in (("Top", None), ("a", "Top"), ("b", "Top"), ("below", "a")):
+        row = info(name).model_copy(update={"parent_journal_id": journal(parent) if parent else None})
+        backend.create(TENANT, f"of-{name}", "d", [replace(new(name), row=row)])
+
+    assert backend.known(TENANT, "Top") == Known("Top", journal("Top"))
+    assert backend.known(TENANT, "top") is backend.known("other", "Top") is None
+    assert sorted(backend.below(TENANT, journal("Top"))) == [Known("a", journal("a")), Known("b", journal("b"))]
+    assert len(backend.below(TENANT, journal("Top"), limit=1)) == 1
+    assert backend.below("other", journal("Top")) == backend.below(TENANT, "J-none") == ()
+    assert backend.legible(TENANT, journal("a")) == backend.row(TENANT, journal("a"))
+    assert backend.legible("other", journal("a")) is None
 
 
 def test_actions_of_a_tree_are_those_of_a_session_and_of_all_below_it(backend: Backend) -> None:
