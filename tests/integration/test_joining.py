@@ -15,7 +15,6 @@ from actors import SessionConfig, SessionManager, Settings, errors
 from actors.cluster.links import actor_names
 from actors.domain.records import TurnCompleted
 from tests.integration.runtimes import MODEL, MakeRuntime, NewId, runtime_name
-from tests.integration.unusable import DAMAGED, UNUSABLE, make_unusable
 from tests.integration.waiting import LONG_S, event_of, until
 
 ROOT = Path(__file__).parents[2]
@@ -128,21 +127,6 @@ async def test_a_store_belongs_to_one_runtime_and_is_free_again_when_it_ends(
     restored = await again.restore_session_by_id(session.session_id)
     assert [message.text for message in await restored.history()][::2] == ["remember me", "still here"]
     assert (await restored.generate("and now", timeout=LONG_S)).text == "and now"
-
-
-@pytest.mark.parametrize(("how", "kind"), UNUSABLE)
-async def test_a_store_that_cannot_be_used_leaves_nothing_behind(
-    cluster: None, tmp_path: Path, how: str, kind: type[errors.StoreError]
-) -> None:
-    directory = tmp_path / "store"
-    make_unusable(directory, how)
-    settings = Settings(runtime=runtime_name(), workspace=str(tmp_path))
-    with pytest.raises(kind) as refused:
-        await SessionManager.with_persistence(MODEL, directory, settings=settings)
-    assert str(directory) in refused.value.message
-    await until(lambda: actor_names(f"{settings.runtime}.") == [], what="actors of the refused runtime stayed")
-    if how == "damaged":
-        assert (directory / "greenroom.db").read_bytes() == DAMAGED
 
 
 async def test_settings_that_cannot_work_are_refused_before_anything_starts(cluster: None, tmp_path: Path) -> None:

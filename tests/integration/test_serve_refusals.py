@@ -1,4 +1,4 @@
-"""``greenroom serve`` on a store it cannot use: one sentence, the same as in Python, and nothing stays behind."""
+"""``greenroom serve`` on a store it cannot use: one sentence, that of Python, and nothing stays behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from actors import SessionManager, Settings, SyncSessionManager, errors
 from actors.cluster.links import actor_names
 from serve_app.cli import app
 from tests.integration.runtimes import MODEL, runtime_name
-from tests.integration.unusable import UNUSABLE, make_unusable
+from tests.integration.unusable import DAMAGED, UNUSABLE, make_unusable
 
 
 def _free_port() -> int:
@@ -34,17 +34,8 @@ def _sentence(result: Result) -> str:
     return result.stderr.strip().splitlines()[-1]
 
 
-def _refused_in_python(directory: Path) -> errors.StoreError:
-    async def start() -> None:
-        await SessionManager.with_persistence(MODEL, directory, settings=Settings(runtime=runtime_name()))
-
-    with pytest.raises(errors.StoreError) as refused:
-        asyncio.run(start())
-    return refused.value
-
-
 @pytest.mark.parametrize(("how", "kind"), UNUSABLE)
-def test_an_unusable_store_is_refused_in_the_words_of_python(
+def test_an_unusable_store_is_refused_and_nothing_stays(
     cluster: None, tmp_path: Path, how: str, kind: type[errors.StoreError]
 ) -> None:
     directory = tmp_path / "store"
@@ -53,10 +44,20 @@ def test_an_unusable_store_is_refused_in_the_words_of_python(
 
     said = _sentence(_serve(directory, name))
 
-    error = _refused_in_python(directory)
-    assert isinstance(error, kind)
-    assert said == f"Error: {error.message}"
+    assert str(directory) in said
     assert actor_names(f"{name}.") == []
+    if how == "damaged":
+        assert (directory / "greenroom.db").read_bytes() == DAMAGED
+        _assert_refused_in_python(directory, kind, said)
+
+
+def _assert_refused_in_python(directory: Path, kind: type[errors.StoreError], said: str) -> None:
+    async def start() -> None:
+        await SessionManager.with_persistence(MODEL, directory, settings=Settings(runtime=runtime_name()))
+
+    with pytest.raises(kind) as refused:
+        asyncio.run(start())
+    assert said == f"Error: {refused.value.message}"
 
 
 def test_a_store_in_use_is_refused_and_names_the_way_to_join_it(cluster: None, tmp_path: Path) -> None:
