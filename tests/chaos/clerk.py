@@ -22,6 +22,8 @@ PAGE = 1000
 class Clerk:
     """Approves what asks to run, here or in an empty directory, and never lets a call in doubt run again.
 
+    Of the questions of tools it accepts most, each with its id for a name, and declines or cancels the others.
+
     Attributes:
         decided: How many answers were given.
     """
@@ -44,5 +46,8 @@ class Clerk:
 
     async def _decide(self, action: Action) -> None:
         choice = "skip" if action.kind is ActionKind.in_doubt else "approve"
-        await self._manager.resolve_action(action.session_id, action.action_id, choice)
+        if action.kind is ActionKind.input:
+            choice = self._random.choices(("accept", "decline", "cancel"), (6, 1, 1))[0]
+        content = {"name": action.action_id} if choice == "accept" else None
+        await self._manager.resolve_action(action.session_id, action.action_id, choice, content=content)
         self.decided += 1

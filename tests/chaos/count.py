@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from actors.domain.records import SessionCompacted
 from actors.storage.verify import Verification
-from tests.chaos import invariants
+from tests.chaos import invariants, of_calls
 from tests.chaos.invariants import History
+from tests.chaos.prompts import TOOLS
 from tests.chaos.report import Report
 
 
@@ -48,14 +49,15 @@ class Counted(Protocol):
         ...
 
 
-async def count(users: Sequence[Counted], tool: str, directory: Path, store: Path, report: Report) -> None:
+async def count(users: Sequence[Counted], tools: Collection[str], directory: Path, store: Path, report: Report) -> None:
     """Add to the report what was done, and what is broken.
 
     Args:
-        tool: The unsafe one, whose lines are in the directory's file ``once``.
+        tools: The unsafe ones, whose lines are in the directory's file ``once``.
         store: The directory of the database.
     """
     finished: list[str] = []
+    accepted: list[str] = []
     for user in users:
         history, children, forks = await user.history(), await user.children(), await user.forks()
         report.violations += invariants.none_lost(history.session_id, user.lost)
@@ -64,8 +66,13 @@ async def count(users: Sequence[Counted], tool: str, directory: Path, store: Pat
         for fork in forks:
             report.violations += invariants.shares_the_beginning(history, fork)
         for one in (history, *children.values(), *forks):
-            report.violations += invariants.broken_by(one)
-            finished += invariants.finished_words(one, tool)
+            report.violations += invariants.broken_by(one) + of_calls.broken_in(one, TOOLS["slow"])
+            finished += invariants.finished_words(one, tools)
+            accepted += of_calls.accepted(one)
+            served, asked, artifacts = of_calls.counted(one)
+            report.served += served
+            report.asked += asked
+            report.artifacts += artifacts
         report.turns += user.turns
         report.inputs += len(user.acknowledged) + user.repeated
         report.repeated += user.repeated
@@ -74,11 +81,15 @@ async def count(users: Sequence[Counted], tool: str, directory: Path, store: Pat
         report.children += len(children)
         report.forks += len(forks)
         report.returned += user.reader.returned
-    once = directory / "once"
-    lines = once.read_text().split() if once.exists() else []
+    lines, taken = _words(directory / "once"), _words(directory / "answers")
     report.appended += len(lines)
     report.violations += invariants.unsafe_ran_at_most_once(lines) + invariants.finished_calls_ran(lines, finished)
+    report.violations += of_calls.answers_taken_once(taken, accepted)
     report.violations += await asyncio.to_thread(_unsound, store)
+
+
+def _words(file: Path) -> list[str]:
+    return file.read_text().split() if file.exists() else []
 
 
 def _unsound(store: Path) -> list[str]:

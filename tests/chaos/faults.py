@@ -28,6 +28,7 @@ class Faults:
     Args:
         seed: The same seed plans the same faults; which of several like actors is hit depends on who lives.
         pipes: Where its processes can be armed.
+        servers: The directory of the round, by which its MCP servers are known.
         among: The kinds of actors that are hit.
         below: The process that the runtime's descend from; this one when left out.
         node: What a fault of a node hits.
@@ -37,6 +38,7 @@ class Faults:
         self,
         seed: int,
         pipes: Path,
+        servers: Path,
         *,
         among: Sequence[str] = TARGETS,
         below: int | Literal["self"] = "self",
@@ -45,6 +47,7 @@ class Faults:
         self._random = random.Random(seed)
         self._plan = planned(seed, among)
         self._pipes = Pipes(pipes)
+        self._servers = servers
         self._below = below
         self._node = node
         self._lasting: dict[asyncio.Task[bool], Planned] = {}
@@ -78,7 +81,7 @@ class Faults:
         if one.target == "node":
             assert self._node is not None
             return await _to_node(self._node, one)
-        pid = await targets.one(one.target, self._below, one.which)
+        pid = await targets.one(one.target, self._below, one.which, self._servers)
         match one.kind:
             case "kill":
                 return _signal(pid, signal.SIGKILL)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 
 from actors import tool
+from tests.chaos.appending import LINES, appended
 
-
-def appended(path: str, word: str) -> str:
-    """Add a line that is on the disk when it returns."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(descriptor, f"{word}\n".encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return word
+PIECES = 20
+PIECE_S = 0.02
+"""Pieces of a slow tool, and the pause after each: a fault finds it half way."""
 
 
 @tool(effect="unsafe")
@@ -28,4 +22,15 @@ def append_once(path: str, word: str) -> Iterator[str]:
 @tool(effect="idempotent")
 def append_again(path: str, word: str) -> str:
     """The same where a second run is allowed, with much to tell."""
-    return f"{appended(path, word)}\n" * 10_000
+    return f"{appended(path, word)}\n" * LINES
+
+
+@tool(effect="idempotent")
+def append_slowly(path: str, word: str) -> Generator[str, None, str]:
+    """The same piece by piece; a second run begins anew."""
+    appended(path, word)
+    told = [f"{word} {nth}\n" for nth in range(PIECES)]
+    for piece in told:
+        yield piece
+        time.sleep(PIECE_S)
+    return "".join(told)

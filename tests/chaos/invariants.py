@@ -6,8 +6,8 @@ They know neither Ray nor the store, so that the unit tests can show each of the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from actors.domain import records as r
@@ -26,6 +26,7 @@ class History:
     Attributes:
         acknowledged: Command ids of the inputs that were acknowledged.
         waits: Whether it waits for somebody's decision.
+        artifacts: Its large results as they can be read, by id.
         spent: What its own model calls took, as it says itself.
     """
 
@@ -34,6 +35,7 @@ class History:
     acknowledged: Sequence[str]
     waits: bool = False
     spent: Spent = Spent()
+    artifacts: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
 
     @property
     def own(self) -> Sequence[r.RecordBase]:
@@ -112,12 +114,12 @@ def unsafe_ran_at_most_once(lines: Iterable[str]) -> list[str]:
     return [f"unsafe tool ran {count} times for {word}" for word, count in Counter(lines).items() if count > 1]
 
 
-def finished_words(history: History, tool: str) -> list[str]:
-    """What the successful calls of a tool answered, by the journal."""
+def finished_words(history: History, tools: Collection[str]) -> list[str]:
+    """What the successful calls of some tools answered, by the journal."""
     return [
         str(one.data.content).strip()
         for one in history.records
-        if isinstance(one, r.ToolCallCompleted) and one.data.name == tool and one.data.outcome is Outcome.ok
+        if isinstance(one, r.ToolCallCompleted) and one.data.name in tools and one.data.outcome is Outcome.ok
     ]
 
 

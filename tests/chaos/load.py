@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from actors import (
     LaneHandlerConfig,
+    McpServerConfig,
     PermissionPolicy,
     Receipt,
     SessionConfig,
@@ -29,6 +29,7 @@ from actors.errors import TurnFailed
 from tests.chaos.asking import AGAIN_S, impatient, sure, until_sure
 from tests.chaos.invariants import History
 from tests.chaos.kin import Kin
+from tests.chaos.prompts import ANSWER, KINDS, OWN_KINDS, OWN_STEERED, STEERED, prompt
 from tests.chaos.reader import Reader
 
 WAIT_S = 120.0
@@ -47,16 +48,6 @@ OUTSIDE = SessionQueueConfig(
 )
 """Hands the tools' work to somebody outside."""
 
-KINDS = {
-    **{"plain": 4, "once": 8, "again": 4, "batched": 2},
-    **{"cancelled": 2, "paused": 2, "compacted": 2, "children": 1, "forks": 1},
-}
-"""How often each kind of turn comes.
-
-A ``batched`` one has two calls of the unsafe tool and one of the other in a batch. Those that are ``cancelled``, or
-``paused`` and resumed a moment later, are with the unsafe tool; ``compacted`` asks for a shorter context too.
-"""
-
 STEERED_S = 0.4
 """Longest time after an input at which its turn is steered, and for which it stays paused."""
 
@@ -65,11 +56,14 @@ class User:
     """One session and whoever talks to it.
 
     Args:
-        files: Where its tools append: ``once`` for the unsafe one, ``again`` for the idempotent one.
+        files: Where its tools append; see ``prompt``.
         seed: What it says, in which order.
+        own: Whether its session has an MCP server of its own.
     """
 
-    def __init__(self, manager: SessionManager, session: SessionHandle, files: Path, seed: int) -> None:
+    def __init__(
+        self, manager: SessionManager, session: SessionHandle, files: Path, seed: int, *, own: bool = False
+    ) -> None:
         self.session = session
         self.turns = 0
         self.repeated = 0
@@ -80,9 +74,12 @@ class User:
         self.reader = Reader(session)
         self._files = files
         self._random = random.Random(seed)
+        self._kinds, self._steered = (OWN_KINDS, OWN_STEERED) if own else (KINDS, STEERED)
 
     @classmethod
-    async def enter(cls, manager: SessionManager, name: str, files: Path, seed: int) -> User:
+    async def enter(
+        cls, manager: SessionManager, name: str, files: Path, seed: int, own: McpServerConfig | None = None
+    ) -> User:
         """Make the session.
 
         Every other asks about calls in doubt, the rest tell the model; every third asks before the unsafe tool; every
@@ -94,14 +91,16 @@ class User:
         config = SessionConfig(permission_policy=policy, on_in_doubt=doubt, queue_config=queue)
         command = new_ulid()
         created = await until_sure(lambda: manager.create_session(name, config, command_id=command))
-        return cls(manager, created, files, seed)
+        if own is not None:
+            await created.add_mcp_server(own)
+        return cls(manager, created, files, seed, own=own is not None)
 
     async def talk(self, over: asyncio.Event) -> None:
         """Turn after turn, until it is over; the turn under way is still waited for. Somebody reads along."""
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(self.reader.read())
             while not over.is_set():
-                await self.turn(self._random.choices(list(KINDS), list(KINDS.values()))[0])
+                await self.turn(self._random.choices(list(self._kinds), list(self._kinds.values()))[0])
             info = await until_sure(self.session.info)
             if not await self.reader.caught_up(info.head_seq):
                 self.lost.append(f"what its reader waits for after record {info.head_seq}")
@@ -131,26 +130,31 @@ class User:
             self.turns += 1
 
     async def _turn(self, command: str, kind: str, word: str) -> None:
-        receipt = await self._sent(command, self._prompt(kind, word))
-        if kind in {"cancelled", "paused"}:
+        steered = kind in {"cancelled", "paused"}
+        what = self._random.choice(self._steered) if steered else kind
+        receipt = await self._sent(command, what, self._prompt(what, word))
+        if steered:
             await asyncio.sleep(self._random.uniform(0.0, STEERED_S))
             await self._steer(kind)
         if kind == "compacted":
             await sure(self.session, lambda: self.session.compact(timeout=WAIT_S, command_id=f"compact-{command}"))
         await sure(self.session, lambda: self._ended(receipt, cancelled=kind == "cancelled"))
 
-    async def _sent(self, command: str, prompt: str) -> Receipt:
+    async def _sent(self, command: str, kind: str, text: str) -> Receipt:
+        wanted = ANSWER if kind == "structured" else None
+
+        def send() -> Awaitable[Receipt]:
+            return self.session.send(text, command_id=command, output_type=wanted)
+
         if self._random.random() < 0.1:
             self.repeated += 1
-            await impatient(
-                lambda: self.session.send(prompt, command_id=command), self._random.uniform(0.0, IMPATIENT_S)
-            )
-        receipt = await sure(self.session, lambda: self.session.send(prompt, command_id=command))
+            await impatient(send, self._random.uniform(0.0, IMPATIENT_S))
+        receipt = await sure(self.session, send)
         self.acknowledged.append(command)
         if self._random.random() < 0.2:
             # As if the reply had been lost.
             self.repeated += 1
-            again = await sure(self.session, lambda: self.session.send(prompt, command_id=command))
+            again = await sure(self.session, send)
             assert again == receipt, "a repeated command has the first outcome"
         return receipt
 
@@ -181,17 +185,7 @@ class User:
         return "; ".join(found)
 
     def _prompt(self, kind: str, word: str) -> str:
-        if kind in {"plain", "compacted"}:
-            return f"said {word}"
-        if kind == "batched":
-            named = (("once", f"{word}1"), ("again", word), ("once", f"{word}2"))
-            within = [{"tool": f"append_{name}", "args": self._args(name, each)} for name, each in named]
-            return f"/tool batch {json.dumps({'invocations': within})}\ndone {word}"
-        name = "again" if kind == "again" else "once"
-        return f"/tool append_{name} {json.dumps(self._args(name, word))}\ndone {word}"
-
-    def _args(self, name: str, word: str) -> dict[str, str]:
-        return {"path": str(self._files / name), "word": word}
+        return prompt(kind, word, self._files)
 
     async def history(self) -> History:
         """What a reader finds at the end."""
@@ -222,4 +216,5 @@ async def history_of(session: SessionHandle, acknowledged: list[str]) -> History
     while page := await session.records(after=len(records), limit=PAGE):
         records += page
     waits, spent = bool(await session.actions()), (await session.usage()).total
-    return History(session.session_id, records, acknowledged, waits=waits, spent=spent)
+    artifacts = {one.artifact_id: await session.read_artifact(one) for one in await session.artifacts()}
+    return History(session.session_id, records, acknowledged, waits=waits, spent=spent, artifacts=artifacts)

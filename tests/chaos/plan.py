@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from actors.faults import WIRE, Point
 
-SERVERS = ("session", "tools", "models", "store")
+SERVERS = ("session", "tools", "models", "store", "mcp")
 """Actors on the data plane."""
 
-TARGETS = (*SERVERS, "registry")
+TARGETS = (*SERVERS, "registry", "server")
+"""All that a runtime consists of, and the processes of MCP servers."""
 
 WEB_TARGETS = (*TARGETS, "replica", "proxy")
 """With the HTTP service."""
@@ -29,6 +30,7 @@ PLACES: Mapping[str, tuple[Point, ...]] = {
     ),
     "tools": (*CALLS, Point.piece_after, *WIRE),
     "models": (*CALLS, *WIRE),
+    "mcp": (*CALLS, *WIRE),
     "store": (Point.store_before, Point.store_after, Point.store_reply, *WIRE),
 }
 """Where a process of a kind may be killed; others pass too few."""
@@ -86,5 +88,5 @@ def planned(seed: int, among: Sequence[str]) -> Iterator[Planned]:
 FEW = 13
 """Faults of each of the runs that are part of every test run."""
 
-FEW_OF_NODES, FEW_OVER_HTTP = 1139, 51
+FEW_OF_NODES, FEW_OVER_HTTP = 13226, 16091
 """Their seeds: so few faults are of all kinds, hit all kinds of actors, and are soon over."""

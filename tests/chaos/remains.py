@@ -1,4 +1,4 @@
-"""What a runtime leaves behind: actors, sockets, objects, rows."""
+"""What a runtime leaves behind: actors, sockets, objects, rows, files, processes of MCP servers."""
 
 from __future__ import annotations
 
@@ -17,27 +17,46 @@ from actors.domain.ids import utc_now
 from actors.storage.open import open_backend
 from actors.storage.schema import META, METADATA
 from actors.storage.sqlite import FILE_NAME
+from tests.chaos.mcp_servers import server_processes
+from tests.integration.processes import alive
 
 GONE_S = 20.0
 """Processes, actors and objects need a few seconds to end on a loaded machine."""
 
 
-async def remains(runtime: str, store: Path) -> dict[str, list[str]]:
-    """What is left of a runtime that was closed, by kind."""
+async def remains(runtime: str, store: Path, directory: Path) -> dict[str, list[str]]:
+    """What is left of a runtime that was closed, by kind.
+
+    Args:
+        directory: Of the round, by which its MCP servers are known.
+    """
     return {
-        "actor": await _in_the_end(lambda: actor_names(f"{runtime}.")),
-        "socket": await _in_the_end(lambda: sockets(runtime)),
-        "object": await _in_the_end(_objects),
+        "server": await in_the_end(lambda: servers(directory)),
+        "file": files(store),
+        "actor": await in_the_end(lambda: actor_names(f"{runtime}.")),
+        "socket": await in_the_end(lambda: sockets(runtime)),
+        "object": await in_the_end(_objects),
         "row": await asyncio.to_thread(rows, store),
     }
 
 
-async def _in_the_end(find: Callable[[], list[str]]) -> list[str]:
+async def in_the_end(find: Callable[[], list[str]]) -> list[str]:
+    """What is still found after a while; empty as soon as nothing is."""
     with suppress(TimeoutError):
         async with asyncio.timeout(GONE_S):
             while await asyncio.to_thread(find):  # noqa: ASYNC110 - nobody announces it
                 await asyncio.sleep(0.1)
     return find()
+
+
+def servers(directory: Path) -> list[str]:
+    """Processes of MCP servers, and of those that watch over them."""
+    return [str(pid) for pid in server_processes(directory, watched=True) if alive(pid)]
+
+
+def files(store: Path) -> list[str]:
+    """What is in the directory of a database beside it, its lock and its identity."""
+    return sorted(one.name for one in store.iterdir() if not one.name.startswith(Path(FILE_NAME).stem))
 
 
 def sockets(runtime: str) -> list[str]:

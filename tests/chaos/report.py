@@ -18,6 +18,7 @@ class Report:
         children: Sessions that were started by others; ``forks``: that go on from others.
         decided: Answers to what sessions asked; ``outside``: tasks that somebody outside carried out.
         steered: Turns that were cancelled or paused; ``compacted``: contexts that became shorter.
+        served: Calls of MCP servers; ``asked``: questions of their tools; ``artifacts``: large results.
         returned: How often a reader came back after its way broke.
     """
 
@@ -35,6 +36,9 @@ class Report:
     outside: int = 0
     steered: int = 0
     compacted: int = 0
+    served: int = 0
+    asked: int = 0
+    artifacts: int = 0
     returned: int = 0
     violations: list[str] = field(default_factory=list[str])
 
@@ -56,9 +60,10 @@ class Report:
         lines += [f"  {kind:7} {target:9} {count:5}" for (kind, target), count in sorted(self.faults.items())]
         lines += [
             f"inputs {self.inputs}, of which repeated {self.repeated}",
-            f"turns {self.turns}, lines appended by the unsafe tool {self.appended}",
+            f"turns {self.turns}, lines appended by unsafe tools {self.appended}",
             f"children {self.children}, forks {self.forks}, compactions {self.compacted}",
             f"decisions {self.decided}, tasks done outside {self.outside}, turns cancelled or paused {self.steered}",
+            f"calls of MCP servers {self.served}, questions of theirs {self.asked}, large results {self.artifacts}",
             f"readers came back {self.returned} times",
             f"recovery p50 {ordered[len(ordered) // 2]:.2f} s, max {ordered[-1]:.2f} s",
             f"violations {len(self.violations)}",

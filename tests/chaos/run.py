@@ -15,13 +15,15 @@ from tests.chaos.count import count
 from tests.chaos.faults import Faults
 from tests.chaos.fire import under_fire
 from tests.chaos.load import User
+from tests.chaos.mcp_servers import over_http, over_stdio
 from tests.chaos.node import WorkerNode
 from tests.chaos.plan import NODE_TARGETS, SILENCE_S, TARGETS
+from tests.chaos.prompts import OWN, TOOLS, UNSAFE, WEB
 from tests.chaos.remains import remains
 from tests.chaos.report import Report
 from tests.chaos.worker import Worker
 
-TOOLS = ("tests.chaos.given_tools:append_once", "tests.chaos.given_tools:append_again")
+GIVEN = tuple(f"tests.chaos.given_tools:{TOOLS[kind]}" for kind in ("once", "again", "slow"))
 
 STORE = "store"
 """Directory of the database, below that of the round."""
@@ -56,20 +58,29 @@ async def run(
         workspace=str(directory),
     )
     store = directory / STORE
-    manager = await SessionManager.with_persistence("scripted/prompt", store, settings=settings, tools=TOOLS)
+    manager = await SessionManager.with_persistence("scripted/prompt", store, settings=settings, tools=GIVEN)
     try:
         if node is not None:
             await node.start()
-        present = [await User.enter(manager, f"user-{n}", directory, seed + n) for n in range(USERS)]
-        killer = Faults(seed, pipes, among=TARGETS if node is None else NODE_TARGETS, node=node)
-        present += await _under_fire(manager, present, killer, faults, directory, report)
-        await count(present, "append_once", directory, store, report)
-        await _destroy(manager, present, report)
+        async with over_http(WEB, directory) as server:
+            await manager.add_mcp_server(server)
+            present = await _users(manager, directory, seed)
+            killer = Faults(seed, pipes, directory, among=TARGETS if node is None else NODE_TARGETS, node=node)
+            present += await _under_fire(manager, present, killer, faults, directory, report)
+            await count(present, UNSAFE, directory, store, report)
+            await _destroy(manager, present, report)
+            await manager.remove_mcp_server(WEB)
     finally:
         await manager.close()
-    report.violations += invariants.nothing_left(await remains(settings.runtime, store))
+    report.violations += invariants.nothing_left(await remains(settings.runtime, store, directory))
     report.seconds = time.monotonic() - began
     return report
+
+
+async def _users(manager: SessionManager, directory: Path, seed: int) -> list[User]:
+    """The first has an MCP server of its own."""
+    own = over_stdio(OWN, directory)
+    return [await User.enter(manager, f"user-{n}", directory, seed + n, own if n == 0 else None) for n in range(USERS)]
 
 
 async def _under_fire(

@@ -19,10 +19,11 @@ from tests.chaos import invariants
 from tests.chaos.count import count
 from tests.chaos.faults import Faults
 from tests.chaos.fire import under_fire
+from tests.chaos.mcp_servers import over_stdio
 from tests.chaos.plan import SILENCE_S, WEB_TARGETS
-from tests.chaos.remains import GONE_S, rows, sockets
+from tests.chaos.remains import GONE_S, in_the_end, rows, servers, sockets
 from tests.chaos.report import Report
-from tests.chaos.web import Web, WebUser
+from tests.chaos.web import SERVER, UNSAFE, Web, WebUser
 from tests.integration.processes import descendants, none_left
 
 USERS = 5
@@ -45,14 +46,20 @@ async def run_served(directory: Path, pipes: Path, *, seed: int, faults: int) ->
     runtime = f"chaos-{secrets.token_hex(4)}"
     async with _served(directory, pipes, runtime, report) as (url, pid):
         web = Web(url)
+        await web.serve(over_stdio(SERVER, directory))
         users = [await WebUser.enter(web, f"user-{n}", directory, seed + n) for n in range(USERS)]
-        killer = Faults(seed, pipes, among=WEB_TARGETS, below=pid)
+        killer = Faults(seed, pipes, directory, among=WEB_TARGETS, below=pid)
         users += await under_fire(users, killer, faults, lambda name: WebUser.enter(web, name, directory, 1), report)
-        await count(users, "bash", directory, directory / STORE, report)
+        await count(users, UNSAFE, directory, directory / STORE, report)
         for user in users:
             await user.destroy()
+        await web.unserve()
         await web.http.aclose()
-    left = {"socket": sockets(runtime), "row": await asyncio.to_thread(rows, directory / STORE)}
+    left = {
+        "server": await in_the_end(lambda: servers(directory)),
+        "socket": sockets(runtime),
+        "row": await asyncio.to_thread(rows, directory / STORE),
+    }
     report.violations += invariants.nothing_left(left)
     report.seconds = time.monotonic() - began
     return report

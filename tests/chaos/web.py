@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from actors.domain import records as r
 from actors.domain.ids import new_ulid
+from actors.domain.mcp import McpServerConfig
 from actors.domain.usage import Spent
 from tests.chaos.asking import AGAIN_S
 from tests.chaos.invariants import History
@@ -24,6 +25,13 @@ from tests.chaos.reader import CATCH_UP_S
 PAGE = 1000
 
 RECORDS: TypeAdapter[list[r.Record]] = TypeAdapter(list[r.Record])
+
+SERVER = "notes"
+"""An MCP server that all users share."""
+
+SERVED = f"mcp__{SERVER}__append"
+
+UNSAFE = frozenset({"bash", SERVED})
 
 PERMISSIVE = {"permission_policy": {"default_decision": "allow"}}
 
@@ -46,6 +54,15 @@ class Web:
             if answer.status_code < 429 and not _is_the_proxys(answer):
                 return answer
             await asyncio.sleep(AGAIN_S)
+
+    async def serve(self, server: McpServerConfig) -> None:
+        """Let all sessions use an MCP server."""
+        added = await self.ask("POST", "/v1/mcp-servers", json=server.model_dump(mode="json"))
+        assert added.status_code == 201, added.text
+
+    async def unserve(self) -> None:
+        """Forget the server."""
+        await self.ask("DELETE", f"/v1/mcp-servers/{SERVER}")
 
 
 def _is_the_proxys(answer: httpx.Response) -> bool:
@@ -183,9 +200,12 @@ class WebUser:
             await self._web.ask("POST", f"{self._path}/actions/{action['action_id']}", json={"resolution": "skip"})
 
     def _prompt(self, word: str) -> str:
-        if self._random.random() < 0.3:
+        path, chosen = str(self._files / "once"), self._random.random()
+        if chosen < 0.3:
             return f"said {word}"
-        command = f"echo {word} >> {shlex.quote(str(self._files / 'once'))}; echo {word}"
+        if chosen < 0.6:
+            return f"/tool {SERVED} {json.dumps({'path': path, 'word': word})}\ndone {word}"
+        command = f"echo {word} >> {shlex.quote(path)}; echo {word}"
         return f"/tool bash {json.dumps({'command': command})}\ndone {word}"
 
     async def history(self) -> History:
