@@ -6,16 +6,14 @@ Bookkeeping over two ports: a store, and whoever starts a server (``Start``), in
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final
-from weakref import WeakValueDictionary
+from typing import Final
 
 from pydantic import ValidationError
 
-from actors.domain.mcp import MAX_SERVERS, McpOffer, McpServerConfig, McpStatus
+from actors.domain.mcp import MAX_SERVERS, KnownServer, McpServerConfig, McpStatus
 from actors.errors import (
     GreenroomError,
     InvalidConfig,
@@ -24,20 +22,23 @@ from actors.errors import (
     McpUnavailable,
     SessionNotFound,
 )
-from actors.mcp.running import SHARED, Key, Running, Server, Start
+from actors.mcp.keeping import Keeping
+from actors.mcp.running import RESTART_FIRST_S, RESTART_MAX_S, SHARED, Key, Running, Server, Start
 from actors.session.ports import Store, ToolSpec
 
 log = logging.getLogger(__name__)
 
-RESTART_FIRST_S: Final = 0.2
-RESTART_MAX_S: Final = 30.0
-"""Bounds of the pause before a server's actor, or the look at it, is tried again."""
-
 REPLACED_S: Final = 5.0
 """Longest wait for a server that is being started: it is up in two or three seconds."""
 
+SWEEP_S: Final = 60.0
+"""Between two looks for servers whose sessions are gone: housekeeping destroys sessions as often."""
 
-class Roster:
+UNKNOWN: Final = ""
+"""In the place of a session's id, while the store cannot be asked for it."""
+
+
+class Roster(Keeping):
     """All servers of a runtime.
 
     Args:
@@ -46,44 +47,79 @@ class Roster:
     """
 
     def __init__(self, store: Store, start: Start, changed: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(start, changed)
         self._store = store
-        self._start = start
-        self._changed = changed
-        self._servers: dict[Key, Server] = {}
-        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._telling: asyncio.Task[Any] | None = None
-        self._news = False
-        self._loaded = asyncio.Event()
+        self._sweeping = asyncio.Lock()
+        self._known = False
+        self._looked = asyncio.Event()
+        self._dropped: set[Key] = set()
 
     # --- coming up ---------------------------------------------------------------------------------------------------
 
     async def adopt(self, key: Key, config: McpServerConfig, running: Running) -> None:
-        """Take over a server that a former registry had started."""
-        server = self._servers[key] = Server(config, await self._session_of(key), running=running)
-        server.offer = await running.offer()
+        """Take over a server that a former registry had started: with it the secrets, which nobody else has."""
+        session_id = UNKNOWN if key.journal_id else None
+        now = asyncio.get_running_loop().time()
+        server = self._servers[key] = Server(config, session_id, running=running, since=now)
+        with suppress(GreenroomError):  # It tells of itself when something changes, and is looked at again.
+            server.offer = await running.offer()
 
     async def load(self) -> None:
-        """Take up what the store knows and nobody runs; servers of sessions that are gone are forgotten."""
-        try:
-            await self._load()
-        finally:
-            self._loaded.set()
+        """Take up what the store knows and nobody runs, and go on looking."""
+        await self._look_around()
+        self._looked.set()
+        self._spawn(self._go_round())
 
-    async def _load(self) -> None:
-        for tenant, journal_id, known in await self._store.servers():
-            try:
-                config = known.restored()
-            except ValidationError:
-                log.warning("an MCP server of an older release cannot be read and is left out")
-                continue
-            key = Key.of(tenant, journal_id, config.name)
-            if key in self._servers:
-                continue
-            session_id = await self._session_of(key)
-            if session_id is None and journal_id:
-                await self._store.put_server(tenant, journal_id, key.name, None)
-                continue
+    async def _go_round(self) -> None:
+        pause = RESTART_FIRST_S
+        while True:
+            await asyncio.sleep(SWEEP_S if self._known else pause)
+            pause = min(pause * 2, RESTART_MAX_S)
+            await self._look_around()
+
+    async def _look_around(self) -> None:
+        try:
+            await self.sweep()
+        except GreenroomError as exc:
+            log.info("not all MCP servers could be looked at: %s", exc)
+
+    async def sweep(self) -> None:
+        """Take up what the store knows and nobody runs; forget the servers of sessions that are gone.
+
+        Whoever destroyed those sessions, and whenever: by hand, by retention, while nothing ran. One row that fails
+        keeps none of the others away.
+
+        Raises:
+            StoreUnavailable: something could not be looked at.
+        """
+        async with self._sweeping:
+            self._dropped.clear()
+            failed: GreenroomError | None = None
+            for tenant, journal_id, known in await self._store.servers():
+                try:
+                    await self._take_up(tenant, journal_id, known)
+                except GreenroomError as exc:
+                    failed = exc
+            for key, server in self._servers.items():
+                if server.running is not None and server.offer is None:
+                    self.look(key)
+            if failed is not None:
+                raise failed
+            self._known = True
+
+    async def _take_up(self, tenant: str, journal_id: str, known: KnownServer) -> None:
+        try:
+            config = known.restored()
+        except ValidationError:
+            log.warning("an MCP server of an older release cannot be read and is left out")
+            return
+        key = Key.of(tenant, journal_id, config.name)
+        session_id = await self._session_of(key)
+        if session_id is None and journal_id:
+            await self._forgotten(key)
+        elif key in self._servers:
+            self._servers[key].session_id = session_id
+        elif key not in self._dropped:
             server = self._servers[key] = Server(config, session_id, complete=known.complete)
             if known.complete and config.enabled:
                 self._spawn(self._restart(key, server))
@@ -91,6 +127,11 @@ class Roster:
     async def _session_of(self, key: Key) -> str | None:
         row = await self._store.row(key.tenant, key.journal_id) if key.journal_id else None
         return row.session_id if row is not None else None
+
+    async def _forgotten(self, key: Key) -> None:
+        async with self._turn(key):
+            await self._drop(key)
+        await self._tell()
 
     # --- what users ask ----------------------------------------------------------------------------------------------
 
@@ -103,24 +144,29 @@ class Roster:
             SessionNotFound: the session was destroyed meanwhile.
             StoreUnavailable: nothing has changed.
         """
+        await self._know()
         async with self._turn(key):
             self._check(key)
             await self._store.put_server(key.tenant, key.journal_id, key.name, config.without_secrets())
-            server = self._servers.setdefault(key, Server(config, session_id))
-            await self._stop(server)
             if session_id is not None and await self._session_of(key) is None:
                 # Whoever destroyed it may have looked for its servers before this one was among them.
                 await self._drop(key)
                 raise SessionNotFound(session_id)
-            server.config, server.complete = config, True
+            server = self._servers.setdefault(key, Server(config, session_id))
+            await self._stop(server)
+            server.config, server.complete, server.pause_s = config, True, 0.0
             if config.enabled:
                 await self._run(key, server, wait=True)
+        if config.enabled and server.running is None:
+            server.pause_s = server.next_pause_s
+            self._spawn(self._restart(key, server))
         await self._tell()
         return server.status
 
-    def _turn(self, key: Key) -> asyncio.Lock:
-        """Held by whoever configures, starts or ends the server of a key: one after the other."""
-        return self._turns.setdefault(key, asyncio.Lock())
+    async def _know(self) -> None:
+        """Nothing is changed before it is known what there is."""
+        if not self._known:
+            await self.sweep()
 
     def _check(self, key: Key) -> None:
         others = [one for one in self._servers if one.tenant == key.tenant and one != key]
@@ -131,7 +177,12 @@ class Roster:
             raise InvalidConfig(f"There are {MAX_SERVERS} MCP servers already: remove one first.")
 
     async def remove(self, key: Key) -> bool:
-        """Forget a server and end it; False when there is none. Its running calls fail."""
+        """Forget a server and end it; False when there is none. Its running calls fail.
+
+        Raises:
+            StoreUnavailable: nothing has changed.
+        """
+        await self._know()
         async with self._turn(key):
             if key not in self._servers:
                 return False
@@ -141,12 +192,15 @@ class Roster:
 
     async def _drop(self, key: Key) -> None:
         await self._store.put_server(key.tenant, key.journal_id, key.name, None)
-        await self._stop(self._servers.pop(key))
+        # A sweep that read of it before must not bring it back.
+        self._dropped.add(key)
+        if (server := self._servers.pop(key, None)) is not None:
+            await self._stop(server)
 
     async def forget(self, journal_id: str) -> None:
         """A session is gone, and with it the servers that it had for itself."""
         for key in [key for key in self._servers if key.journal_id == journal_id]:
-            await self.remove(key)
+            await self._forgotten(key)
 
     def status(self, tenant: str) -> tuple[McpStatus, ...]:
         """How the servers of a tenant stand, by name."""
@@ -172,7 +226,7 @@ class Roster:
         """Wait for servers that are being started, for the first time or again; a little while at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(REPLACED_S):
-                await self._loaded.wait()
+                await self._looked.wait()
                 for one in list(self._servers.values()):
                     if one.running is None and one.complete and one.config.enabled:
                         await one.settled.wait()
@@ -185,101 +239,3 @@ class Roster:
             if server.running is not None and server.offer is not None
             for definition in server.offer.definitions
         )
-
-    # --- what happens ------------------------------------------------------------------------------------------------
-
-    def look(self, key: Key) -> None:
-        """A server has something new to tell."""
-        server = self._servers.get(key)
-        if server is not None:
-            self._spawn(self._look(server))
-
-    async def _look(self, server: Server) -> None:
-        running = server.running
-        if running is None:
-            return
-        before = server.offer.definitions if server.offer is not None else ()
-        try:
-            offer = await running.offer()
-        except GreenroomError as exc:
-            log.info("MCP server %s does not answer: %s", server.config.name, exc)
-            return
-        if server.running is running:
-            server.offer = _keeping(offer, before)
-            if server.offer.definitions != before:
-                await self._tell()
-
-    def lost(self, key: Key) -> None:
-        """Whoever kept a server connected is dead: somebody else does it now."""
-        server = self._servers.get(key)
-        if server is not None and server.running is not None:
-            server.running = None
-            server.settled.clear()
-            self._spawn(self._restart(key, server))
-
-    async def _restart(self, key: Key, server: Server) -> None:
-        pause = RESTART_FIRST_S
-        while self._servers.get(key) is server:
-            async with self._turn(key):
-                wanted = self._servers.get(key) is server and server.complete and server.config.enabled
-                if wanted and server.running is None:
-                    await self._run(key, server, wait=server.offer is None)
-            if server.running is not None:
-                await self._tell()
-                return
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, RESTART_MAX_S)
-
-    async def _run(self, key: Key, server: Server, *, wait: bool) -> None:
-        before = server.offer.definitions if server.offer is not None else ()
-        try:
-            running = await self._start(key, server.config)
-            server.offer = _keeping(await (running.first() if wait else running.offer()), before)
-        except GreenroomError as exc:
-            server.error = exc.message
-        else:
-            server.running, server.error = running, None
-        finally:
-            server.settled.set()
-
-    async def _stop(self, server: Server) -> None:
-        running, server.running, server.offer = server.running, None, None
-        if running is not None:
-            try:
-                await running.close()
-            except GreenroomError as exc:
-                log.info("MCP server %s did not end in time: %s", server.config.name, exc)
-
-    async def _tell(self) -> None:
-        """Tell of changes; what comes while somebody is being told is told once, afterwards."""
-        self._news = True
-        if self._telling is None or self._telling.done():
-            self._telling = self._spawn(self._tell_all())
-        await asyncio.shield(self._telling)
-
-    async def _tell_all(self) -> None:
-        while self._news:
-            self._news = False
-            await self._changed()
-
-    async def close(self) -> None:
-        """End every server."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*(self._stop(server) for server in self._servers.values()))
-
-    def let_go(self) -> None:
-        """Leave the servers to somebody else."""
-        for task in list(self._tasks):
-            task.cancel()
-
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-
-def _keeping(offer: McpOffer, before: tuple[Any, ...]) -> McpOffer:
-    """An offer; while the server is not connected, the tools that it had stay published."""
-    return offer if offer.definitions or offer.status.connected else offer.model_copy(update={"definitions": before})

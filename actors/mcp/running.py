@@ -48,6 +48,14 @@ class Running(Protocol):
         ...
 
 
+STEADY_S: Final = 60.0
+"""Whoever kept a server connected for so long, in seconds, is replaced at once."""
+
+RESTART_FIRST_S: Final = 0.2
+RESTART_MAX_S: Final = 30.0
+"""Bounds of the pause before somebody else is to keep a server connected, which doubles: a process that starts takes
+two seconds of a processor."""
+
 Start = Callable[[Key, McpServerConfig], Awaitable[Running]]
 
 
@@ -59,8 +67,10 @@ class Server:
         complete: Nothing of its configuration was lost with a runtime that has ended.
         running: Who keeps it connected; None when nobody does.
         offer: What it offered last.
-        error: Why nobody could be started to keep it connected.
-        settled: The last attempt to start it has come to something.
+        error: Why nobody keeps it connected.
+        settled: The last attempt to start it has come to something, or the next is to wait.
+        since: When it was started, by the loop's clock.
+        pause_s: How long the last one who kept it connected had to wait for that; 0 when not at all.
     """
 
     config: McpServerConfig
@@ -70,6 +80,21 @@ class Server:
     offer: McpOffer | None = None
     error: str | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
+    since: float = 0.0
+    pause_s: float = 0.0
+
+    def lose(self, now: float) -> None:
+        """Whoever kept it connected is dead; after a short life the next one has to wait."""
+        self.running = None
+        first = now - self.since >= STEADY_S
+        self.pause_s = 0.0 if first else self.next_pause_s
+        self.error = None if first else "Whoever kept it connected died soon after the start."
+        self.settled.clear()
+
+    @property
+    def next_pause_s(self) -> float:
+        """Twice the last pause, within bounds."""
+        return min(max(self.pause_s * 2, RESTART_FIRST_S), RESTART_MAX_S)
 
     @property
     def status(self) -> McpStatus:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, delete, insert, select
 
 from actors.domain.mcp import KnownServer
 from actors.storage.schema import MCP_SERVERS
+
+log = logging.getLogger(__name__)
 
 _M: Final = MCP_SERVERS.c
 
@@ -23,10 +27,15 @@ def put(connection: Connection, tenant: str, journal_id: str, name: str, server:
 
 
 def every(connection: Connection) -> tuple[tuple[str, str, KnownServer], ...]:
-    """(tenant, journal_id, server) of all, in order."""
+    """(tenant, journal_id, server) of all that can be read, in order."""
     rows: Any = connection.execute(
         select(_M.tenant, _M.journal_id, _M.body).order_by(_M.tenant, _M.journal_id, _M.name)
     )
-    return tuple(
-        (tenant, journal_id, KnownServer.model_validate_json(bytes(body))) for tenant, journal_id, body in rows
-    )
+    found: list[tuple[str, str, KnownServer]] = []
+    for tenant, journal_id, body in rows:
+        try:
+            found.append((tenant, journal_id, KnownServer.model_validate_json(bytes(body))))
+        except ValidationError:
+            # It keeps none of the others away; who adds the server again replaces it.
+            log.warning("an MCP server of tenant %s cannot be read and is left out", tenant)
+    return tuple(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,8 +42,8 @@ def _gave(seq: int, text: str, *, tool: str = SLOW, artifact: Artifact | None = 
     return r.ToolCallCompleted(**_envelope(seq), data=data)
 
 
-def _history(*records: r.RecordBase, waits: bool = False, **artifacts: bytes) -> History:
-    return History("s", records, [], waits=waits, artifacts=artifacts)
+def _history(*records: r.RecordBase, waits: bool = False, artifacts: Mapping[str, bytes] | None = None) -> History:
+    return History("s", records, [], waits=waits, artifacts=artifacts or {})
 
 
 LARGE = "word\n" * 5
@@ -53,7 +53,7 @@ NAMED = _gave(1, "word...", tool="append_again", artifact=KEPT)
 
 def test_calls_that_keep_every_promise_break_nothing() -> None:
     whole = _history(
-        _asked(1, "a"), _settled(2, "a"), _gave(3, "w 0\nw 1\n"), NAMED, **{KEPT.artifact_id: LARGE.encode()}
+        _asked(1, "a"), _settled(2, "a"), _gave(3, "w 0\nw 1\n"), NAMED, artifacts={KEPT.artifact_id: LARGE.encode()}
     )
     assert c.broken_in(whole, SLOW) == []
     assert c.counted(whole) == (0, 1, 1)
@@ -70,9 +70,9 @@ def test_calls_that_keep_every_promise_break_nothing() -> None:
         (lambda one: c.pieces_in_order(one, SLOW), _history(_gave(1, "w 0\nw 1\nw 0\nw 1\n"))),
         (lambda one: c.pieces_in_order(one, SLOW), _history(_gave(1, "w 0\nw 2\n"))),
         (c.artifacts_whole, _history(NAMED)),
-        (c.artifacts_whole, _history(other=b"x")),
-        (c.artifacts_whole, _history(NAMED, **{KEPT.artifact_id: LARGE[:-5].encode()})),
-        (c.artifacts_whole, _history(NAMED, **{KEPT.artifact_id: LARGE.replace("w", "W").encode()})),
+        (c.artifacts_whole, _history(artifacts={"other": b"x"})),
+        (c.artifacts_whole, _history(NAMED, artifacts={KEPT.artifact_id: LARGE[:-5].encode()})),
+        (c.artifacts_whole, _history(NAMED, artifacts={KEPT.artifact_id: LARGE.replace("w", "W").encode()})),
     ],
     ids=[
         "open question",

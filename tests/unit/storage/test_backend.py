@@ -12,6 +12,7 @@ from actors.domain.actions import Resolution
 from actors.domain.commands import COMMAND, ReportChild
 from actors.domain.ids import utc_now
 from actors.domain.journal import Appended, Filter, Known, NewSession, Snapshot, StoredResult
+from actors.domain.mcp import KnownServer
 from actors.domain.session import SessionState
 from actors.errors import (
     CommandConflict,
@@ -423,6 +424,17 @@ def test_a_row_reads_back_exactly_as_it_was_written(backend: Backend) -> None:
     backend.append([replace(part("s", 1), row=row)])
 
     assert backend.row(TENANT, journal("s")) == row
+
+
+def test_servers_are_kept_by_tenant_session_and_name_and_forgotten(backend: Backend) -> None:
+    one, two = (KnownServer(config={"name": name}, complete=True) for name in ("one", "two"))
+    for journal_id, name in (("", "x"), (journal("s"), "x"), ("", "y")):
+        backend.put_server(TENANT, journal_id, name, one)
+    backend.put_server(TENANT, "", "x", two)
+    backend.put_server(TENANT, "", "y", None)
+    backend.put_server("other", "", "y", None)
+
+    assert set(map(repr, backend.servers())) == {repr((TENANT, "", two)), repr((TENANT, journal("s"), one))}
 
 
 def test_a_healthy_store_says_so_and_counts_what_it_has(backend: Backend) -> None:

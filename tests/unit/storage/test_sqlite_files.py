@@ -15,6 +15,7 @@ from typing import IO
 import pytest
 
 from actors.domain.journal import Appended, Filter
+from actors.domain.mcp import KnownServer
 from actors.errors import (
     InvalidConfig,
     SnapshotTooNew,
@@ -377,3 +378,15 @@ def test_errors_of_the_database_carry_no_content(tmp_path: Path) -> None:
     while error is not None:
         assert secret not in str(error)
         error = error.__cause__
+
+
+def test_an_mcp_server_that_cannot_be_read_hides_none_of_the_others(tmp_path: Path) -> None:
+    known = KnownServer(config={"name": "one"}, complete=True)
+    with opened(tmp_path) as backend:
+        for name in ("one", "two"):
+            backend.put_server(TENANT, "", name, known)
+    with closing(sqlite3.connect(tmp_path / "greenroom.db")) as connection:
+        connection.execute("UPDATE mcp_servers SET body = x'7b' WHERE name = 'one'")
+        connection.commit()
+    with opened(tmp_path) as backend:
+        assert backend.servers() == ((TENANT, "", known),)
