@@ -39,5 +39,6 @@ class SessionTasks(SessionCommands):
         """
         values = self._identity(command_id) | {"tasks": tuple(tasks)}
         command = checked_command(lambda: c.SetTasks.model_validate(values))
-        await self._do(command)
-        return command.tasks
+        reply = await self._do(command)
+        # What is withheld was taken out, and a list that was there already has no record.
+        return (await self._state(reply.seq)).tasks

@@ -18,6 +18,7 @@ from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
 from actors.domain.mcp import McpServerConfig, McpStatus
 from actors.domain.permissions import PermissionPolicy
+from actors.domain.security import SecurityConfig
 from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import EffectHost
@@ -92,7 +93,8 @@ class LocalRuntime:
         self._providers = ProviderPool(credentials(self._key))
         name = new_ulid()
         models = Guarded(ModelExecutor(self._providers.of, self._blobs), self._vault)
-        tools = Guarded(ToolExecutor(Path(self._workspace), registry, sink, self._store.blobs), self._vault)
+        place, vault = Path(self._workspace), self._vault
+        tools = Guarded(ToolExecutor(place, registry, sink, self._store.blobs, known=lambda: vault.known), vault)
         self._models = EffectHost(f"models-{name}", models, sink)
         self._tools = EffectHost(f"tools-{name}", tools, sink)
         self._registry = registry
@@ -233,6 +235,10 @@ class LocalRuntime:
     async def global_policy(self) -> PermissionPolicy | None:
         """See ``Runtime.global_policy``."""
         return self._settings.permission_policy
+
+    async def security(self) -> SecurityConfig | None:
+        """See ``Runtime.security``."""
+        return self._settings.security
 
     async def workspace(self) -> str:
         """See ``Runtime.workspace``."""

@@ -1,10 +1,13 @@
-"""From what a user names as a model to what may be journaled: somebody serves it, and its key stays out."""
+"""From what a user configures to what may be journaled: somebody serves the model, and keys and secrets stay out."""
 
 from __future__ import annotations
 
 from actors.checks import checked_config
 from actors.domain.llm import LlmConfig
 from actors.domain.session import SessionConfig
+from actors.errors import InvalidConfig
+from actors.policy.security.configured import secret_in
+from actors.policy.security.guard import Guard
 from actors.session.runtime import Runtime
 
 
@@ -14,12 +17,16 @@ def as_model(llm: LlmConfig | str | None) -> LlmConfig | None:
 
 
 async def known_config(runtime: Runtime, config: SessionConfig) -> SessionConfig:
-    """A configuration that a session can be made with: it can be written down, its model and workspace are known.
+    """A configuration that a session can be made with: it may be written down, its model and workspace are known.
 
     Raises:
         InvalidConfig, UnknownProvider.
     """
     checked_config(config)
+    security = config.security_in_force(await runtime.security())
+    why = secret_in(Guard(security), config) if security is not None else None
+    if why is not None:
+        raise InvalidConfig(why)
     if config.workspace:
         await runtime.check_workspace(config.workspace)
     return await with_known_model(runtime, config)

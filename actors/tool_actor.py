@@ -62,9 +62,11 @@ class ToolActor(HostActor):
             store = RemoteStore(links.to(info.store))
             workspace = Path(info.world.workspace) if info.world.workspace else None
             # Ray chose the node for its resources, and a workspace may be on another.
-            executor = ToolExecutor(workspace, registry, StoreSink(store), store.blobs, elsewhere=bool(resources))
-            guarded = Guarded(executor, Vault([info.token.get_secret_value()]))
-            await self._start(info, "tools", guarded, HostLimits(running=running), links)
+            vault, away = Vault([info.token.get_secret_value()]), bool(resources)
+            executor = ToolExecutor(
+                workspace, registry, StoreSink(store), store.blobs, known=lambda: vault.known, elsewhere=away
+            )
+            await self._start(info, "tools", Guarded(executor, vault), HostLimits(running=running), links)
         return await self.toolbox()
 
     async def toolbox(self) -> Toolbox:

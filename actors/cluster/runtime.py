@@ -24,6 +24,7 @@ from actors.domain.contexts import Beginning, Contexts
 from actors.domain.llm import LlmConfig
 from actors.domain.mcp import McpServerConfig, McpStatus
 from actors.domain.permissions import PermissionPolicy
+from actors.domain.security import SecurityConfig
 from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 from actors.domain.turns import TurnEnd
@@ -234,6 +235,10 @@ class ClusterRuntime:
     async def global_policy(self) -> PermissionPolicy | None:
         """See ``Runtime.global_policy``."""
         return self._info.world.global_policy
+
+    async def security(self) -> SecurityConfig | None:
+        """See ``Runtime.security``."""
+        return self._info.world.security
 
     async def workspace(self) -> str:
         """See ``Runtime.workspace``."""

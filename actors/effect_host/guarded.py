@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
+from actors.domain.asking import Question
 from actors.domain.calls import Delta, Emit, ModelOutcome, Outcome, Reconciled, ToolCall, ToolOutcome
 from actors.domain.security import OnInjection, Sifted
 from actors.effect_host.entry import Channel
@@ -148,9 +149,8 @@ def _tool(guard: Guard, outcome: ToolOutcome) -> ToolOutcome:
         named = [one.model_copy(update={"name": guard.text(one.name)}) for one in outcome.files]
         changes["files"] = tuple(one for one in named if not guard.tells(one.raw))
     if outcome.asked is not None:
-        # Of the form and the page, names and addresses have to stay as they are.
-        told = [one.model_copy(update={"message": guard.text(one.message)}) for one in outcome.asked.questions]
-        changes["asked"] = outcome.asked.model_copy(update={"questions": tuple(told)})
+        asked = tuple(_question(guard, one) for one in outcome.asked.questions)
+        changes["asked"] = outcome.asked.model_copy(update={"questions": asked})
     sifted = Sifted(withheld=dict(guard.counts))
     found = injections(content) if guard.config is not None else ()
     if found and guard.config is not None:
@@ -161,3 +161,25 @@ def _tool(guard: Guard, outcome: ToolOutcome) -> ToolOutcome:
             changes |= {"outcome": Outcome.error} if outcome.outcome is Outcome.ok else {}
         sifted = sifted.model_copy(update={"orders": found, "treated": how})
     return outcome.model_copy(update=changes | {"sifted": sifted})
+
+
+def _question(guard: Guard, question: Question) -> Question:
+    """What people read of it. Names of fields, choices and the page's address have to stay as they are."""
+    form = _told(guard, question.form) if question.form is not None else None
+    return question.model_copy(update={"message": guard.text(question.message), "form": form})
+
+
+def _told(guard: Guard, schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_told(guard, one) for one in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    members = cast("dict[str, Any]", schema)
+    return {
+        name: guard.value(value) if name in _WORDS and not isinstance(value, dict) else _told(guard, value)
+        for name, value in members.items()
+    }
+
+
+_WORDS: Final = frozenset({"title", "description", "default"})
+"""Of a form: what is only shown."""

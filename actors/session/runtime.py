@@ -17,6 +17,7 @@ from actors.domain.command import Command
 from actors.domain.llm import LlmConfig
 from actors.domain.mcp import McpServerConfig, McpStatus
 from actors.domain.permissions import PermissionPolicy
+from actors.domain.security import SecurityConfig
 from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 from actors.session.library import Library
@@ -144,6 +145,10 @@ class Runtime(Protocol):
 
     async def global_policy(self) -> PermissionPolicy | None:
         """The runtime's own policy: its denials bind every session, the rest of it those without a policy."""
+        ...
+
+    async def security(self) -> SecurityConfig | None:
+        """What sessions withhold that do not say so themselves."""
         ...
 
     async def workspace(self) -> str:

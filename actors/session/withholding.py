@@ -15,7 +15,9 @@ from actors.domain.calls import Attached, ModelOutcome
 from actors.domain.messages import WITHHELD, Message
 from actors.domain.records import Draft
 from actors.domain.security import SecurityConfig, Sifted
+from actors.domain.session import SessionConfig
 from actors.errors import InvalidRequest
+from actors.policy.security.configured import secret_in
 from actors.policy.security.guard import Guard
 from actors.policy.security.injections import injections
 from actors.policy.security.results import judged, text_of
@@ -40,7 +42,8 @@ def withheld(state: State, around: Surroundings, drafts: Sequence[Draft]) -> lis
     """The records of a command without what the session withholds, and one more that says that there was something.
 
     Raises:
-        InvalidRequest: somebody approves a call with arguments that would have to be withheld.
+        InvalidRequest: what would have to be withheld are arguments of a call that somebody approves, answers to a tool
+            that asks, or a configuration.
     """
     config = state.config.security_in_force(around.security)
     if config is None:
@@ -57,15 +60,28 @@ def withheld(state: State, around: Surroundings, drafts: Sequence[Draft]) -> lis
 
 
 def _kept(guard: Guard, draft: Draft) -> Draft:
-    if isinstance(draft.data, r.ActionResolved.Data) and draft.data.args is not None:
-        why = guard.arguments(draft.data.args).get(WITHHELD)
-        if why is not None:
-            raise InvalidRequest(f"The arguments cannot be used: {why}. Give the tool its secrets in another way.")
+    _usable(guard, draft)
     changes = {name: _without(guard, getattr(draft.data, name)) for name in _TEXTS.get(draft.kind, ())}
     birth = draft.birth
     if birth is not None and birth.task is not None:
         birth = birth.model_copy(update={"task": guard.message(birth.task)})
     return replace(draft, data=draft.data.model_copy(update=changes), birth=birth)
+
+
+def _usable(guard: Guard, draft: Draft) -> None:
+    """Refuse what counts as it was written down, and so would have to be written down with a secret in it."""
+    data = draft.data
+    if isinstance(data, r.ActionResolved.Data):
+        for given in (data.args, data.content):
+            why = guard.arguments(given).get(WITHHELD) if given is not None else None
+            if why is not None:
+                raise InvalidRequest(f"The arguments cannot be used: {why}. Give the tool its secrets in another way.")
+    config = draft.birth.config if draft.birth is not None else None
+    if isinstance(data, r.SessionConfigured.Data):
+        config = SessionConfig(name=data.change.name or "", system_prompt=data.change.system_prompt)
+    why = secret_in(guard, config) if config is not None else None
+    if why is not None:
+        raise InvalidRequest(f"This configuration is not kept: {why}")
 
 
 def _judged(config: SecurityConfig, drafts: list[Draft]) -> tuple[Sifted, list[Draft]]:

@@ -12,7 +12,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, overload
@@ -39,6 +39,7 @@ from actors.domain.calls import (
 from actors.domain.tools import EffectClass
 from actors.effect_host.ports import ResultSink
 from actors.errors import GreenroomError, InvalidConfig, ToolError
+from actors.policy.security.redaction import NOTHING_KNOWN, Known
 from actors.tools.arguments import check, validator
 from actors.tools.artifacts import Blobs, whole_artifact
 from actors.tools.base import MAX_BESIDE_IMAGES, Tool, ToolContext, capped, failed
@@ -90,6 +91,7 @@ class ToolExecutor:
         sink: Where facts are kept that tools record. Without one they end with the process, and no call of this
             executor can be reconciled.
         blobs: Finds the content of artifacts. Without it none can be read.
+        known: Finds what is withheld from all sessions, and so is not kept.
         elsewhere: The workspace may be on another node: its tools are told where it is, and it need not be here.
     """
 
@@ -100,6 +102,7 @@ class ToolExecutor:
         sink: ResultSink | None = None,
         blobs: Blobs | None = None,
         *,
+        known: Callable[[], Known] = lambda: NOTHING_KNOWN,
         elsewhere: bool = False,
     ) -> None:
         self.registry = ToolRegistry.with_builtins() if registry is None else registry
@@ -109,6 +112,7 @@ class ToolExecutor:
         self._left_behind: set[str] = set()
         self._sink = sink
         self._blobs = blobs
+        self._known = known
         self._elsewhere = elsewhere
 
     @overload
@@ -224,7 +228,7 @@ class ToolExecutor:
             del self._recorded[next(iter(self._recorded))]
         known = self._recorded[call.key] = self._recorded.get(call.key, {}) | dict(facts)
         if self._sink is not None:
-            await keep_facts(self._sink, call, known)
+            await keep_facts(self._sink, call, known, self._known())
 
     async def _run(self, run: _Run) -> ToolOutcome:
         limit = run.ctx.timeout_s

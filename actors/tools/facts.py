@@ -12,6 +12,8 @@ from actors.domain.calls import ToolCall
 from actors.effect_host.ports import ResultSink
 from actors.errors import GreenroomError, ToolError
 from actors.faults import Point
+from actors.policy.security.guard import Guard
+from actors.policy.security.redaction import Known
 
 MAX_FACTS_BYTES = 64 * 1024
 """Facts of one attempt as JSON: hashes and names, not contents."""
@@ -22,12 +24,21 @@ RECORD_S = 10.0
 _RETRY_S = 0.1
 
 
-async def keep_facts(sink: ResultSink, call: ToolCall, facts: Mapping[str, Any]) -> None:
+async def keep_facts(sink: ResultSink, call: ToolCall, facts: Mapping[str, Any], known: Known) -> None:
     """Return when the facts are durable.
 
+    Args:
+        known: Texts that are withheld from all sessions.
+
     Raises:
-        ToolError: They are no JSON, or too large, or the store does not take them.
+        ToolError: They are no JSON, too large, or hold a secret, or the store does not take them.
     """
+    # What takes up the call again has to find them as they were: without the secret they would be of no use.
+    secrets = Guard(call.security, known).secrets_in(facts)
+    if secrets:
+        raise ToolError(
+            f"What the tool wanted to record holds a secret ({', '.join(secrets)}): record its hash instead."
+        )
     try:
         encoded = json.dumps(dict(facts), ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

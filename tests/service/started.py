@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tests.integration.processes import descendants, none_left
+from tests.service import canaries
 
 ANSWER_S = 120.0
 """The embedded model reads about 130 tokens a second here, and is loaded on first use."""
@@ -64,6 +65,7 @@ def started(directory: Path) -> Generator[Service]:
     url = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
     environment |= {"GREENROOM_RUNTIME": f"serve-{port}", "COLUMNS": "200", "HOME": str(directory)}
+    environment |= {"CANARY_TOKEN": canaries.ENVIRONMENT}
     command = [sys.executable, "-c", "from serve_app.cli import main; main()", "serve"]
     options = ["--port", str(port), "--data-dir", str(directory / "data")]
     process = subprocess.Popen(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from actors.domain.asking import Asked, Question, QuestionMode
 from actors.domain.calls import (
     Delta,
     Emit,
@@ -160,3 +161,27 @@ def test_secrets_of_an_environment_are_told_by_their_names_and_nobody_sees_them_
         "p-in-an-address",
     }
     assert not [value for value in found if value in repr(Vault(found))]
+
+
+async def test_of_a_question_only_what_people_read_is_changed() -> None:
+    form = {
+        "type": "object",
+        "properties": {"key": {"type": "string", "title": KEY, "description": f"as in {KEY}", "default": KEY}},
+        "required": ["key"],
+        "enum": [KEY],
+    }
+    asked = Asked(
+        questions=(Question(key="q", mode=QuestionMode.form, message=f"Is it {KEY}?", form=form),),
+        held=True,
+        answer_within_s=1.0,
+    )
+    given = ToolOutcome(outcome=Outcome.input_required, asked=asked)
+
+    outcome: Any = await Guarded(_Gives(given), Vault()).execute(_tool_call(SecurityConfig()), _nowhere)
+
+    (question,) = outcome.asked.questions
+    hidden = "[REDACTED:API_KEY]"
+    assert question.message == f"Is it {hidden}?"
+    shown = {"type": "string", "title": hidden, "description": f"as in {hidden}", "default": hidden}
+    assert question.form == form | {"properties": {"key": shown}}
+    assert outcome.sifted.withheld == {"API_KEY": 4}

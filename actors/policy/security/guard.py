@@ -73,6 +73,12 @@ class Guard:
             return plain | {WITHHELD: f"{_MARK}...] stands for a text that is withheld from you, and is none itself"}
         return dict(args)
 
+    def secrets_in(self, value: Any) -> tuple[str, ...]:
+        """Labels of what opens a door, anywhere in a value of JSON; what only tells of a person is none of it."""
+        counts: Counter[str] = Counter()
+        _mapped(value, lambda text: redact(text, self._secret, counts))
+        return tuple(sorted(counts))
+
     def message(self, message: Message) -> Message:
         """A message without what is withheld. Changed thinking loses its seal, without which no provider takes it."""
         content = tuple(self._block(block) for block in message.content)

@@ -72,6 +72,9 @@ class Known:
         return min((place for value in self._values for place in _begun(text, value, start)), default=None)
 
 
+NOTHING_KNOWN = Known(())
+
+
 def _begun(text: str, value: str, start: int) -> Iterator[int]:
     """Where at the end of the text the value begins and goes on behind it: the first such place, if there is one."""
     place = text.find(value[0], max(start, len(text) - len(value) + 1))

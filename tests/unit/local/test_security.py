@@ -16,7 +16,8 @@ from actors.domain.policies import ConfirmationPolicy, TimeoutAction
 from actors.domain.records import encode_record
 from actors.domain.security import OnInjection, Secret, SecurityConfig
 from actors.domain.session import SessionConfig
-from actors.errors import InvalidRequest, TurnFailed
+from actors.errors import InvalidConfig, InvalidRequest, TurnFailed
+from actors.tools.base import ToolContext
 from actors.tools.function import tool
 from tests.unit.local.runtimes import asking, calls, config, record_of, records, result_texts, runtime, says, session
 
@@ -336,3 +337,37 @@ async def test_what_was_withheld_or_gave_orders_is_written_down_in_labels_and_co
     ]
     assert report.withheld == {"API_KEY": 1, "EMAIL": 4}
     assert (report.orders, report.treated) == ({"override": 1}, {"block": 1})
+
+
+@pytest.mark.parametrize("where", [{"system_prompt": f"Use {KEY}."}, {"metadata": {"key": KEY}}, {"name": KEY}])
+async def test_a_configuration_with_a_secret_is_refused_since_it_is_kept_as_it_is_given(where: dict[str, Any]) -> None:
+    plain = config(says("."), **where)
+    async with runtime(security=ON) as manager:
+        with pytest.raises(InvalidConfig, match=r"holds a secret \(API_KEY\)"):
+            await manager.create_session("s", plain)
+        parent = await manager.create_session("p", config(says("."), system_prompt=f"Write to {MAIL}."))
+        with pytest.raises(InvalidConfig, match="holds a secret"):
+            await manager.create_child_session("p", "c", plain)
+        if "metadata" not in where:
+            with pytest.raises(InvalidRequest, match="holds a secret"):
+                await parent.configure(**where)
+        await manager.create_session("off", config(security=SecurityConfig(enabled=False), **where))
+
+        everything = [encode_record(record) for record in await parent.records(limit=100)]
+        assert not [one for one in everything if KEY.encode() in one]
+
+
+async def test_what_a_tool_writes_down_for_its_recovery_has_no_secret_in_it() -> None:
+    @tool(effect="unsafe")
+    async def pays(key: str, ctx: ToolContext) -> str:
+        """Pay."""
+        await ctx.record({"charge": "ch_1", "with": key[::-1], "for": MAIL})
+        return "paid"
+
+    steps = (calls(("pays", {"key": KEY[::-1]})), calls(("pays", {"key": "none"})), says("Done."))
+    async with session(config(*steps, security=ON), pays) as one:
+        await one.generate("go")
+
+        refused, paid = result_texts(await one.history())
+        assert "wanted to record holds a secret (API_KEY)" in refused
+        assert paid == "paid"
