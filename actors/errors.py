@@ -14,6 +14,7 @@
     |-- ActionNotFound
     |-- ActionSettled             somebody else's resolution was committed first
     |-- ArtifactNotFound
+    |-- AuthorizationNotFound     no MCP server waits for it: used, expired, or never asked for
     |-- McpServerExists           another server's tools would have the same names
     |-- McpServerNotFound
     |-- McpUnavailable            the server is not connected, or did not answer in time
@@ -297,6 +298,22 @@ class ArtifactNotFound(GreenroomError):
     @property
     def message(self) -> str:
         return f"There is no artifact {_shown(self.artifact_id)}. List the session's artifacts to see those there are."
+
+
+class AuthorizationNotFound(GreenroomError):
+    """No MCP server waits for this authorization."""
+
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    @property
+    def message(self) -> str:
+        return (
+            "No MCP server waits for this authorization: it was used already, is too late, or is somebody else's. Take "
+            "the authorization_url that the server's status has now, and visit it."
+        )
 
 
 class McpServerExists(GreenroomError):

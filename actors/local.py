@@ -17,6 +17,7 @@ from actors.domain.command import Command
 from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
 from actors.domain.mcp import McpServerConfig, McpStatus
+from actors.domain.mcp_oauth import Redirect
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.security import SecurityConfig
 from actors.domain.stores import StorePlace
@@ -98,7 +99,7 @@ class LocalRuntime:
         self._models = EffectHost(f"models-{name}", models, sink)
         self._tools = EffectHost(f"tools-{name}", tools, sink)
         self._registry = registry
-        self._servers = LocalServers(self._store, sink, self._workspace, self._resurround)
+        self._servers = LocalServers(self._store, sink, self._workspace, self._resurround, self._settings.redirect_url)
         self._hosts = LocalHosts(self._models, self._tools, registry, self._servers)
         self._sessions = SessionHost(self._store, self._hosts, self._around(), on_end=self._ended)
         term = await self._store.next_term()
@@ -210,6 +211,10 @@ class LocalRuntime:
     async def remove_mcp_server(self, tenant: str, journal_id: str, name: str) -> bool:
         """See ``Runtime.remove_mcp_server``."""
         return await self._servers.roster.remove(Key.of(tenant, journal_id, name))
+
+    async def authorized_mcp(self, tenant: str, redirect: Redirect) -> McpStatus:
+        """See ``Runtime.authorized_mcp``."""
+        return await self._servers.roster.authorized(tenant, redirect)
 
     async def mcp_servers(self, tenant: str) -> tuple[McpStatus, ...]:
         """See ``Runtime.mcp_servers``."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from actors.domain.ids import new_ulid
 from actors.domain.mcp import McpServerConfig
+from actors.domain.mcp_oauth import DEFAULT_REDIRECT
 from actors.effect_host import EffectHost, ResultSink
 from actors.mcp.library import McpLibrary
 from actors.mcp.roster import Roster
@@ -20,6 +21,7 @@ class LocalServers:
     Args:
         directory: Where stdio servers start that name none.
         changed: Called when the tools that sessions can use may be others.
+        redirect_url: Where browsers come back to that visit an authorization page.
     """
 
     def __init__(
@@ -28,15 +30,17 @@ class LocalServers:
         sink: ResultSink,
         directory: str,
         changed: Callable[[], Awaitable[None]],
+        redirect_url: str = DEFAULT_REDIRECT,
     ) -> None:
         self.roster = Roster(store, self._start, changed)
         self._sink = sink
+        self._redirect_url = redirect_url
         self._directory = directory
         self._running: dict[Key, McpServer] = {}
 
     async def _start(self, key: Key, config: McpServerConfig) -> Running:
         name = f"mcp-{new_ulid()}"
-        server = McpServer(name, config, self._directory, self._sink, lambda: self.roster.look(key))
+        server = McpServer(name, config, self._directory, self._sink, lambda: self.roster.look(key), self._redirect_url)
         self._running[key] = server
         server.start()
         return server

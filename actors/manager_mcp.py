@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from actors.checks import checked_arguments
 from actors.domain.mcp import McpServerConfig, McpStatus
 from actors.domain.mcp_library import McpContent, McpPrompts, McpPromptText, McpResources
+from actors.domain.mcp_oauth import Redirect
+from actors.errors import InvalidRequest
 from actors.manager_lookup import SessionLookup
 from actors.session.library import Library
 
@@ -37,6 +39,25 @@ class McpOperations(SessionLookup):
         if session_id is not None:
             return await (await self._session(session_id)).remove_mcp_server(name)
         return await self._runtime.remove_mcp_server(self.tenant, "", name)
+
+    async def finish_mcp_authorization(self, redirect_url: str) -> McpStatus:
+        """Hand over what a browser brought back from the ``authorization_url`` of a server's status.
+
+        The HTTP service does it by itself, where browsers reach it (``GREENROOM_PUBLIC_URL``). Where they do not, the
+        page that they end at cannot be shown, and its address is what is asked for here.
+
+        Returns:
+            How the server stands; it is connected a moment later, when it takes the token.
+
+        Raises:
+            InvalidRequest: that is no such address.
+            AuthorizationNotFound: no server waits for it: it was used, is too late, or is another tenant's.
+        """
+        try:
+            redirect = Redirect.of(redirect_url)
+        except ValueError as exc:
+            raise InvalidRequest(str(exc)) from None
+        return await self._runtime.authorized_mcp(self.tenant, redirect)
 
     async def mcp_status(self, *, session_id: str | None = None) -> dict[str, McpStatus]:
         """How the MCP servers stand, by name; no secrets.

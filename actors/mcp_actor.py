@@ -9,6 +9,7 @@ from actors.cluster.links import Links
 from actors.cluster.registry_link import RegistryLink
 from actors.domain.mcp import McpOffer, McpServerConfig
 from actors.domain.mcp_library import McpContent, McpPrompts, McpPromptText, McpResources
+from actors.domain.mcp_oauth import Redirect
 from actors.effect_host.sink import StoreSink
 from actors.errors import InternalError
 from actors.host_actor import HostActor
@@ -32,7 +33,8 @@ class McpActor(HostActor):
             self._registry = RegistryLink(info)
             links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
             sink = StoreSink(RemoteStore(links.to(info.store)))
-            self._server = McpServer(self._name, config, info.world.workspace or "/", sink, self._tell)
+            world = info.world
+            self._server = McpServer(self._name, config, world.workspace or "/", sink, self._tell, world.redirect_url)
             await self._serve(info, "mcp", self._server.effects)
             self._server.start()
         peer = await self.describe()
@@ -72,6 +74,10 @@ class McpActor(HostActor):
     async def prompt(self, name: str, arguments: Mapping[str, str]) -> McpPromptText:
         """See ``Library.prompt``."""
         return await self._opened().library.prompt(name, arguments)
+
+    async def authorized(self, redirect: Redirect) -> bool:
+        """See ``McpServer.authorized``."""
+        return await self._opened().authorized(redirect)
 
     def _opened(self) -> McpServer:
         if self._server is None:

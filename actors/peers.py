@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from actors.domain.base import Frozen
 from actors.domain.calls import HostRef
 from actors.domain.llm import LlmConfig
+from actors.domain.mcp_oauth import DEFAULT_REDIRECT
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.security import SecurityConfig
 from actors.domain.stores import StorePlace
@@ -51,7 +52,11 @@ class Toolbox(Frozen):
 
 
 class World(Frozen):
-    """What session actors are told of the runtime; a new one, of a higher version, replaces the old."""
+    """What session actors are told of the runtime; a new one, of a higher version, replaces the old.
+
+    Attributes:
+        redirect_url: Where browsers come back to that visit the authorization page of an MCP server.
+    """
 
     version: int = 0
     default_model: LlmConfig | None = None
@@ -60,6 +65,7 @@ class World(Frozen):
     workspace: str = ""
     shared_workspaces: bool = False
     stores: tuple[StorePlace, ...] = ()
+    redirect_url: str = DEFAULT_REDIRECT
 
 
 class RuntimeInfo(Frozen):

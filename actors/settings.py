@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from actors.domain.llm import LlmConfig
+from actors.domain.mcp_oauth import CALLBACK_PATH
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.retention import MAX_TTL_S, Retention
 from actors.domain.security import SecurityConfig
@@ -37,6 +38,8 @@ class Settings(BaseSettings):
         store_url: ``postgresql://...``, ``sqlite:///...`` or ``memory:``; SQLite in ``data_dir`` when None.
         stores: Further stores by name, as URLs: sessions choose one by ``storage_type``, or by its name.
         model: Default model as ``provider/model``.
+        public_url: Where people's browsers reach the HTTP service, for those that come back from an authorization page;
+            ``host`` and ``port`` when None.
         api_keys: Tokens that the HTTP service accepts; none means loopback only.
         workspace: Directory of sessions that name none; the current directory when empty.
         shared_workspaces: Every node of the cluster sees the same files under the sessions' workspaces.
@@ -78,6 +81,7 @@ class Settings(BaseSettings):
     model: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$", max_length=1024)
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     workspace: str = ""
     shared_workspaces: bool = False
@@ -136,6 +140,13 @@ class Settings(BaseSettings):
     def tool_options(self) -> ToolOptions:
         """What is chosen about the built-in tools."""
         return ToolOptions(sandbox=self.sandbox, sandbox_network=self.sandbox_network, web_search=self.web_search)
+
+    @property
+    def redirect_url(self) -> str:
+        """Where browsers come back to that visit the authorization page of an MCP server."""
+        here = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host
+        shown = f"[{here}]" if ":" in here else here
+        return (self.public_url or f"http://{shown}:{self.port}").rstrip("/") + CALLBACK_PATH
 
     def provider_key(self, provider: str) -> SecretStr | None:
         """The runtime's key of a provider, from settings or the usual environment variable."""

@@ -60,6 +60,7 @@ class Launch(Frozen):
             workspace=self.workspace,
             shared_workspaces=self.settings.shared_workspaces,
             stores=places_of(self.store_url, self.settings.stores),
+            redirect_url=self.settings.redirect_url,
         )
         return RuntimeInfo(
             runtime=self.settings.runtime,

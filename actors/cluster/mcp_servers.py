@@ -13,6 +13,7 @@ from actors.cluster.links import awaited
 from actors.cluster.nodes import on_node
 from actors.domain.calls import HostRef
 from actors.domain.mcp import McpOffer, McpServerConfig
+from actors.domain.mcp_oauth import Redirect
 from actors.errors import GreenroomError
 from actors.mcp.roster import Roster
 from actors.mcp.running import Key, Running
@@ -44,6 +45,10 @@ class ActorServer:
     async def offer(self) -> McpOffer:
         """See ``Running.offer``."""
         return await answered(self._handle.offer.remote(), self._peer.peer.name)
+
+    async def authorized(self, redirect: Redirect) -> bool:
+        """See ``Running.authorized``."""
+        return await answered(self._handle.authorized.remote(redirect), self._peer.peer.name)
 
     async def close(self) -> None:
         """See ``Running.close``: gracefully, then for good."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from actors.cluster.pool import ActorPool
 from actors.domain.mcp import McpServerConfig, McpStatus
+from actors.domain.mcp_oauth import Redirect
 from actors.mcp.running import Key
 from actors.session.ports import ToolSpec
 
@@ -30,6 +31,11 @@ class RegistryMcp:
         """See ``Runtime.remove_mcp_server``."""
         await self.open()
         return await self._pool.servers.roster.remove(Key.of(tenant, journal_id, name))
+
+    async def authorized_mcp(self, tenant: str, redirect: Redirect) -> McpStatus:
+        """See ``Runtime.authorized_mcp``."""
+        await self.open()
+        return await self._pool.servers.roster.authorized(tenant, redirect)
 
     async def mcp_servers(self, tenant: str) -> tuple[McpStatus, ...]:
         """See ``Runtime.mcp_servers``."""

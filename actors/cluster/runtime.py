@@ -23,6 +23,7 @@ from actors.domain.commands import Reply
 from actors.domain.contexts import Beginning, Contexts
 from actors.domain.llm import LlmConfig
 from actors.domain.mcp import McpServerConfig, McpStatus
+from actors.domain.mcp_oauth import Redirect
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.security import SecurityConfig
 from actors.domain.stores import StorePlace
@@ -205,6 +206,10 @@ class ClusterRuntime:
     async def remove_mcp_server(self, tenant: str, journal_id: str, name: str) -> bool:
         """See ``Runtime.remove_mcp_server``."""
         return await self._ask("remove_mcp_server", tenant, journal_id, name)
+
+    async def authorized_mcp(self, tenant: str, redirect: Redirect) -> McpStatus:
+        """See ``Runtime.authorized_mcp``."""
+        return await self._ask("authorized_mcp", tenant, redirect)
 
     async def mcp_servers(self, tenant: str) -> tuple[McpStatus, ...]:
         """See ``Runtime.mcp_servers``."""

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from actors.domain.base import Frozen
+from actors.domain.mcp_oauth import McpOAuth
 from actors.domain.mcp_transports import (
     MAX_ARGS,
     TRANSPORTS,
     HttpTransport,
-    McpOAuth,
     Secrets,
     StdioTransport,
     Transport,
@@ -126,15 +126,16 @@ class McpServerConfig(Frozen):
             parts = urlsplit(self.transport.url.get_secret_value())
             found += [SecretStr(part) for part in (parts.query, parts.username, parts.password) if part]
         if self.oauth is not None:
-            found += [one for one in (self.oauth.access_token, self.oauth.client_secret) if one is not None]
+            found += self.oauth.secrets
         values = {one.get_secret_value() for one in found}
         return tuple(sorted((value for value in values if value), key=len, reverse=True))
 
     def without_secrets(self) -> KnownServer:
-        """What may be written down of it."""
-        shown: dict[str, Any] = self.model_dump(mode="json", exclude={"env", "oauth"})
+        """What may be written down of it. Without its secrets, how it proves who it is is of no use."""
+        complete = not self.secrets
+        shown: dict[str, Any] = self.model_dump(mode="json", exclude={"env"} if complete else {"env", "oauth"})
         shown["transport"].pop("headers", None)
-        return KnownServer(config=shown, complete=not self.secrets and self.oauth is None)
+        return KnownServer(config=shown, complete=complete)
 
 
 class KnownServer(Frozen):
@@ -161,6 +162,9 @@ class McpState(StrEnum):
     reconnecting = "reconnecting"
     """It was lost, or never reached; it is tried again after a pause."""
 
+    needs_authorization = "needs_authorization"
+    """Somebody has to agree at the page ``authorization_url`` of the status."""
+
     disabled = "disabled"
     needs_secrets = "needs_secrets"
     """The runtime that was given its secrets has ended: add the server again with them."""
@@ -176,6 +180,8 @@ class McpStatus(Frozen):
         tools_left_out: Tools that the server offers and that are not published: too many, too large, nameless, or such
             as run as tasks of 2025-11-25 only.
         error: Why it is not connected, or was not the last time.
+        authorization_url: The page where somebody has to agree before it can be used, or used for more. Meant for a
+            person's browser: it works once, for half an hour.
     """
 
     name: str
@@ -189,6 +195,7 @@ class McpStatus(Frozen):
     tool_count: int = 0
     tools_left_out: int = 0
     error: str | None = None
+    authorization_url: str | None = None
 
     @property
     def connected(self) -> bool:

@@ -1,12 +1,12 @@
-"""The ways to an MCP server: a child process, or a URL with what proves who asks."""
+"""The ways to an MCP server: a child process, or a URL."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, field_serializer, field_validator, model_validator
+from pydantic import Field, SecretStr, field_serializer, field_validator
 
 from actors.domain.base import Frozen, one_line
 
@@ -94,34 +94,3 @@ class HttpTransport(Frozen):
 Transport = Annotated[StdioTransport | HttpTransport, Field(discriminator="type")]
 
 TRANSPORTS: Final = {"stdio": "stdio", "http": "streamable-http", "streamable-http": "streamable-http", "sse": "sse"}
-
-
-class McpOAuth(Frozen):
-    """How the service proves who it is to an HTTP server.
-
-    Attributes:
-        access_token: Sent as it is; nothing else is needed then.
-        token_url: Where a token is got for ``client_id`` and ``client_secret`` (the client-credentials grant).
-    """
-
-    access_token: SecretStr | None = None
-    token_url: str | None = None
-    client_id: str | None = Field(default=None, max_length=1024)
-    client_secret: SecretStr | None = None
-    scopes: tuple[str, ...] = Field(default=(), max_length=64)
-
-    @field_validator("token_url")
-    @classmethod
-    def _plain(cls, value: str | None) -> str | None:
-        if value is not None:
-            parts = urlsplit(value)
-            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
-                raise ValueError("must be an http or https URL without user info and query")
-        return value
-
-    @model_validator(mode="after")
-    def _enough(self) -> Self:
-        credentials = self.token_url and self.client_id and self.client_secret
-        if self.access_token is None and not credentials:
-            raise ValueError("give access_token, or token_url with client_id and client_secret")
-        return self

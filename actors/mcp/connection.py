@@ -14,8 +14,10 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from actors.domain.mcp import McpServerConfig, McpState, McpStatus, status_of
+from actors.domain.mcp_oauth import DEFAULT_REDIRECT
 from actors.domain.mcp_transports import HttpTransport, StdioTransport
-from actors.mcp.http import http_transport
+from actors.mcp.consent import Consent
+from actors.mcp.http import HttpWay
 from actors.mcp.listing import Listing
 from actors.mcp.open_calls import OpenCalls
 from actors.mcp.problems import NotConnected, sentence
@@ -49,6 +51,8 @@ class McpConnection:
         directory: Where a stdio server starts that names no directory.
         environment: Variables for a stdio server beside those of its configuration.
         changed: Called when its state, or its list of tools, has changed.
+        learn: Told of each secret that comes to be known.
+        redirect_url: Where browsers come back to that visit its authorization page.
         back_off_s: The first pause before a new connection.
     """
 
@@ -58,14 +62,21 @@ class McpConnection:
         directory: str,
         environment: dict[str, str],
         changed: Callable[[], None],
+        learn: Callable[[str], None] = lambda secret: None,
+        redirect_url: str = DEFAULT_REDIRECT,
         back_off_s: float = BACK_OFF_FIRST_S,
     ) -> None:
         self.config = config
-        self.open_calls = OpenCalls(config.secrets)
+        self.secrets = config.secrets
+        self.open_calls = OpenCalls(lambda: self.secrets)
+        self.consent = Consent(self.open_calls, self._consenting)
         self.listing = Listing(config, changed)
         self.tries = 0
         self._directory = directory
         self._environment = environment
+        self._learn_too = learn
+        if isinstance(config.transport, HttpTransport):
+            self._way = HttpWay(config.transport, config.oauth, self.consent, redirect_url, self._learn)
         self._changed = changed
         self._first_pause_s = back_off_s
         self._state = McpState.connecting if config.enabled else McpState.disabled
@@ -100,15 +111,17 @@ class McpConnection:
     def status(self) -> McpStatus:
         """How it stands."""
         client = self._line.client if self._line is not None else None
+        waits = client is None and self.consent.url is not None
         info = client.server_info if client is not None else None
         return status_of(
             self.config,
-            self._state,
+            McpState.needs_authorization if waits else self._state,
             protocol=client.protocol_version if client is not None else None,
             server=f"{info.name} {info.version}"[:200] if info is not None else None,
             tool_count=len(self.listing.published.definitions),
             tools_left_out=self.listing.published.left_out,
             error=self._error,
+            authorization_url=self.consent.url,
         )
 
     @property
@@ -138,6 +151,15 @@ class McpConnection:
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))
             pause = min(pause * 2, BACK_OFF_MAX_S)
 
+    def _learn(self, secret: str) -> None:
+        if secret and secret not in self.secrets:
+            self.secrets = tuple(sorted({*self.secrets, secret}, key=len, reverse=True))
+            self._learn_too(secret)
+
+    def _consenting(self) -> None:
+        self._settled.set()
+        self._changed()
+
     def _turn(self, state: McpState) -> None:
         self._state = state
         self._settled.set()
@@ -154,7 +176,7 @@ class McpConnection:
             process = ServerProcess(argv, transport.cwd or self._directory, variables | self._environment)
         why: BaseException | None = None
         try:
-            await self._connected(process, transport)
+            await self._connected(process)
         except asyncio.CancelledError as exc:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -165,17 +187,13 @@ class McpConnection:
         finally:
             self._line = None
             self._lost.set()
-        return sentence(why, process, self.config.secrets)
+        return sentence(why, process, self.secrets)
 
-    async def _connected(self, process: ServerProcess | None, transport: StdioTransport | HttpTransport) -> None:
+    async def _connected(self, process: ServerProcess | None) -> None:
         from mcp import Client
         from mcp_types import Implementation
 
-        if process is not None:
-            target: Any = stdio_transport(process)
-        else:
-            assert isinstance(transport, HttpTransport)
-            target = http_transport(transport, self.config.oauth)
+        target: Any = stdio_transport(process) if process is not None else self._way.open()
         client = Client(
             target,
             read_timeout_seconds=HANDSHAKE_READ_S,
@@ -185,10 +203,11 @@ class McpConnection:
             cache=None,
         )
         async with AsyncExitStack() as stack:
-            async with asyncio.timeout(self.config.connect_timeout_s):
+            async with self.consent.within(self.config.connect_timeout_s):
                 await stack.enter_async_context(client)
                 await self.listing.read(client)
             self._line, self._error = Line(client, self._lost), None
+            self.consent.worked()
             self._turn(McpState.connected)
             work = [self.listing.follow(client), self.listing.renew(client)]
             if process is not None:
@@ -203,7 +222,7 @@ class McpConnection:
 
     async def _watch(self, process: ServerProcess) -> None:
         await process.silent.wait()
-        self._error = sentence(None, process, self.config.secrets)
+        self._error = sentence(None, process, self.secrets)
         self._lost.set()
 
     async def line(self, within_s: float) -> Line:
@@ -214,6 +233,8 @@ class McpConnection:
         """
         deadline = asyncio.get_running_loop().time() + within_s
         while self._line is None:
+            if self.consent.url is not None:
+                raise NotConnected("somebody has to authorize it first, at the page that its status names")
             if not self.config.enabled or self._closing or asyncio.get_running_loop().time() >= deadline:
                 raise NotConnected(self._error or "it is not connected")
             await asyncio.sleep(0.02)

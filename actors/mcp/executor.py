@@ -192,7 +192,7 @@ class McpExecutor:
         except NoQuestion as exc:
             return self._failed(f"The call was not gone on with: {exc}.", "NoQuestion")
         except Exception as exc:
-            return self._wrong(exc)
+            return self._wrong(exc, one.note)
         finally:
             if not held:
                 await self._calls.end(call.call_id)
@@ -202,7 +202,7 @@ class McpExecutor:
             return outcome_of_listing(result)
         if getattr(result, "result_type", "") != "input_required":
             return outcome_of_reading(result) if hasattr(result, "contents") else outcome_of(result)
-        questions = questions_in(result, self._connection.config.secrets)
+        questions = questions_in(result, self._connection.secrets)
         return self._asks(questions, held=False, state=result.request_state)
 
     def _asks(self, questions: tuple[Question, ...], *, held: bool, state: str | None = None) -> ToolOutcome:
@@ -213,7 +213,7 @@ class McpExecutor:
             asked=Asked(questions=questions, held=held, state=state, answer_within_s=within_s),
         )
 
-    def _wrong(self, exc: Exception) -> ToolOutcome:
+    def _wrong(self, exc: Exception, note: str) -> ToolOutcome:
         """The outcome of a call that the server, or the SDK, broke off."""
         from mcp import MCPError
 
@@ -222,10 +222,10 @@ class McpExecutor:
             return self._failed(f"MCP server {name} gave no valid answer: {exc}", type(exc).__name__)
         if exc.code == URL_REQUIRED:
             try:
-                return self._asks(pages_in(exc.data, self._connection.config.secrets), held=False)
+                return self._asks(pages_in(exc.data, self._connection.secrets), held=False)
             except NoQuestion as why:
                 return self._failed(f"MCP server {name} refused the call: {why}.", "MCPError")
-        return self._failed(f"MCP server {name} refused the call: {exc.message}", "MCPError")
+        return self._failed(f"MCP server {name} refused the call: {exc.message}{note and f'. {note}'}", "MCPError")
 
     async def close(self) -> None:
         """End what is held open."""
@@ -236,7 +236,7 @@ class McpExecutor:
         return ToolOutcome(outcome=Outcome.timeout, content=text, exit_code=1, metadata={"timed_out": True})
 
     def _failed(self, text: str, kind: str) -> ToolOutcome:
-        return failed(hidden(text[:_MAX_ERROR_CHARS], self._connection.config.secrets), **{RAISED: kind})
+        return failed(hidden(text[:_MAX_ERROR_CHARS], self._connection.secrets), **{RAISED: kind})
 
 
 def _told_to_stop(text: str) -> ToolOutcome:

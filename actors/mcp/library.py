@@ -62,11 +62,11 @@ class McpLibrary:
         found = await gathered(
             lambda cursor: client.list_resources(cursor=cursor), lambda page: page.resources, MAX_LISTED, after
         )
-        items = {one.uri: one for one in shown.bounded(found.items, shown.resource, self._config.secrets)}
+        items = {one.uri: one for one in shown.bounded(found.items, shown.resource, self._connection.secrets)}
         templates = await self._templates(client) if after is None else []
         return McpResources(
             items=tuple(items.values()),
-            templates=tuple(shown.bounded(templates, shown.template, self._config.secrets)),
+            templates=tuple(shown.bounded(templates, shown.template, self._connection.secrets)),
             next=found.next,
             left_out=found.left_out + len({one.uri for one in found.items}) - len(items),
         )
@@ -95,7 +95,7 @@ class McpLibrary:
         )
         self._refuse_questions(result)
         try:
-            return tuple(shown.content(one, self._config.secrets) for one in result.contents)
+            return tuple(shown.content(one, self._connection.secrets) for one in result.contents)
         except ValueError as exc:
             raise McpRefused(self._config.name, str(exc)) from None
 
@@ -119,7 +119,7 @@ class McpLibrary:
         found = await gathered(
             lambda cursor: client.list_prompts(cursor=cursor), lambda page: page.prompts, MAX_LISTED, after
         )
-        items = {one.name: one for one in shown.bounded(found.items, shown.prompt, self._config.secrets)}
+        items = {one.name: one for one in shown.bounded(found.items, shown.prompt, self._connection.secrets)}
         left_out = found.left_out + len({one.name for one in found.items}) - len(items)
         return McpPrompts(items=tuple(items.values()), next=found.next, left_out=left_out)
 
@@ -129,7 +129,7 @@ class McpLibrary:
             raise InvalidRequest(f"The arguments of a prompt have at most {MAX_VALUE_CHARS} characters together.")
         result = await self._ask(lambda client: get_prompt(client, name, dict(arguments)), self._config.tool_timeout_s)
         self._refuse_questions(result)
-        made = shown.prompt_text(result, self._config.secrets)
+        made = shown.prompt_text(result, self._connection.secrets)
         if not made.messages:
             raise McpRefused(self._config.name, "the prompt is empty")
         return made
@@ -153,7 +153,7 @@ class McpLibrary:
         except TimeoutError:
             raise McpUnavailable(name, f"it did not answer in {timeout_s:g} s") from None
         except MCPError as exc:
-            raise McpRefused(name, hidden(exc.message[:MAX_DETAIL_CHARS], self._config.secrets)) from None
+            raise McpRefused(name, hidden(exc.message[:MAX_DETAIL_CHARS], self._connection.secrets)) from None
         except Exception as exc:
             # Whatever a server can say, the SDK has an exception for it.
             raise McpRefused(name, f"no valid answer of the protocol ({type(exc).__name__})") from None

@@ -37,11 +37,13 @@ class OpenCall:
 
     Attributes:
         emit: Where its output goes: that of the attempt under way.
+        note: What is to be said beside a failure of it.
     """
 
     def __init__(self, call: ToolCall, emit: Emit, work: Callable[[OpenCall], Awaitable[Any]]) -> None:
         self.journal_id = call.journal_id
         self.emit = emit
+        self.note = ""
         self._asked: dict[str, tuple[Question, asyncio.Future[Answer]]] = {}
         self._count = 0
         self._news = asyncio.Event()
@@ -106,7 +108,7 @@ class OpenCalls:
         secrets: What must not appear in a question.
     """
 
-    def __init__(self, secrets: tuple[str, ...]) -> None:
+    def __init__(self, secrets: Callable[[], tuple[str, ...]]) -> None:
         self._secrets = secrets
         self._calls: dict[str, OpenCall] = {}
         self._held: dict[str, asyncio.TimerHandle] = {}
@@ -159,9 +161,29 @@ class OpenCalls:
         if len(self._held) >= MAX_HELD:
             return ErrorData(code=_INVALID_REQUEST, message=f"{MAX_HELD} questions are open already.")
         try:
-            return result_of(await one.ask(params, self._secrets))
+            return result_of(await one.ask(params, self._secrets()))
         except NoQuestion as exc:
             return ErrorData(code=_INVALID_REQUEST, message=f"The question was not put to anybody: {exc}.")
+
+    async def visit(self, url: str, message: str) -> Answer | None:
+        """Ask for a page to be visited, in the call in whose course this runs; None at once when it runs in none.
+
+        Raises:
+            NoQuestion: it cannot be asked.
+        """
+        from mcp_types import ElicitRequestURLParams
+
+        one = _CURRENT.get()
+        if one is None:
+            return None
+        return await one.ask(ElicitRequestURLParams(message=message, url=url), self._secrets())
+
+    def note(self, text: str) -> bool:
+        """Have the call in whose course this runs say something when it fails; False when it runs in none."""
+        one = _CURRENT.get()
+        if one is not None:
+            one.note = text
+        return one is not None
 
     def _only(self) -> OpenCall | None:
         """Who asks, where the transport does not tell: one that is not waiting for an answer, if all are of a session.

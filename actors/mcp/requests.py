@@ -51,7 +51,9 @@ async def call_tool(
             allow_input_required=True,
         )
 
-    return await answered(line, ask)
+    result = await answered(line, ask)
+    connection.consent.worked()
+    return result
 
 
 async def read_resource(client: Client, uri: str, resume: Resume | None) -> Any:

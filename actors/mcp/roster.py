@@ -14,7 +14,9 @@ from typing import Final
 from pydantic import ValidationError
 
 from actors.domain.mcp import MAX_SERVERS, KnownServer, McpServerConfig, McpStatus
+from actors.domain.mcp_oauth import Redirect
 from actors.errors import (
+    AuthorizationNotFound,
     GreenroomError,
     InvalidConfig,
     McpServerExists,
@@ -196,6 +198,18 @@ class Roster(Keeping):
         self._dropped.add(key)
         if (server := self._servers.pop(key, None)) is not None:
             await self._stop(server)
+
+    async def authorized(self, tenant: str, redirect: Redirect) -> McpStatus:
+        """A browser has come back from the authorization page of one of a tenant's servers; how that stands then.
+
+        Raises:
+            AuthorizationNotFound: no server waits for it: it was used, has expired, or never was.
+        """
+        for server in [one for key, one in self._servers.items() if key.tenant == tenant and one.at_url]:
+            await self._look(server)
+            if await server.authorized(redirect):
+                return server.status
+        raise AuthorizationNotFound()
 
     async def forget(self, journal_id: str) -> None:
         """A session is gone, and with it the servers that it had for itself."""

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Protocol
 
 from actors.domain.calls import HostRef
 from actors.domain.mcp import McpOffer, McpServerConfig, McpState, McpStatus, status_of
+from actors.domain.mcp_oauth import Redirect
 
 SHARED: Final = ""
 """In the place of a journal: the server is there for all sessions of the tenant."""
@@ -41,6 +42,10 @@ class Running(Protocol):
 
     async def offer(self) -> McpOffer:
         """What it offers now."""
+        ...
+
+    async def authorized(self, redirect: Redirect) -> bool:
+        """Somebody's browser has come back from its authorization page; False when nobody waits for it any more."""
         ...
 
     async def close(self) -> None:
@@ -95,6 +100,17 @@ class Server:
     def next_pause_s(self) -> float:
         """Twice the last pause, within bounds."""
         return min(max(self.pause_s * 2, RESTART_FIRST_S), RESTART_MAX_S)
+
+    @property
+    def at_url(self) -> bool:
+        """Whether it is where people may have to authorize it."""
+        return self.config.transport.type != "stdio"
+
+    async def authorized(self, redirect: Redirect) -> bool:
+        """See ``Running.authorized``; False for a browser that was sent elsewhere, too."""
+        running = self.running
+        mine = redirect.comes_from(self.status.authorization_url)
+        return mine and running is not None and await running.authorized(redirect)
 
     @property
     def status(self) -> McpStatus:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from actors.domain.calls import HostRef
 from actors.domain.mcp import McpOffer, McpServerConfig
+from actors.domain.mcp_oauth import DEFAULT_REDIRECT, Redirect
 from actors.effect_host import EffectHost, HostLimits, ResultSink
 from actors.effect_host.guarded import Guarded, Vault
 from actors.mcp.connection import McpConnection
@@ -23,6 +24,7 @@ class McpServer:
     Args:
         name: Of its host; every process of the server carries it.
         changed: Called when what it offers has changed.
+        redirect_url: Where browsers come back to that visit its authorization page.
     """
 
     def __init__(
@@ -32,12 +34,13 @@ class McpServer:
         directory: str,
         sink: ResultSink,
         changed: Callable[[], None],
+        redirect_url: str = DEFAULT_REDIRECT,
     ) -> None:
-        self.connection = McpConnection(config, directory, {HOST_MARK: name}, changed)
+        vault = Vault(config.secrets)
+        self.connection = McpConnection(config, directory, {HOST_MARK: name}, changed, vault.add, redirect_url)
         self.executor = McpExecutor(self.connection)
         self.library = McpLibrary(self.connection)
-        guarded = Guarded(self.executor, Vault(config.secrets))
-        self.effects = EffectHost(name, guarded, sink, HostLimits(running=RUNNING))
+        self.effects = EffectHost(name, Guarded(self.executor, vault), sink, HostLimits(running=RUNNING))
 
     @property
     def host(self) -> HostRef:
@@ -56,6 +59,10 @@ class McpServer:
     async def offer(self) -> McpOffer:
         """What it offers now."""
         return McpOffer(status=self.connection.status, definitions=self.connection.listing.definitions)
+
+    async def authorized(self, redirect: Redirect) -> bool:
+        """Somebody's browser has come back; False when nobody waits for it any more."""
+        return self.connection.consent.finish(redirect)
 
     async def close(self) -> None:
         """End it: running calls are cancelled, and nothing is left of a child process."""

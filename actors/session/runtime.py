@@ -16,6 +16,7 @@ from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.command import Command
 from actors.domain.llm import LlmConfig
 from actors.domain.mcp import McpServerConfig, McpStatus
+from actors.domain.mcp_oauth import Redirect
 from actors.domain.permissions import PermissionPolicy
 from actors.domain.security import SecurityConfig
 from actors.domain.stores import StorePlace
@@ -108,6 +109,14 @@ class Runtime(Protocol):
 
     async def remove_mcp_server(self, tenant: str, journal_id: str, name: str) -> bool:
         """Forget one and end it; False when there is none."""
+        ...
+
+    async def authorized_mcp(self, tenant: str, redirect: Redirect) -> McpStatus:
+        """A browser has come back from the authorization page of an MCP server; how that stands then.
+
+        Raises:
+            AuthorizationNotFound: none waits for it.
+        """
         ...
 
     async def mcp_servers(self, tenant: str) -> tuple[McpStatus, ...]:

@@ -12,6 +12,9 @@ import json
 import os
 import sys
 from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
 
 from actors import PermissionPolicy, SessionManager
 from actors.domain.mcp import McpServerConfig
@@ -23,21 +26,73 @@ from tests.unit.local.runtimes import calls, config, says
 SCENARIO_S: Final = 25.0
 """Longest scenario; the suite itself gives up after 30 s."""
 
+LOOK_S: Final = 0.05
+"""Between two looks at a status."""
+
+CLIENT_DOCUMENT: Final = "https://conformance-test.local/client-metadata.json"
+"""What the suite wants a client to call itself."""
+
 _EXAMPLES: Final = {"number": 1, "integer": 1, "string": "x", "boolean": True, "array": [], "object": {}}
 _numbers = itertools.count(1)
 
 
 async def live(manager: SessionManager, scenario: str, url: str, context: dict[str, Any]) -> str:
     """See a scenario through; what came of the calls."""
-    del context
     name = f"tested-{next(_numbers)}"
-    server = McpServerConfig.model_validate({"name": name, "transport": "streamable-http", "url": url})
+    oauth = await asyncio.to_thread(_oauth, scenario, url, context)
+    server = McpServerConfig.model_validate({"name": name, "transport": "http", "url": url, "oauth": oauth})
+    person = asyncio.create_task(_agree_to_everything(manager, name))
     try:
         async with asyncio.timeout(SCENARIO_S):
-            status = await manager.add_mcp_server(server)
+            await manager.add_mcp_server(server)
+            while not (status := (await manager.mcp_status())[name]).connected:
+                if status.error is not None and status.authorization_url is None:
+                    raise RuntimeError(status.error)
+                await asyncio.sleep(LOOK_S)
             return f"ok {status}\n{await _call_every_tool(manager, scenario, name)}"
     finally:
+        person.cancel()
         await manager.remove_mcp_server(name)
+
+
+def _oauth(scenario: str, url: str, context: dict[str, Any]) -> dict[str, Any]:
+    """The configuration that the scenario's documentation gives a client."""
+    given = {name: context[name] for name in ("client_id", "client_secret") if name in context}
+    match scenario:
+        case "auth/client-credentials-jwt":
+            key = {"private_key": context["private_key_pem"], "signing_algorithm": context["signing_algorithm"]}
+            return given | key
+        case "auth/client-credentials-basic":
+            return given | {"grant": "client_credentials"}
+        case "auth/cross-app-access-complete-flow":
+            return given | {
+                "issuer": _issuer_of(url),
+                "id_token": context["idp_id_token"],
+                "idp_client_id": context["idp_client_id"],
+                "idp_token_url": context["idp_token_endpoint"],
+            }
+        case _:
+            return given | {"client_metadata_url": CLIENT_DOCUMENT}
+
+
+def _issuer_of(url: str) -> str:
+    """What whoever configures a server knows: the suite tells it nowhere else."""
+    parts = urlsplit(url)
+    said = httpx.get(f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}").json()
+    return said["authorization_servers"][0]
+
+
+async def _agree_to_everything(manager: SessionManager, name: str) -> None:
+    """Be the person at the browser: visit each page once, and hand over where it leads."""
+    visited: set[str] = set()
+    async with httpx.AsyncClient() as browser:
+        while True:
+            status = (await manager.mcp_status()).get(name)
+            page = status.authorization_url if status is not None else None
+            if page is not None and page not in visited:
+                visited.add(page)
+                await manager.finish_mcp_authorization((await browser.get(page)).headers["location"])
+            await asyncio.sleep(LOOK_S)
 
 
 async def _call_every_tool(manager: SessionManager, scenario: str, server: str) -> str:
@@ -60,7 +115,8 @@ def _arguments(schema: dict[str, Any]) -> dict[str, Any]:
 async def _answer(session: SessionHandle, activity: Activity) -> None:
     if activity is Activity.requires_action:
         for action in await session.actions():
-            await session.resolve_action(action.action_id, "accept", content={})
+            form = {} if action.args["mode"] == "form" else None
+            await session.resolve_action(action.action_id, "accept", content=form)
 
 
 async def _main(url: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from actors.domain.calls import HostRef
 from actors.domain.mcp import KnownServer, McpOffer, McpServerConfig, McpState, status_of
+from actors.domain.mcp_oauth import Redirect
 from actors.errors import HostGone, SessionNotFound, StoreUnavailable
 from actors.mcp.keeping import WAITED_FOR_S
 from actors.mcp.roster import SWEEP_S, Roster
@@ -75,6 +76,10 @@ class One:
         if self._live.silent:
             raise HostGone("mcp", "it is silent")
         return McpOffer(status=status_of(self._config, McpState.connected))
+
+    async def authorized(self, redirect: Redirect) -> bool:
+        del redirect
+        return False
 
     async def close(self) -> None:
         await self._live.gate.wait()

@@ -151,7 +151,10 @@ async def test_a_call_that_is_cancelled_ends_with_its_turn(tmp_path: Path) -> No
         ({"name": "a", "transport": "stdio", "command": "x", "env": {"A=B": "1"}}, "env"),
         ({"name": "a", "transport": "http", "url": "file:///etc/passwd"}, "http or https"),
         ({"name": "a", "transport": "http", "url": "http://x", "headers": {"A": "b\nc"}}, "headers"),
-        ({"name": "a", "transport": "http", "url": "http://x", "oauth": {"client_id": "x"}}, "access_token"),
+        ({"name": "a", "transport": "http", "url": "http://x", "oauth": {"client_secret": "x"}}, "client_id"),
+        ({"name": "a", "transport": "http", "url": "http://x", "oauth": {"token_url": "http://y"}}, "credentials"),
+        ({"name": "a", "transport": "http", "url": "http://x", "oauth": {"redirect_url": "http://y"}}, "https"),
+        ({"name": "a", "transport": "http", "url": "http://x", "oauth": {"id_token": "y"}}, "idp_token_url"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_refused(given: dict[str, object], told: str) -> None:
