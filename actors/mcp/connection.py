@@ -21,6 +21,7 @@ from actors.mcp.http import HttpWay
 from actors.mcp.listing import Listing
 from actors.mcp.open_calls import OpenCalls
 from actors.mcp.problems import NotConnected, sentence
+from actors.mcp.sifting import sifted
 from actors.mcp.stdio import EXIT_S, GONE_S, ServerProcess, stdio_transport
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ class McpConnection:
 
         target: Any = stdio_transport(process) if process is not None else self._way.open()
         client = Client(
-            target,
+            sifted(target),
             read_timeout_seconds=HANDSHAKE_READ_S,
             message_handler=self._told,
             elicitation_callback=lambda context, params: self.open_calls.asked(params),
@@ -232,7 +233,8 @@ class McpConnection:
             NotConnected: it is not, within that time.
         """
         deadline = asyncio.get_running_loop().time() + within_s
-        while self._line is None:
+        # One that is lost may not have been left yet: what is sent over it would only be lost too.
+        while self._line is None or self._line.lost.is_set():
             if self.consent.url is not None:
                 raise NotConnected("somebody has to authorize it first, at the page that its status names")
             if not self.config.enabled or self._closing or asyncio.get_running_loop().time() >= deadline:

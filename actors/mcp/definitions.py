@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.domain.mcp import McpServerConfig
 from actors.domain.tools import EffectClass, ToolDefinition
+from actors.errors import InvalidConfig
+from actors.json_schema import validator
 from actors.mcp.names import published
 
 if TYPE_CHECKING:
@@ -86,7 +89,19 @@ def _effect(told: ToolAnnotations | None) -> EffectClass:
 def _size(definition: ToolDefinition) -> int:
     """Bytes of a definition; -1 when its schema is none that can be sent to a model."""
     try:
-        schema = len(json.dumps(definition.parameters, allow_nan=False))
+        schema = json.dumps(definition.parameters, allow_nan=False)
     except (ValueError, RecursionError):
         return -1
-    return schema + len(definition.description.encode(errors="replace")) if schema <= MAX_SCHEMA_BYTES else -1
+    if len(schema) > MAX_SCHEMA_BYTES or not _is_schema(schema):
+        return -1
+    return len(schema) + len(definition.description.encode(errors="replace"))
+
+
+@lru_cache(maxsize=2 * MAX_TOOLS)
+def _is_schema(text: str) -> bool:
+    """Whether it is one at all: providers refuse a request with all its tools for one that is not."""
+    try:
+        validator(json.loads(text), "It is")
+    except InvalidConfig:
+        return False
+    return True

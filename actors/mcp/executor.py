@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from pydantic import ValidationError
+
 from actors.domain.asking import Asked, Question, Resume
 from actors.domain.calls import (
     RAISED,
@@ -27,7 +29,7 @@ from actors.domain.tools import EffectClass
 from actors.errors import GreenroomError
 from actors.mcp.connection import McpConnection
 from actors.mcp.open_calls import OpenCall
-from actors.mcp.problems import Lost, NotConnected, hidden
+from actors.mcp.problems import Lost, NotConnected, hidden, misfit
 from actors.mcp.questions import URL_REQUIRED, NoQuestion, pages_in, questions_in
 from actors.mcp.reading import list_resources, outcome_of_listing, read_resource
 from actors.mcp.requests import CONNECT_WAIT_S, call_tool
@@ -219,7 +221,8 @@ class McpExecutor:
 
         name = self._connection.config.name
         if not isinstance(exc, MCPError):
-            return self._failed(f"MCP server {name} gave no valid answer: {exc}", type(exc).__name__)
+            why = misfit(exc) if isinstance(exc, ValidationError) else exc
+            return self._failed(f"MCP server {name} gave no valid answer: {why}", type(exc).__name__)
         if exc.code == URL_REQUIRED:
             try:
                 return self._asks(pages_in(exc.data, self._connection.secrets), held=False)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.domain.asking import Answer, Question
+from actors.domain.asking import MAX_QUESTIONS, Answer, Question
 from actors.domain.calls import Emit, ToolCall
 from actors.mcp.questions import NoQuestion, question_of, result_of
 
@@ -75,6 +75,8 @@ class OpenCall:
 
     async def ask(self, params: ElicitRequestParams, secrets: tuple[str, ...]) -> Answer:
         """Put a question of the server's, and wait for its answer."""
+        if len(self._asked) >= MAX_QUESTIONS:
+            raise NoQuestion(f"{MAX_QUESTIONS} questions of the call are open already")
         self._count += 1
         key = str(self._count)
         question = question_of(key, params, secrets)

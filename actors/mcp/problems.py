@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from pydantic import ValidationError
+
 from actors.mcp.stdio import ServerProcess
 
 MAX_CHARS: Final = 1000
@@ -28,6 +30,12 @@ def sentence(why: BaseException | None, process: ServerProcess | None, secrets: 
     return hidden(text, secrets)[:MAX_CHARS]
 
 
+def misfit(error: ValidationError) -> str:
+    """The first thing in a message that is not as it has to be, and where."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
 def hidden(text: str, secrets: Sequence[str]) -> str:
     """The text with secrets made unreadable, and without control characters."""
     for secret in secrets:
@@ -43,6 +51,8 @@ def _text(why: BaseException | None) -> str:
             return "the connection was closed"
         case TimeoutError():
             return "it did not answer in time"
+        case ValidationError():
+            return f"it sent what the protocol does not know: {misfit(found)}"
         case OSError():
             return found.strerror or type(found).__name__
         case _:

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.mcp.unasked import Unasked
 from actors.tools import reaper
 from actors.tools.by_force import end_by_force, wake
 from actors.tools.environment import command_environment
@@ -30,11 +31,18 @@ MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 MAX_JUNK_LINES: Final = 1000
 """Lines that are no messages, after which the server is taken for one that does not speak the protocol."""
 
+CHUNK_BYTES: Final = 64 * 1024
+"""What is read ahead of a server: an answer waits behind no more of what it says unasked."""
+
+STDERR_PAUSE_S: Final = 0.01
+"""Between two reads of its stderr: some 6 MB/s, at which a flood costs little."""
+
 STDERR_BYTES: Final = 4096
 """The end of what a server wrote to stderr: enough for the last lines of a traceback."""
 
 EXIT_S: Final = 2.0
-"""How long a server has to end by itself once its stdin is closed: what the SDK grants."""
+"""How long a server has to end by itself once its stdin is closed: what the SDK grants. One that is of no use any more
+has no time at all: it may be writing what nobody reads."""
 
 GONE_S: Final = 8.0
 """Longest wait for the reaper: its grace, its own 5 s for SIGKILL, and slack."""
@@ -81,9 +89,9 @@ class ServerProcess:
         """Start it. That it cannot be started is told like any end: by ``problem`` and ``ended``."""
         loop = asyncio.get_running_loop()
         output, errors, report = self._spawn()
-        self._tasks.append(loop.create_task(self._follow_report(await self._reader(report, 64 * 1024))))
-        self._tasks.append(loop.create_task(self._follow_stderr(await self._reader(errors, 64 * 1024))))
-        self.output = await self._reader(output, MAX_LINE_BYTES)
+        self._tasks.append(loop.create_task(self._follow_report(await self._reader(report))))
+        self._tasks.append(loop.create_task(self._follow_stderr(await self._reader(errors))))
+        self.output = await self._reader(output)
         pipe = os.fdopen(self._stdin, "wb", buffering=0)
         writer, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, pipe)
         self.input = asyncio.StreamWriter(writer, protocol, None, loop)
@@ -124,12 +132,13 @@ class ServerProcess:
         self.ended.set()
 
     async def _follow_stderr(self, stream: asyncio.StreamReader) -> None:
-        while chunk := await stream.read(64 * 1024):
+        while chunk := await stream.read(CHUNK_BYTES):
             self._stderr = (self._stderr + chunk)[-STDERR_BYTES:]
+            await asyncio.sleep(STDERR_PAUSE_S)
 
-    async def _reader(self, descriptor: int, limit: int) -> asyncio.StreamReader:
+    async def _reader(self, descriptor: int) -> asyncio.StreamReader:
         loop = asyncio.get_running_loop()
-        stream = asyncio.StreamReader(limit=limit, loop=loop)
+        stream = asyncio.StreamReader(limit=CHUNK_BYTES, loop=loop)
         pipe = os.fdopen(descriptor, "rb", buffering=0)
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream, loop=loop), pipe)
         self._pipes.append(transport)
@@ -140,7 +149,8 @@ class ServerProcess:
         self._closing = True
         if self.input is not None:
             self.input.close()
-            await self._ended_within(EXIT_S)
+            if self.problem is None:
+                await self._ended_within(EXIT_S)
         if self._control >= 0:
             # The reaper takes the end of this pipe as the word to kill.
             os.close(self._control)
@@ -174,9 +184,11 @@ async def stdio_transport(process: ServerProcess) -> AsyncGenerator[tuple[Any, A
     outgoing, from_session = anyio.create_memory_object_stream["SessionMessage"](0)
     loop = asyncio.get_running_loop()
     pumps: list[asyncio.Task[None]] = []
+    unasked = Unasked(loop.time())
     try:
         await process.start()
-        pumps = [loop.create_task(_read(process, to_session)), loop.create_task(_write(process, from_session))]
+        reading, writing = _read(process, to_session, unasked), _write(process, from_session, unasked)
+        pumps = [loop.create_task(reading), loop.create_task(writing)]
         yield messages, outgoing
     finally:
         for pump in pumps:
@@ -203,27 +215,24 @@ async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:
         raise cancelled
 
 
-async def _read(process: ServerProcess, to_session: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+async def _read(
+    process: ServerProcess, to_session: MemoryObjectSendStream[SessionMessage | Exception], unasked: Unasked
+) -> None:
     try:
         async with to_session:
-            await _read_lines(process, to_session)
+            await _read_messages(process, to_session, unasked)
     finally:
         process.silent.set()
 
 
-async def _read_lines(process: ServerProcess, to_session: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+async def _read_messages(
+    process: ServerProcess, to_session: MemoryObjectSendStream[SessionMessage | Exception], unasked: Unasked
+) -> None:
     from mcp.shared.message import SessionMessage
-    from mcp_types import jsonrpc_message_adapter
+    from mcp_types import JSONRPCNotification, JSONRPCRequest, jsonrpc_message_adapter
 
-    junk = 0
-    while True:
-        try:
-            line = await process.output.readuntil(b"\n")
-        except asyncio.IncompleteReadError:
-            return
-        except asyncio.LimitOverrunError:
-            process.problem = f"it sent a message of more than {MAX_LINE_BYTES // 1024 // 1024} MiB"
-            return
+    junk, loop = 0, asyncio.get_running_loop()
+    async for line in _lines(process):
         try:
             message = jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError:
@@ -232,12 +241,37 @@ async def _read_lines(process: ServerProcess, to_session: MemoryObjectSendStream
                 process.problem = "it writes to stdout what is no message of the protocol"
                 return
             continue
+        if isinstance(message, JSONRPCNotification | JSONRPCRequest):
+            unasked.heard(loop.time(), request=isinstance(message, JSONRPCRequest))
+            if unasked.problem is not None:
+                process.problem = unasked.problem
+                return
         await to_session.send(SessionMessage(message))
 
 
-async def _write(process: ServerProcess, from_session: MemoryObjectReceiveStream[SessionMessage]) -> None:
+async def _lines(process: ServerProcess) -> AsyncGenerator[bytes]:
+    """What the server writes, line by line; ends also at a line that is too long."""
+    begun = bytearray()
+    while chunk := await process.output.read(CHUNK_BYTES):
+        first, *more = chunk.split(b"\n")
+        begun += first
+        if len(begun) > MAX_LINE_BYTES:
+            process.problem = f"it sent a message of more than {MAX_LINE_BYTES // 1024 // 1024} MiB"
+            return
+        for rest in more:
+            yield bytes(begun)
+            begun = bytearray(rest)
+
+
+async def _write(
+    process: ServerProcess, from_session: MemoryObjectReceiveStream[SessionMessage], unasked: Unasked
+) -> None:
+    from mcp_types import JSONRPCNotification, JSONRPCRequest
+
     async with from_session:
         async for one in from_session:
             assert process.input is not None, "it was started"
             process.input.write(one.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
             await process.input.drain()
+            if not isinstance(one.message, JSONRPCNotification | JSONRPCRequest):
+                unasked.answered()

@@ -47,7 +47,10 @@ class Connected:
                 await self._changed.wait()
 
     def call(self, tool: str, args: dict[str, Any] | None = None, **more: Any) -> Awaitable[ToolOutcome]:
-        call = ToolCall(
+        return self._execute(self.tool_call(tool, args, **more))
+
+    def tool_call(self, tool: str, args: dict[str, Any] | None = None, **more: Any) -> ToolCall:
+        return ToolCall(
             call_id=f"j:1:{next(self._seqs)}",
             tenant="default",
             journal_id="j",
@@ -61,7 +64,6 @@ class Connected:
             effect=more.pop("effect", EffectClass.unsafe),
             **more,
         )
-        return self._execute(call)
 
     def _emit(self, channel: str, text: str) -> None:
         del channel

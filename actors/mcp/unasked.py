@@ -1,0 +1,48 @@
+"""What a server may say unasked: notifications, requests of its own, noise. Pure.
+
+What is more than anybody could use is a flood: each message would become a task, and answers would be lost among them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+UNASKED_PER_S: Final = 1000
+"""Messages a second that nobody asked for, in the long run: progress that people can follow is a few of them."""
+
+UNASKED_AT_ONCE: Final = 5000
+"""Messages that may come together: some tens of megabytes, while they are handled."""
+
+UNANSWERED: Final = 1000
+"""Requests of the server that wait for an answer, or for the server to read it."""
+
+
+class Unasked:
+    """What one server has said unasked.
+
+    Args:
+        now: The time at the start, in seconds.
+
+    Attributes:
+        problem: Why it is of no use any more, once that is known.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.problem: str | None = None
+        self._room = float(UNASKED_AT_ONCE)
+        self._at = now
+        self._open = 0
+
+    def heard(self, now: float, *, request: bool) -> None:
+        """It has said something; a request wants an answer."""
+        self._room = min(self._room + (now - self._at) * UNASKED_PER_S, UNASKED_AT_ONCE) - 1
+        self._at = now
+        self._open += request
+        if self._room < 0:
+            self.problem = f"it floods: it says more than {UNASKED_PER_S} things a second that nobody asked for"
+        elif self._open > UNANSWERED:
+            self.problem = f"it asks and does not listen: {UNANSWERED} of its requests wait for it to read an answer"
+
+    def answered(self) -> None:
+        """It has been sent an answer to a request of its own."""
+        self._open -= 1
