@@ -4,6 +4,7 @@ import { call, onKeyNeeded, request, sessionPath } from "./api.js";
 import { $, alertError, clearAlerts, el } from "./dom.js";
 import { FamilyQuestions } from "./family.js";
 import { amounts } from "./questions.js";
+import { McpServers } from "./servers.js";
 import { SessionList, chipOf } from "./sessions.js";
 import { follow } from "./sse.js";
 import { Transcript } from "./transcript.js";
@@ -32,6 +33,8 @@ const transcript = new Transcript($("items"), $("transcript"), {
 });
 
 const family = new FamilyQuestions($("family"), decide);
+
+new McpServers(() => open?.id ?? null);
 
 function refreshFamily() {
   const mine = open;

@@ -44,8 +44,9 @@ export function amounts(budget) {
 /** Whether a person can answer it here. */
 export const answerable = (kind) => kind in CHOICES;
 
-/** The page that a tool wants visited; its address is shown as it is. */
-function page(url) {
+/** A page that somebody wants visited; its address is shown as it is, and can be followed when it is one of the web. */
+export function page(url) {
+  if (!/^https?:\/\//i.test(url)) return el("span", "", url);
   const link = el("a", "", url);
   link.href = url;
   link.target = "_blank";
@@ -78,5 +79,10 @@ export function questionBox(action, until, onDecide) {
     action.detail && action.kind !== "input" ? el("p", "quiet", action.detail) : null,
     action.kind === "injection" ? el("pre", "output", action.args.result) : null,
     action.kind === "input" && action.args.url ? page(action.args.url) : null, form?.node, row, error,
-    until ? el("p", "quiet deadline", `Waits until ${until.toLocaleTimeString()}.`) : null);
+    until ? el("p", "quiet deadline", `Waits until ${moment(until)}.`) : null);
+}
+
+/** A time of today, or with its day. */
+function moment(date) {
+  return date.toDateString() === new Date().toDateString() ? date.toLocaleTimeString() : date.toLocaleString();
 }

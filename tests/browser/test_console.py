@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.http.serving import Running, running
+from tests.unit.mcp.servers import RAW
 
 pytestmark = pytest.mark.browser
 
@@ -163,6 +166,86 @@ def test_what_a_child_asks_is_answered_at_its_parent(page: Page, service: Runnin
     page.locator(".session", has_text="below").click()
     expect(page.locator(".item.assistant .text", has_text="The note is written.")).to_be_visible()
     assert (tmp_path / "note.txt").read_text() == "hi"
+
+
+def test_mcp_servers_are_added_seen_and_removed_and_their_secrets_are_shown_nowhere(
+    page: Page, service: Running, tmp_path: Path
+) -> None:
+    secret = "canary-of-a-secret"
+    _create(page, "served")
+    page.get_by_role("button", name="MCP servers").click()
+    dialog = page.get_by_role("dialog", name="MCP servers")
+    expect(dialog).to_contain_text("No servers yet.")
+    dialog.get_by_text("Add a server").click()
+    dialog.get_by_label("Name", exact=True).fill("two__bars")
+    dialog.get_by_label("Program").fill(sys.executable)
+    dialog.get_by_label("Arguments").fill(f"-I\n-S\n{RAW}")
+    dialog.get_by_label("Variables").fill(f"TOKEN={secret}")
+    dialog.get_by_role("button", name="Add").click()
+    expect(dialog.get_by_role("alert").filter(has_text="single '_'")).to_be_visible()
+
+    dialog.get_by_label("Name", exact=True).fill("raw")
+    dialog.get_by_label("Only for the open session").check()
+    dialog.get_by_role("button", name="Add").click()
+    card = dialog.get_by_role("list", name="MCP servers").get_by_role("listitem").filter(has_text="raw")
+    expect(card.locator(".chip")).to_have_text("connected")
+    expect(card).to_contain_text("only for served")
+    expect(dialog.get_by_label("Variables")).to_have_value("")
+    page.screenshot(path=tmp_path / "servers.png")
+    card.get_by_role("button", name="Remove").click()
+    card.get_by_role("button", name="Really remove?").click()
+    expect(card).to_have_count(0)
+
+    for name, command in (("all", sys.executable), ("gone", "/no/such/program")):
+        body = {"name": name, "transport": "stdio", "command": command, "args": ["-I", "-S", RAW]}
+        assert service.http.post("/v1/mcp-servers", json=body).status_code == 201
+    expect(card.filter(has_text="gone")).to_have_count(0)
+    cards = dialog.get_by_role("list", name="MCP servers").locator("> li")
+    expect(cards.filter(has_text="/no/such/program").locator(".error-text")).to_contain_text("could not be started")
+    cards.filter(has_text="raw 1").get_by_text("Tools", exact=True).click()
+    expect(cards.filter(has_text="raw 1")).to_contain_text("mcp__all__add")
+    page.screenshot(path=tmp_path / "tools.png")
+    assert secret not in page.content()
+
+
+def test_the_questions_of_a_tool_are_answered_by_a_form_or_at_a_page(
+    page: Page, service: Running, tmp_path: Path
+) -> None:
+    body = {"name": "raw", "transport": "stdio", "command": sys.executable, "args": ["-I", "-S", RAW]}
+    assert service.http.post("/v1/mcp-servers", json=body).status_code == 201
+    fields = {
+        "name": {"type": "string", "title": "Who comes", "minLength": 2},
+        "age": {"type": "integer", "default": 30},
+        "sure": {"type": "boolean"},
+        "seat": {"type": "string", "enum": ["aisle", "window"]},
+    }
+    form = {"message": "Tell me.", "requestedSchema": {"type": "object", "properties": fields, "required": ["name"]}}
+    visit = {"mode": "url", "message": "Pay there.", "url": "https://pay.example/1", "elicitationId": "e"}
+    _create(page, "asked", allow=True)
+    _say(page, f"/tool mcp__raw__ask {json.dumps({'params': form})}\n/say Booked.")
+
+    question = page.locator(".item.tool", has_text="asks: Tell me.")
+    question.get_by_label("Who comes *").fill("A")
+    question.get_by_role("button", name="Accept").click()
+    expect(question.get_by_role("alert")).to_contain_text("less than 2 characters")
+    question.get_by_label("Who comes *").fill("Ada")
+    expect(question.get_by_label("age")).to_have_value("30")
+    question.get_by_label("sure").check()
+    question.get_by_label("seat").select_option("window")
+    page.screenshot(path=tmp_path / "form.png")
+    question.get_by_role("button", name="Accept").click()
+    expect(page.locator(".item.assistant .text", has_text="Booked.")).to_be_visible()
+    messages = service.http.get("/v1/sessions/asked/messages").json()["items"]
+    (given,) = (block["content"] for one in messages for block in one["content"] if block["type"] == "tool_result")
+    content = {"name": "Ada", "age": 30, "sure": True, "seat": "window"}
+    assert json.loads(given) == [{"action": "accept", "content": content}]
+
+    _say(page, f"/tool mcp__raw__ask {json.dumps({'params': visit})}\n/say Not paid.")
+    question = page.locator(".item.tool", has_text="asks: Pay there.")
+    link = question.get_by_role("link", name="https://pay.example/1")
+    expect(link).to_have_attribute("rel", "noopener noreferrer")
+    question.get_by_role("button", name="Decline").click()
+    expect(page.locator(".item.assistant .text", has_text="Not paid.")).to_be_visible()
 
 
 def test_a_turn_that_waits_for_the_key_of_its_model_says_so_and_goes_on_once_it_is_given(
