@@ -178,7 +178,7 @@ class LocalRuntime:
         await self._sessions.drop(journal_id, SessionNotFound(journal_id))
         if placement is not None:
             self._residency.forget(journal_id, placement.assignment_no)
-        await self._servers.roster.forget(journal_id)
+        await self._servers.roster.forget(tenant, journal_id)
 
     async def resolve(self, tenant: str, journal_id: str) -> tuple[Any, tuple[str, int]] | None:
         """See ``Runtime.resolve``; there are no actors here."""

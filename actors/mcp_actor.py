@@ -59,6 +59,10 @@ class McpActor(HostActor):
         """See ``McpServer.offer``."""
         return await self._opened().offer()
 
+    async def leave(self, journal_id: str) -> None:
+        """See ``Running.leave``."""
+        await self._opened().leave(journal_id)
+
     async def resources(self, after: str | None = None) -> McpResources:
         """See ``Library.resources``."""
         return await self._opened().library.resources(after)

@@ -98,14 +98,14 @@ class RegistryActor(RegistryHosts, RegistryMcp):
         await self.open()
         return await self._succession.unless_ended(self._residency.hibernate(journal_id))
 
-    async def forget(self, journal_id: str) -> None:
+    async def forget(self, tenant: str, journal_id: str) -> None:
         """A session was destroyed: stop what is left of it."""
         await self.open()
         placement = self._residency.placed.get(journal_id)
         if placement is not None:
             await self._pool.sessions.drop(placement.seat.seat_id, journal_id)
             self._residency.forget(journal_id, placement.assignment_no)
-        await self._pool.servers.roster.forget(journal_id)
+        await self._pool.servers.roster.forget(tenant, journal_id)
 
     async def session_ended(self, journal_id: str, assignment_no: int, code: str, defect: str) -> None:
         """A session stopped by itself in its actor."""

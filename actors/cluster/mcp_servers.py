@@ -50,6 +50,10 @@ class ActorServer:
         """See ``Running.authorized``."""
         return await answered(self._handle.authorized.remote(redirect), self._peer.peer.name)
 
+    async def leave(self, journal_id: str) -> None:
+        """See ``Running.leave``."""
+        await answered(self._handle.leave.remote(journal_id), self._peer.peer.name)
+
     async def close(self) -> None:
         """See ``Running.close``: gracefully, then for good."""
         await self._end(self._peer.peer.name, self._handle)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
+
+import ray
 
 from actors.cluster.host_actors import HostActors
 from actors.cluster.launch import Launch, answered, remote_class
@@ -63,23 +65,49 @@ class PlacedTools:
         self._changed = changed
         self._boxes: dict[Needs, Toolbox] = {}
         self._starting: dict[Needs, asyncio.Task[None]] = {}
+        self._adopting: asyncio.Task[None] | None = None
         self._settled_by = 0.0
 
-    def begin(self, definitions: Iterable[ToolDefinition]) -> None:
-        """Start the hosts that these tools need and that there are not."""
-        for needs in {needs_of(one) for one in definitions} - self._boxes.keys():
+    def begin(self, definitions: Iterable[ToolDefinition], left: Mapping[str, Any]) -> None:
+        """Take over the hosts of a former registry, and start those that these tools need and that there are not.
+
+        Nobody waits for that: one that waits for its resources answers nothing.
+
+        Args:
+            left: The actors that the former registry has left, by name.
+        """
+        wanted = {needs_of(one) for one in definitions}
+        self._be_patient()
+        self._adopting = self._task(self._adopt_all(left, wanted))
+
+    async def _adopt_all(self, left: Mapping[str, Any], wanted: set[Needs]) -> None:
+        await asyncio.gather(*(self._adopt(name, handle) for name, handle in left.items()))
+        for needs in wanted - self._boxes.keys() - self._starting.keys():
             self._start(needs)
 
-    async def adopt(self, name: str, handle: Any) -> None:
-        """Take over a host of a former registry."""
-        self._know(name, handle, await answered(handle.toolbox.remote(), name))
+    async def _adopt(self, name: str, handle: Any) -> None:
+        try:
+            async with asyncio.timeout(self._launch.settings.silence_s):
+                self._know(name, handle, await answered(handle.toolbox.remote(), name))
+        except (TimeoutError, GreenroomError, AssertionError) as exc:
+            log.warning("%s is left behind and ended: %s", name, exc or "it does not answer")
+            ray.kill(handle)
 
     async def specs(self) -> tuple[ToolSpec, ...]:
         """The tools whose hosts are up. Waits a little for those that were begun a moment ago."""
-        left_s = self._settled_by - asyncio.get_running_loop().time()
-        if self._starting and left_s > 0:
-            await asyncio.wait(list(self._starting.values()), timeout=left_s)
+        await self._until_settled(self._adopting)
+        await self._until_settled(*self._starting.values())
         return tuple(ToolSpec(one, box.host.ref) for box in self._boxes.values() for one in box.definitions)
+
+    def _be_patient(self) -> None:
+        """What is begun now is worth a wait."""
+        self._settled_by = asyncio.get_running_loop().time() + SETTLE_S
+
+    async def _until_settled(self, *begun: asyncio.Task[None] | None) -> None:
+        left_s = self._settled_by - asyncio.get_running_loop().time()
+        tasks = [one for one in begun if one is not None and not one.done()]
+        if tasks and left_s > 0:
+            await asyncio.wait(tasks, timeout=left_s)
 
     @property
     def status(self) -> dict[str, str]:
@@ -92,19 +120,20 @@ class PlacedTools:
         for needs, box in list(self._boxes.items()):
             if box.host.peer.name == name:
                 del self._boxes[needs]
+                self._be_patient()
                 self._start(needs)
 
     def close(self) -> None:
         """Start nothing more."""
-        for task in self._starting.values():
+        for task in (*self._starting.values(), *([self._adopting] if self._adopting else [])):
             task.cancel()
 
     def _start(self, needs: Needs) -> None:
-        loop = asyncio.get_running_loop()
-        self._settled_by = loop.time() + SETTLE_S
-        task = loop.create_task(self._until_up(needs), context=contextvars.Context())
-        self._starting[needs] = task
+        task = self._starting[needs] = self._task(self._until_up(needs))
         task.add_done_callback(lambda _: self._starting.pop(needs, None))
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(work, context=contextvars.Context())
 
     async def _until_up(self, needs: Needs) -> None:
         while True:

@@ -111,17 +111,22 @@ class ActorPool:
         self._held.callback(self.servers.roster.let_go)
         self._watch_store(info)
         names = await asyncio.to_thread(actor_names, f"{info.runtime}.")
-        await asyncio.gather(*(self._adopt(name) for name in names))
+        placed = {name for name in names if self._kind_of(name) == placed_tools.KIND}
+        await asyncio.gather(*(self._adopt(name) for name in names if name not in placed))
         if self.info.world != info.world:
             self._spawn(self.surround(self.info.world))
         self._spawn(self._look_for_neighbours())
         own = ray.get_runtime_context().get_node_id()
-        self.placed.begin((await self.hosts.toolbox(own)).placed)
+        left = {name: handle for name in placed if (handle := actor_named(name)) is not None}
+        self.placed.begin((await self.hosts.toolbox(own)).placed, left)
         self._spawn(self._quietly(self.hosts.model_host("scripted", own)))
         self._spawn(self._quietly(self.servers.roster.load()))
 
+    def _kind_of(self, name: str) -> str:
+        return name.removeprefix(f"{self.info.runtime}.").partition(".")[0]
+
     async def _adopt(self, name: str) -> None:
-        kind = name.removeprefix(f"{self.info.runtime}.").partition(".")[0]
+        kind = self._kind_of(name)
         handle = actor_named(name)
         if handle is None:
             return
@@ -130,8 +135,6 @@ class ActorPool:
                 await self._adopt_seat(name, handle)
             elif kind == KIND:
                 await self.servers.adopt(name, handle)
-            elif kind == placed_tools.KIND:
-                await self.placed.adopt(name, handle)
             elif kind in KINDS:
                 await self.hosts.adopt(kind, name, handle)
         except (GreenroomError, AssertionError) as exc:

@@ -160,9 +160,8 @@ class ClusterRuntime:
 
     async def forget(self, tenant: str, journal_id: str) -> None:
         """See ``Runtime.forget``."""
-        del tenant
         self._places.pop(journal_id, None)
-        await self._ask("forget", journal_id)
+        await self._ask("forget", tenant, journal_id)
 
     async def resolve(self, tenant: str, journal_id: str) -> tuple[Any, tuple[str, int]] | None:
         """See ``Runtime.resolve``."""

@@ -146,11 +146,22 @@ class OpenCalls:
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
+    async def leave(self, journal_id: str) -> None:
+        """End those that are held for a session."""
+        for call_id in [one for one in self._held if self._calls[one].journal_id == journal_id]:
+            await self._end_held(call_id)
+
+    async def _end_held(self, call_id: str) -> None:
+        # It may have been taken up, or ended, while others were.
+        timer = self._held.pop(call_id, None)
+        if timer is not None:
+            timer.cancel()
+            await self.end(call_id)
+
     async def close(self) -> None:
         """End all that are held; those in an attempt end with that."""
         for call_id in list(self._held):
-            self._held.pop(call_id).cancel()
-            await self.end(call_id)
+            await self._end_held(call_id)
 
     async def asked(self, params: ElicitRequestParams) -> ElicitResult | ErrorData:
         """The server asks, in some call: as the SDK's callback answers."""

@@ -211,10 +211,19 @@ class Roster(Keeping):
                 return server.status
         raise AuthorizationNotFound()
 
-    async def forget(self, journal_id: str) -> None:
-        """A session is gone, and with it the servers that it had for itself."""
+    async def forget(self, tenant: str, journal_id: str) -> None:
+        """A session is gone, and with it the servers that it had for itself, and its calls at those that all share."""
         for key in [key for key in self._servers if key.journal_id == journal_id]:
             await self._forgotten(key)
+        for key, server in self._servers.items():
+            if (key.tenant, key.journal_id) == (tenant, SHARED) and server.running is not None:
+                self._spawn(self._left(key, server.running, journal_id))
+
+    async def _left(self, key: Key, running: Running, journal_id: str) -> None:
+        try:
+            await running.leave(journal_id)
+        except GreenroomError as exc:
+            log.info("MCP server %s may hold calls of a session that is gone: %s", key.name, exc)
 
     def status(self, tenant: str) -> tuple[McpStatus, ...]:
         """How the servers of a tenant stand, by name."""

@@ -48,6 +48,10 @@ class Running(Protocol):
         """Somebody's browser has come back from its authorization page; False when nobody waits for it any more."""
         ...
 
+    async def leave(self, journal_id: str) -> None:
+        """A session is gone: nobody will go on with the calls that it had the server hold open."""
+        ...
+
     async def close(self) -> None:
         """End it; nothing is left of it afterwards."""
         ...

@@ -64,6 +64,10 @@ class McpServer:
         """Somebody's browser has come back; False when nobody waits for it any more."""
         return self.connection.consent.finish(redirect)
 
+    async def leave(self, journal_id: str) -> None:
+        """See ``Running.leave``."""
+        await self.connection.open_calls.leave(journal_id)
+
     async def close(self) -> None:
         """End it: running calls are cancelled, and nothing is left of a child process."""
         await self.effects.close()

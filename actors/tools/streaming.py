@@ -73,6 +73,8 @@ async def drained_async(pieces: AsyncGenerator[object, Any], emit: Callable[[str
     async with aclosing(pieces):
         async for last in pieces:
             _show(last, emit)
+            # One that waits for nothing would let nobody else on, nor be stopped.
+            await asyncio.sleep(0)
     return last
 
 

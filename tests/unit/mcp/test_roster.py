@@ -81,6 +81,9 @@ class One:
         del redirect
         return False
 
+    async def leave(self, journal_id: str) -> None:
+        raise AssertionError(f"{journal_id} had nothing here")
+
     async def close(self) -> None:
         await self._live.gate.wait()
         self._live.now.discard(self)
@@ -187,7 +190,7 @@ async def test_a_server_that_is_added_while_it_is_being_removed_is_listed_kept_a
 
 
 async def test_no_server_is_left_of_a_session_that_is_destroyed_while_one_is_added_to_it(scene: Scene) -> None:
-    await scene.roster.forget("journal")
+    await scene.roster.forget("acme", "journal")
     with pytest.raises(SessionNotFound):
         await scene.roster.add(Key.of("acme", "journal", "x"), "s", CONFIG)
     assert not scene.live.begun and not scene.roster.status("acme") and not scene.kept.rows

@@ -99,6 +99,20 @@ async def test_a_generator_that_fails_half_way_is_an_error(workspace: Path, make
     assert "no luck" in outcome.content
 
 
+async def test_an_async_generator_that_waits_for_nothing_lets_others_on(workspace: Path, make_call: MakeCall) -> None:
+    @tool(effect="pure")
+    async def busy() -> AsyncIterator[str]:
+        """Busy."""
+        for _ in range(100_000):
+            yield "x"
+
+    host = _Host(busy, workspace, make_call)
+    outcome = await host.cancelled_at_the_first_piece()
+
+    assert outcome.outcome is Outcome.cancelled
+    assert len(host.pieces) < 100
+
+
 async def test_a_cancelled_async_generator_is_closed(workspace: Path, make_call: MakeCall) -> None:
     closed = asyncio.Event()
 
