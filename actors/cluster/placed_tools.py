@@ -143,6 +143,8 @@ class PlacedTools:
                 break
             except GreenroomError as exc:
                 log.warning("no host for tools that need %s yet: %s", _shown(needs), exc)
+            except Exception:
+                log.exception("no host for tools that need %s yet", _shown(needs))
             await asyncio.sleep(AGAIN_S)
         await self._changed()
 

@@ -26,6 +26,10 @@ class EffectClass(StrEnum):
     """Must not run twice unless somebody decides so."""
 
 
+MAX_RESOURCE = 1_000_000
+"""Of one resource that a tool asks for: more than any node has, and well within what Ray can count."""
+
+
 def _placeable(resources: dict[str, float]) -> dict[str, float]:
     for name, amount in resources.items():
         if name in {"", "memory", "object_store_memory"}:
@@ -53,7 +57,7 @@ class ToolDefinition(Frozen):
     effect: EffectClass = EffectClass.unsafe
     line_argument: str | None = None
     looking: dict[str, tuple[str, ...]] = {}
-    resources: Annotated[dict[str, Annotated[float, Field(gt=0)]], AfterValidator(_placeable)] = {}
+    resources: Annotated[dict[str, Annotated[float, Field(gt=0, le=MAX_RESOURCE)]], AfterValidator(_placeable)] = {}
     timeout_s: float | None = Field(default=None, gt=0)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from actors import faults
 from actors.domain.journal import Appended, AppendPart, Refused
-from actors.errors import GreenroomError, InternalError, StoreUnavailable
+from actors.errors import GreenroomError, InternalError, RowCorrupt, StoreError, StoreUnavailable
 from actors.faults import Point
 from actors.storage.backend import Backend
 from actors.storage.rules import part_bytes
@@ -201,6 +201,11 @@ class Writer:
         except Exception as error:
             # It may be durable all the same; nobody was told, so that its repetition is news.
             self._doubtful.extend(part.batch_id for part in parts)
+            if len(batch) > 1 and (not isinstance(error, StoreError) or isinstance(error, RowCorrupt)):
+                # One of them cannot be written; the others are not to suffer for it.
+                for job in batch:
+                    await self._commit([job])
+                return
             for job in batch:
                 _fail(job.answer, error)
             if isinstance(error, StoreUnavailable):

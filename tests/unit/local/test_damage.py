@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from actors.domain.children import ChildOutcome, ChildSpec
+from actors.domain.journal import Appended, Refused
 from actors.errors import RowCorrupt, SessionNotFound, StoreError
 from actors.manager import SessionManager
+from actors.storage.open import open_backend
+from actors.storage.service import StoreService
 from tests.unit.local.runtimes import calls, config, runtime, says
+from tests.unit.storage.samples import TENANT, journal, new, part
 
 _JOURNAL = "journal_id = (SELECT journal_id FROM sessions WHERE session_id = 'bad')"
 _ROWS = ("state = 'unheard of'", "budget = '{'", "wake_at = 9223372036854775807", "queued = 'many'")
@@ -95,6 +99,21 @@ async def test_what_cannot_be_read_of_one_session_is_no_trouble_of_its_store(tmp
             assert ([row.session_id for row in page.items], page.unavailable) == (["good"], ())
         assert (await manager.generate("good", "go")).text == "Yes."
         assert await manager.destroy_session("bad")
+
+
+async def test_an_append_that_cannot_be_written_takes_none_of_its_commit_with_it(tmp_path: Path) -> None:
+    async with StoreService(open_backend(str(tmp_path))) as store:
+        for name in ("good", "bad", "fine"):
+            await store.create(TENANT, name, "d", [new(name)])
+            await store.acquire(TENANT, journal(name), 1, 1)
+        await store.append(part("bad", 1))
+        _damage(tmp_path, "UPDATE sessions SET head_seq = 1 WHERE session_id = 'bad'")
+
+        first, lost, last = await store.append_all([part("good", 1), part("bad", 1, batch="new"), part("fine", 1)])
+
+        assert first == last == Appended(3)
+        assert isinstance(lost, Refused)
+        assert len(await store.records(TENANT, journal("good"))) == 3
 
 
 async def test_a_text_that_is_no_unicode_any_more_is_no_trouble_of_all_others(tmp_path: Path) -> None:
