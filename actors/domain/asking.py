@@ -19,10 +19,12 @@ MAX_ROUNDS: Final = 10
 MAX_QUESTIONS: Final = 8
 """Questions of one round: each is a record, and somebody has to read it."""
 
-MAX_MESSAGE_CHARS: Final = 4096
+MAX_MESSAGE_BYTES: Final = 8 * 1024
+"""Of one question, as JSON: with its form it takes 24 KiB, and all of a round fit into one record."""
+
 MAX_URL_CHARS: Final = 2048
 MAX_FORM_CHARS: Final = 16 * 1024
-"""Of one question; all of a round fit into one record."""
+"""Of one question, as JSON in ASCII."""
 
 MAX_STATE_CHARS: Final = 256 * 1024
 """What a server may have kept for it until it is answered: more belongs into its own store."""

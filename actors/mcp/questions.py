@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from actors.domain.asking import (
-    MAX_MESSAGE_CHARS,
+    MAX_MESSAGE_BYTES,
     MAX_QUESTIONS,
     MAX_STATE_CHARS,
     MAX_URL_CHARS,
@@ -37,7 +38,7 @@ def question_of(key: str, params: ElicitRequestParams, secrets: Sequence[str]) -
     Raises:
         NoQuestion: it is no form that could be shown, no page that could be visited, or too large.
     """
-    message = hidden(params.message[:MAX_MESSAGE_CHARS], secrets)
+    message = hidden(_short(params.message), secrets)
     if len(key) > MAX_KEY_CHARS:
         raise NoQuestion(f"its name has more than {MAX_KEY_CHARS} characters")
     if params.mode == "url":
@@ -48,6 +49,14 @@ def question_of(key: str, params: ElicitRequestParams, secrets: Sequence[str]) -
     if why is not None:
         raise NoQuestion(f"its form cannot be shown: {why}")
     return Question(key=key, mode=QuestionMode.form, message=message, form=params.requested_schema)
+
+
+def _short(message: str) -> str:
+    """The beginning of a message: characters take up to six bytes as JSON."""
+    message = message[:MAX_MESSAGE_BYTES]
+    while len(json.dumps(message, ensure_ascii=False).encode()) > MAX_MESSAGE_BYTES:
+        message = message[: len(message) * 3 // 4]
+    return message
 
 
 def _is_page(url: str) -> bool:

@@ -14,15 +14,19 @@ from typing import Any
 
 import mcp
 import pytest
+from mcp_types import ElicitRequestFormParams
 
 from actors.domain import records as r
 from actors.domain.actions import Action, ActionKind, Resolution
+from actors.domain.asking import MAX_FORM_CHARS, MAX_QUESTIONS
 from actors.domain.calls import Outcome
 from actors.domain.mcp import McpServerConfig
+from actors.domain.records import MAX_RECORD_BYTES
 from actors.domain.session import Activity
 from actors.errors import ActionSettled, InvalidRequest
 from actors.handle import SessionHandle
 from actors.manager import SessionManager
+from actors.mcp.questions import question_of
 from tests.unit.local.runtimes import calls, config, record_of, records, result_texts, runtime, says, types
 from tests.unit.mcp.servers import ASKING, raw
 
@@ -83,6 +87,16 @@ async def test_a_tool_that_asks_waits_for_people_and_goes_on_with_their_answers(
         effects = await one.effects()
         assert [effect.outcome for effect in effects] == [Outcome.input_required, Outcome.input_required, Outcome.ok]
         assert len({effect.call_id for effect in effects}) == 1
+
+
+@pytest.mark.parametrize("character", ["x", "\U0001f600", "\x01"])
+def test_all_questions_of_a_round_fit_into_one_record(character: str) -> None:
+    form = {"type": "object", "properties": {"a": {"type": "string", "title": "y" * (MAX_FORM_CHARS - 80)}}}
+    params = ElicitRequestFormParams(message=character * 10_000, requested_schema=form)
+    questions = [question_of("k" * 128, params, ()) for _ in range(MAX_QUESTIONS)]
+
+    assert questions[0].message.startswith(character * 1000)
+    assert sum(len(one.model_dump_json().encode()) for one in questions) < MAX_RECORD_BYTES - 4096
 
 
 async def test_cancelling_ends_a_call_that_nobody_holds_and_declining_is_told_to_its_tool(tmp_path: Path) -> None:
