@@ -89,7 +89,7 @@ async def test_a_tool_that_asks_waits_for_people_and_goes_on_with_their_answers(
         assert len({effect.call_id for effect in effects}) == 1
 
 
-@pytest.mark.parametrize("character", ["x", "\U0001f600", "\x01"])
+@pytest.mark.parametrize("character", ["x", "\U0001f600", '"'])
 def test_all_questions_of_a_round_fit_into_one_record(character: str) -> None:
     form = {"type": "object", "properties": {"a": {"type": "string", "title": "y" * (MAX_FORM_CHARS - 80)}}}
     params = ElicitRequestFormParams(message=character * 10_000, requested_schema=form)
