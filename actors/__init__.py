@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from actors.domain.children import ChildResult, ChildSpec
     from actors.domain.events import Event
     from actors.domain.external_tasks import ExternalTask, ExternalTaskResult
+    from actors.domain.inspection import Finding, Inspection, SecurityProvider
     from actors.domain.lanes import LaneHandlerConfig, SessionQueueConfig, TaskHandlerMode
     from actors.domain.llm import LlmConfig
     from actors.domain.mcp import McpServerConfig, McpStatus
@@ -43,6 +44,8 @@ _HOMES = {
     "Event": "actors.domain.events",
     "ExternalTask": "actors.domain.external_tasks",
     "ExternalTaskResult": "actors.domain.external_tasks",
+    "Finding": "actors.domain.inspection",
+    "Inspection": "actors.domain.inspection",
     "LaneHandlerConfig": "actors.domain.lanes",
     "LlmConfig": "actors.domain.llm",
     "McpInput": "actors.domain.mcp_library",
@@ -59,6 +62,7 @@ _HOMES = {
     "SessionLane": "actors.domain.policies",
     "SessionManager": "actors.manager",
     "SecurityConfig": "actors.domain.security",
+    "SecurityProvider": "actors.domain.inspection",
     "SessionQueueConfig": "actors.domain.lanes",
     "SessionState": "actors.domain.session",
     "Settings": "actors.settings",
@@ -83,6 +87,8 @@ __all__ = [
     "Event",
     "ExternalTask",
     "ExternalTaskResult",
+    "Finding",
+    "Inspection",
     "LaneHandlerConfig",
     "LlmConfig",
     "McpInput",
@@ -95,6 +101,7 @@ __all__ = [
     "PermissionRule",
     "Receipt",
     "SecurityConfig",
+    "SecurityProvider",
     "SessionConfig",
     "SessionHandle",
     "SessionLane",

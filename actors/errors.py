@@ -29,6 +29,7 @@
     |-- CompactionPending         the context is not compacted yet: wait on
     |-- TurnFailed                the turn ended without an answer
     |   +-- BudgetExceeded        the budget was used up, and nobody granted more
+    |-- SecurityUnavailable       a security provider has not looked through it, so it is not used
     |-- ModelError
     |   |-- NoModel
     |   |-- ModelAuthFailed
@@ -780,6 +781,22 @@ class StoreError(GreenroomError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
+
+
+class SecurityUnavailable(GreenroomError):
+    """A security provider of the session's does not say what is to be withheld: nothing was written."""
+
+    status = 503
+    retryable = True
+
+    def __init__(self, provider: str, why: str) -> None:
+        super().__init__(provider, why)
+        self.provider = provider
+        self.why = why
+
+    @property
+    def message(self) -> str:
+        return f"Security provider {self.provider!r} has not looked through this: {self.why}. Nothing of it was kept."
 
 
 class StoreUnavailable(StoreError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -11,15 +10,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from actors.checks import checked_directory
 from actors.domain.calls import CallKey, Delta, HostRef
 from actors.domain.command import Command
 from actors.domain.ids import new_ulid
 from actors.domain.llm import LlmConfig
 from actors.domain.mcp import McpServerConfig, McpStatus
 from actors.domain.mcp_oauth import Redirect
-from actors.domain.permissions import PermissionPolicy
-from actors.domain.security import SecurityConfig
 from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 from actors.effect_host import EffectHost
@@ -33,6 +29,7 @@ from actors.llm.models import known_models
 from actors.local_hosts import LocalHosts
 from actors.local_seat import PER_SEAT, LocalSeat, NoMoreSeats
 from actors.local_servers import LocalServers
+from actors.local_settings import LocalSettings
 from actors.mcp.running import Key
 from actors.policy.warmth import SeatLimits
 from actors.residency.placement import ResidencyLimits
@@ -52,17 +49,16 @@ from actors.tools.given import as_tool
 from actors.tools.registry import ToolRegistry
 
 
-class LocalRuntime:
+class LocalRuntime(LocalSettings):
     """``actors.session.runtime.Runtime`` in this process. Made by ``start``."""
 
     def __init__(self, settings: Settings, store: Serving, stores: tuple[StorePlace, ...]) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._store = store
         self._stores = stores
         self._model: LlmConfig | None = None
         self._keys: dict[str, SecretStr] = {}
         self._vault = Vault()
-        self._workspace = settings.workspace or os.getcwd()
 
     @classmethod
     async def start(
@@ -83,6 +79,7 @@ class LocalRuntime:
             runtime = cls(settings, store, places_of(store_url, settings.stores))
             if model is not None:
                 runtime._model = await runtime._keyless(model)
+            await runtime.check_security(settings.security)
             await runtime._begin(registry)
         except BaseException:
             await store.close()
@@ -93,15 +90,19 @@ class LocalRuntime:
         sink = StoreSink(self._store)
         self._providers = ProviderPool(credentials(self._key))
         name = new_ulid()
-        models = Guarded(ModelExecutor(self._providers.of, self._blobs), self._vault)
+        models = Guarded(ModelExecutor(self._providers.of, self._blobs), self._vault, self._inspectors)
         place, vault = Path(self._workspace), self._vault
-        tools = Guarded(ToolExecutor(place, registry, sink, self._store.blobs, known=lambda: vault.known), vault)
+        tools = Guarded(
+            ToolExecutor(place, registry, sink, self._store.blobs, known=lambda: vault.known), vault, self._inspectors
+        )
         self._models = EffectHost(f"models-{name}", models, sink)
         self._tools = EffectHost(f"tools-{name}", tools, sink)
         self._registry = registry
         self._servers = LocalServers(self._store, sink, self._workspace, self._resurround, self._settings.redirect_url)
         self._hosts = LocalHosts(self._models, self._tools, registry, self._servers)
-        self._sessions = SessionHost(self._store, self._hosts, self._around(), on_end=self._ended)
+        self._sessions = SessionHost(
+            self._store, self._hosts, self._around(), inspectors=self._inspectors, on_end=self._ended
+        )
         term = await self._store.next_term()
         settings = self._settings
         one = SeatLimits(least=1, most=1, per_seat=PER_SEAT)
@@ -229,26 +230,6 @@ class LocalRuntime:
         keys = {name for name in ("openai", "anthropic") if await self._key(name) is not None}
         return known_models(self._model, frozenset(keys))
 
-    async def check_model(self, model: LlmConfig) -> None:
-        """See ``Runtime.check_model``."""
-        check_provider(model)
-
-    async def check_workspace(self, path: str) -> None:
-        """See ``Runtime.check_workspace``."""
-        await checked_directory(path)
-
-    async def global_policy(self) -> PermissionPolicy | None:
-        """See ``Runtime.global_policy``."""
-        return self._settings.permission_policy
-
-    async def security(self) -> SecurityConfig | None:
-        """See ``Runtime.security``."""
-        return self._settings.security
-
-    async def workspace(self) -> str:
-        """See ``Runtime.workspace``."""
-        return self._workspace
-
     async def default_model(self) -> LlmConfig | None:
         """See ``Runtime.default_model``."""
         return self._model
@@ -286,4 +267,5 @@ class LocalRuntime:
         await self._tools.close()
         await self._servers.roster.close()
         await self._providers.close()
+        await self._inspectors.close()
         await self._store.close()

@@ -13,6 +13,7 @@ from actors.effect_host import HostLimits
 from actors.effect_host.guarded import Guarded, Vault
 from actors.errors import GreenroomError
 from actors.host_actor import HostActor
+from actors.inspection.inspectors import Inspectors
 from actors.llm.catalogue import ProviderPool
 from actors.llm.executor import ModelExecutor
 from actors.llm.keys import credentials, is_credential
@@ -45,7 +46,7 @@ class ModelActor(HostActor):
             async def blobs(tenant: str, digests: frozenset[str]) -> Mapping[str, bytes]:
                 return await store.blobs(tenant, sorted(digests))
 
-            executor = Guarded(ModelExecutor(self._providers.of, blobs), self._vault)
+            executor = Guarded(ModelExecutor(self._providers.of, blobs), self._vault, Inspectors())
             await self._start(info, "models", executor, HostLimits(running=RUNNING), links)
         peer = await self.describe()
         assert peer is not None, "it was just opened"

@@ -23,6 +23,7 @@ async def known_config(runtime: Runtime, config: SessionConfig) -> SessionConfig
         InvalidConfig, UnknownProvider.
     """
     checked_config(config)
+    await runtime.check_security(config.security)
     security = config.security_in_force(await runtime.security())
     why = secret_in(Guard(security), config) if security is not None else None
     if why is not None:

@@ -20,8 +20,10 @@ from actors.domain.commands import COMMAND
 from actors.domain.session import Activity
 from actors.domain.shell.line import judged
 from actors.domain.shell.syntax import syntax as shell_syntax
-from actors.errors import GreenroomError, InternalError, InvalidRequest, NotHere
+from actors.errors import GreenroomError, InternalError, InvalidRequest, NotHere, SecurityUnavailable
 from actors.faults import Point
+from actors.inspection.inspectors import Inspectors
+from actors.session.inspecting import Inspected, to_inspect
 from actors.session.loading import recover
 from actors.session.own_tools import with_own
 from actors.session.ports import Hosts, Store, ToolSpec
@@ -51,6 +53,7 @@ class SessionHost:
     """The sessions that live in one process.
 
     Args:
+        inspectors: Ask the security providers that sessions name.
         on_end: Called with (journal_id, assignment_no, reason) when a session stops by itself.
     """
 
@@ -60,12 +63,14 @@ class SessionHost:
         hosts: Hosts,
         around: Surroundings,
         *,
+        inspectors: Inspectors | None = None,
         on_end: Callable[[str, int, GreenroomError], None] | None = None,
     ) -> None:
         self._store = store
         self._hosts = hosts
         self._around = around
         self._tools: tuple[ToolSpec, ...] = ()
+        self._inspectors = inspectors or Inspectors()
         self._on_end = on_end
         self._runners: dict[str, SessionRunner] = {}
         self._activating: dict[str, tuple[int, asyncio.Task[SessionRunner]]] = {}
@@ -156,7 +161,8 @@ class SessionHost:
             GreenroomError: refused.
         """
         runner = self._runner(journal_id, assignment_no)
-        submitted = await runner.submit(command, wait_s=wait_s, until_action=until_action)
+        inspected = await self._inspected(runner, command)
+        submitted = await runner.submit(command, inspected=inspected, wait_s=wait_s, until_action=until_action)
         await faults.reach(Point.session_reply)
         return submitted
 
@@ -172,7 +178,27 @@ class SessionHost:
             NotHere: this assignment is not here.
         """
         runner = self._runner(journal_id, assignment_no)
-        return await asyncio.gather(*(_given(runner, letter) for letter in letters))
+        return await asyncio.gather(*(self._given(runner, letter) for letter in letters))
+
+    async def _given(self, runner: SessionRunner, letter: bytes) -> GreenroomError | None:
+        """What became of one letter; nearly all are new, and the store knows the others."""
+        try:
+            command = COMMAND.validate_json(letter).model_copy(update={"fresh": True})
+            try:
+                inspected = await self._inspected(runner, command)
+            except SecurityUnavailable:
+                # It cannot be refused: what happened has happened. Its texts are withheld.
+                inspected = {}
+            await runner.submit(command, inspected=inspected)
+        except GreenroomError as exc:
+            return exc
+        except ValidationError:
+            return InvalidRequest("The message is none that this release knows.")
+        return None
+
+    async def _inspected(self, runner: SessionRunner, command: Command) -> Inspected:
+        wanted = to_inspect(runner.state, self._around, command)
+        return await self._inspectors.inspect(*wanted) if wanted is not None else None
 
     def _runner(self, journal_id: str, assignment_no: int) -> SessionRunner:
         runner = self._runners.get(journal_id)
@@ -246,15 +272,3 @@ class SessionHost:
 def defect_of(reason: GreenroomError) -> str:
     """What of a session's end is a defect of its own code, as a half sentence; "" for every other end."""
     return f"it failed in its own code ({reason.args[0]})" if isinstance(reason, InternalError) else ""
-
-
-async def _given(runner: SessionRunner, letter: bytes) -> GreenroomError | None:
-    """What became of one letter; nearly all are new, and the store knows the others."""
-    try:
-        command = COMMAND.validate_json(letter).model_copy(update={"fresh": True})
-        await runner.submit(command)
-    except GreenroomError as exc:
-        return exc
-    except ValidationError:
-        return InvalidRequest("The message is none that this release knows.")
-    return None

@@ -14,6 +14,7 @@ from actors.effect_host import HostLimits
 from actors.effect_host.guarded import Guarded, Vault
 from actors.effect_host.sink import StoreSink
 from actors.host_actor import HostActor
+from actors.inspection.inspectors import Inspectors
 from actors.peers import RuntimeInfo, Toolbox
 from actors.storage.remote import RemoteStore
 from actors.tools.executor import ToolExecutor
@@ -66,7 +67,7 @@ class ToolActor(HostActor):
             executor = ToolExecutor(
                 workspace, registry, StoreSink(store), store.blobs, known=lambda: vault.known, elsewhere=away
             )
-            await self._start(info, "tools", Guarded(executor, vault), HostLimits(running=running), links)
+            await self._start(info, "tools", Guarded(executor, vault, Inspectors()), HostLimits(running=running), links)
         return await self.toolbox()
 
     async def toolbox(self) -> Toolbox:

@@ -30,6 +30,7 @@ from actors.domain.stores import StorePlace
 from actors.domain.tools import ToolDefinition
 from actors.domain.turns import TurnEnd
 from actors.errors import InternalError, McpUnavailable, NotHere, Overloaded, StoreUnavailable, TransportLost
+from actors.inspection.inspectors import Inspectors
 from actors.llm.catalogue import check_provider
 from actors.llm.models import known_models
 from actors.peers import Peer, RuntimeInfo
@@ -74,6 +75,7 @@ class ClusterRuntime:
         self._shared = SharedContexts(info.store)
         self._places: dict[str, tuple[Peer, int]] = {}
         self._contexts = Contexts(CONTEXT_BYTES)
+        self._inspectors = Inspectors()
 
     @property
     def store(self) -> RemoteStore:
@@ -240,6 +242,10 @@ class ClusterRuntime:
         """See ``Runtime.global_policy``."""
         return self._info.world.global_policy
 
+    async def check_security(self, config: SecurityConfig | None) -> None:
+        """See ``Runtime.check_security``."""
+        await self._inspectors.check(config)
+
     async def security(self) -> SecurityConfig | None:
         """See ``Runtime.security``."""
         return self._info.world.security
@@ -270,6 +276,7 @@ class ClusterRuntime:
 
     async def close(self) -> None:
         """See ``Runtime.close``."""
+        await self._inspectors.close()
         await self._links.close()
         if self._end is not None:
             end, self._end = self._end, None

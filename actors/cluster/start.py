@@ -18,6 +18,7 @@ from actors.cluster.links import NAMESPACE, actor_named, actor_names, awaited
 from actors.cluster.runtime import ClusterRuntime
 from actors.domain.llm import LlmConfig
 from actors.errors import GreenroomError, RuntimeExists, RuntimeNotFound
+from actors.inspection.inspectors import check_providers
 from actors.llm.catalogue import check_provider
 from actors.llm.keys import new_credential_id
 from actors.peers import RuntimeInfo
@@ -67,6 +68,7 @@ async def start_runtime(
         check_provider(model)
     # Before anything is started for it.
     await asyncio.to_thread(places_of, store_url, settings.stores)
+    await check_providers(settings.security)
     own_ray = await ensure_ray(settings)
     name = f"{settings.runtime}.registry"
     try:

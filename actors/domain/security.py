@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from actors.domain.base import Frozen
+from actors.domain.inspection import Label
 from actors.domain.secret_rules import MAX_TOGETHER, rule_of
 
 
@@ -46,7 +47,7 @@ class OnInjection(StrEnum):
     """The model is told that there was one, and not what it says."""
 
 
-Label = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Z][A-Z0-9_]*$")]
+ImportString = Annotated[str, Field(max_length=256, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
 Pattern = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -89,12 +90,15 @@ class SecurityConfig(Frozen):
         patterns: More of it, by label: literal text, ``[classes]``, ``\d \w \s .``, each once or with ``{m,n}``,
             ``?``, ``+``, ``*`` (at most 64 times), and ``\b`` at either end. A repetition takes all it can. One fits
             256 characters at most, all together 1,024. A pattern that says more than that is refused.
+        providers: Import strings (``package.module:Class``) of ``SecurityProvider``s of one's own, asked about every
+            text besides. With one, pieces of a call are shown when it ends and all of it was looked through.
         on_injection: What becomes of results that give orders.
     """
 
     enabled: bool = True
     kinds: tuple[Secret, ...] = tuple(Secret)
     patterns: dict[Label, Pattern] = Field(default={}, max_length=32)
+    providers: tuple[ImportString, ...] = Field(default=(), max_length=4)
     on_injection: OnInjection = OnInjection.note
 
     @field_validator("patterns")
@@ -115,6 +119,7 @@ class SecurityConfig(Frozen):
             update={
                 "kinds": tuple(kind for kind in Secret if kind in {*self.kinds, *bound.kinds}),
                 "patterns": self.patterns | bound.patterns,
+                "providers": tuple(dict.fromkeys((*self.providers, *bound.providers))),
                 "on_injection": max(self.on_injection, bound.on_injection, key=tuple(OnInjection).index),
             }
         )

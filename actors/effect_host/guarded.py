@@ -8,21 +8,23 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
-from actors.domain.asking import Question
-from actors.domain.calls import Delta, Emit, ModelOutcome, Outcome, Reconciled, ToolCall, ToolOutcome
-from actors.domain.security import OnInjection, Sifted
+from actors.domain.calls import Delta, Emit, Reconciled, ToolCall, ToolOutcome
+from actors.effect_host.cleaning import cleaned, refused
 from actors.effect_host.entry import Channel
 from actors.effect_host.ports import Call, CallResult, Executor
-from actors.policy.security.guard import Guard
-from actors.policy.security.injections import injections
+from actors.errors import SecurityUnavailable
+from actors.inspection.inspectors import Inspectors
+from actors.policy.security.guard import Collector, Guard
 from actors.policy.security.redaction import Known, Stream
-from actors.policy.security.results import INJECTION, treated
 
 IN_THREAD_CHARS: Final = 64 * 1024
 """Longer results are looked through beside the event loop: some 10 ms for 100 KB."""
+
+MAX_KEPT_CHARS: Final = 1024 * 1024
+"""Of the pieces of a call that are shown at its end; what comes after that is in its outcome alone."""
 
 _NAMED_SECRET: Final = re.compile(
     r"(?:.*_)?(?:API_?KEYS?|ACCESS_KEY|SECRET_KEY|PRIVATE_KEY|SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE)(?:_ID)?",
@@ -61,125 +63,101 @@ class Vault:
 
 
 class Guarded:
-    """An ``Executor`` that withholds what sessions and this process have to withhold."""
+    """An ``Executor`` that withholds what sessions and this process have to withhold.
 
-    def __init__(self, inner: Executor, vault: Vault) -> None:
+    Args:
+        inspectors: Ask the providers that sessions name.
+    """
+
+    def __init__(self, inner: Executor, vault: Vault, inspectors: Inspectors) -> None:
         self._inner = inner
         self._vault = vault
+        self._inspectors = inspectors
 
     async def execute(self, call: Call, emit: Emit) -> CallResult:
         """See ``Executor.execute``."""
-        guard = self._guard(call)
-        sifted = _Sifted(self._guard(call), emit)
+        sifted = _Sifted(Guard(call.security, self._vault.known), emit, whole=_has_providers(call))
         outcome = await self._inner.execute(call, sifted)
-        # A key may have come to be known while the call ran.
-        guard = self._guard(call)
-        sifted.end()
+        try:
+            guard = await self._guard(call, outcome, sifted.kept)
+        except SecurityUnavailable as error:
+            return refused(outcome, error.message)
+        sifted.end(guard)
         if not guard:
             return outcome
         long = isinstance(outcome, ToolOutcome) and len(outcome.content) > IN_THREAD_CHARS
-        return await asyncio.to_thread(_clean, guard, outcome) if long else _clean(guard, outcome)
+        return await asyncio.to_thread(cleaned, guard, outcome) if long else cleaned(guard, outcome)
 
     def cancelled(self, call: Call, deltas: Sequence[Delta]) -> CallResult:
-        """See ``Executor.cancelled``. What was held back of the pieces is lost."""
-        return _clean(self._guard(call), self._inner.cancelled(call, deltas))
+        """See ``Executor.cancelled``. What was held back of the pieces is lost, and no provider is waited for."""
+        guard = Guard(call.security, self._vault.known, {} if _has_providers(call) else None)
+        return cleaned(guard, self._inner.cancelled(call, deltas))
 
     async def reconcile(self, call: ToolCall, recorded: bytes | None) -> Reconciled:
         """See ``Executor.reconcile``."""
         found = await self._inner.reconcile(call, recorded)
         if found.outcome is None:
             return found
-        return found.model_copy(update={"outcome": _clean(self._guard(call), found.outcome)})
+        try:
+            outcome = cleaned(await self._guard(call, found.outcome), found.outcome)
+        except SecurityUnavailable as error:
+            outcome = refused(found.outcome, error.message)
+        return found.model_copy(update={"outcome": outcome})
 
-    def _guard(self, call: Call) -> Guard:
-        return Guard(call.security, self._vault.known)
+    async def _guard(self, call: Call, outcome: CallResult, pieces: Iterable[str] = ()) -> Guard:
+        """What counts now: a key may have come to be known while the call ran."""
+        config = call.security
+        if config is None or not config.providers:
+            return Guard(config, self._vault.known)
+        collector = Collector(config)
+        cleaned(collector, outcome)
+        inspected = await self._inspectors.inspect(config, collector.texts.union(pieces))
+        return Guard(config, self._vault.known, inspected)
+
+
+def _has_providers(call: Call) -> bool:
+    return call.security is not None and bool(call.security.providers)
 
 
 class _Sifted:
-    """Where a call puts its pieces; what may be read goes on to its readers."""
+    """Where a call puts its pieces; what may be read goes on to its readers.
 
-    def __init__(self, guard: Guard, emit: Emit) -> None:
+    Args:
+        whole: Nothing is shown before all of it was looked through.
+    """
+
+    def __init__(self, guard: Guard, emit: Emit, *, whole: bool) -> None:
         self._guard = guard
         self._emit = emit
         self._streams: dict[Channel, Stream] = {}
+        self._whole: dict[Channel, list[str]] | None = {} if whole else None
+        self._size = 0
 
     def __call__(self, channel: Channel, text: str) -> None:
-        if not self._guard:
+        if self._whole is not None:
+            self._size += len(text)
+            if self._size <= MAX_KEPT_CHARS and channel != "tool_input":
+                self._whole.setdefault(channel, []).append(text)
+        elif not self._guard:
             self._emit(channel, text)
-            return
-        stream = self._streams.get(channel)
-        if stream is None:
-            stream = self._streams[channel] = self._guard.stream()
-        self._tell(channel, stream.feed(text))
+        else:
+            stream = self._streams.get(channel)
+            if stream is None:
+                stream = self._streams[channel] = self._guard.stream()
+            self._tell(channel, stream.feed(text))
 
-    def end(self) -> None:
+    @property
+    def kept(self) -> list[str]:
+        """What was held back as a whole, one text for each channel."""
+        return ["".join(pieces) for pieces in (self._whole or {}).values()]
+
+    def end(self, guard: Guard) -> None:
+        """Show the rest."""
         for channel, stream in self._streams.items():
             self._tell(channel, stream.end())
+        for channel, pieces in (self._whole or {}).items():
+            self._tell(channel, guard.uncounted("".join(pieces)))
 
     def _tell(self, channel: Channel, text: str) -> None:
         if text:
             self._emit(channel, text)
-
-
-def _clean(guard: Guard, outcome: CallResult) -> Any:
-    if not guard:
-        return outcome
-    return _model(guard, outcome) if isinstance(outcome, ModelOutcome) else _tool(guard, outcome)
-
-
-def _model(guard: Guard, outcome: ModelOutcome) -> ModelOutcome:
-    changes: dict[str, Any] = {
-        "message": guard.message(outcome.message) if outcome.message is not None else None,
-        "error": _maybe(guard.text, outcome.error),
-        "error_args": guard.value(outcome.error_args),
-        "output_problem": _maybe(guard.text, outcome.output_problem),
-    }
-    return outcome.model_copy(update=changes | {"sifted": Sifted(withheld=dict(guard.counts))})
-
-
-def _maybe(change: Callable[[str], str], text: str | None) -> str | None:
-    return change(text) if text else text
-
-
-def _tool(guard: Guard, outcome: ToolOutcome) -> ToolOutcome:
-    content = guard.text(outcome.content)
-    metadata = cast("dict[str, Any]", guard.value(outcome.metadata))
-    changes: dict[str, Any] = {"content": content, "metadata": metadata}
-    if outcome.files:
-        named = [one.model_copy(update={"name": guard.text(one.name)}) for one in outcome.files]
-        changes["files"] = tuple(one for one in named if not guard.tells(one.raw))
-    if outcome.asked is not None:
-        asked = tuple(_question(guard, one) for one in outcome.asked.questions)
-        changes["asked"] = outcome.asked.model_copy(update={"questions": asked})
-    sifted = Sifted(withheld=dict(guard.counts))
-    found = injections(content) if guard.config is not None else ()
-    if found and guard.config is not None:
-        how = guard.config.on_injection
-        changes |= {"content": treated(content, found, how), "metadata": metadata | {INJECTION: list(found)}}
-        if how is OnInjection.block:
-            changes |= {"images": (), "files": (), "exit_code": 1}
-            changes |= {"outcome": Outcome.error} if outcome.outcome is Outcome.ok else {}
-        sifted = sifted.model_copy(update={"orders": found, "treated": how})
-    return outcome.model_copy(update=changes | {"sifted": sifted})
-
-
-def _question(guard: Guard, question: Question) -> Question:
-    """What people read of it. Names of fields, choices and the page's address have to stay as they are."""
-    form = _told(guard, question.form) if question.form is not None else None
-    return question.model_copy(update={"message": guard.text(question.message), "form": form})
-
-
-def _told(guard: Guard, schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_told(guard, one) for one in cast("list[Any]", schema)]
-    if not isinstance(schema, dict):
-        return schema
-    members = cast("dict[str, Any]", schema)
-    return {
-        name: guard.value(value) if name in _WORDS and not isinstance(value, dict) else _told(guard, value)
-        for name, value in members.items()
-    }
-
-
-_WORDS: Final = frozenset({"title", "description", "default"})
-"""Of a form: what is only shown."""

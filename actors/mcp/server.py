@@ -9,6 +9,7 @@ from actors.domain.mcp import McpOffer, McpServerConfig
 from actors.domain.mcp_oauth import DEFAULT_REDIRECT, Redirect
 from actors.effect_host import EffectHost, HostLimits, ResultSink
 from actors.effect_host.guarded import Guarded, Vault
+from actors.inspection.inspectors import Inspectors
 from actors.mcp.connection import McpConnection
 from actors.mcp.executor import McpExecutor
 from actors.mcp.library import McpLibrary
@@ -37,10 +38,12 @@ class McpServer:
         redirect_url: str = DEFAULT_REDIRECT,
     ) -> None:
         vault = Vault(config.secrets)
+        self._inspectors = Inspectors()
         self.connection = McpConnection(config, directory, {HOST_MARK: name}, changed, vault.add, redirect_url)
         self.executor = McpExecutor(self.connection)
         self.library = McpLibrary(self.connection)
-        self.effects = EffectHost(name, Guarded(self.executor, vault), sink, HostLimits(running=RUNNING))
+        guarded = Guarded(self.executor, vault, self._inspectors)
+        self.effects = EffectHost(name, guarded, sink, HostLimits(running=RUNNING))
 
     @property
     def host(self) -> HostRef:
@@ -72,4 +75,5 @@ class McpServer:
         """End it: running calls are cancelled, and nothing is left of a child process."""
         await self.effects.close()
         await self.executor.close()
+        await self._inspectors.close()
         await self.connection.close()

@@ -12,6 +12,7 @@ from typing import Any
 
 from actors.domain import commands as c
 from actors.errors import CommandConflict, GreenroomError, InternalError, StoreUnavailable
+from actors.session.inspecting import Inspected
 from actors.session.ports import Store
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class Mailbox:
         journal_id: str,
         *,
         down: Callable[[], bool],
-        post: Callable[[c.Command], None],
+        post: Callable[[c.Command, Inspected], None],
         spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
     ) -> None:
         self._store = store
@@ -53,7 +54,7 @@ class Mailbox:
         """Whether somebody waits for an outcome."""
         return any(not future.done() for _, future in self._replies.values())
 
-    async def give(self, command: c.Command) -> c.Reply:
+    async def give(self, command: c.Command, inspected: Inspected = None) -> c.Reply:
         """The outcome of a command, which is carried out unless it was before.
 
         Raises:
@@ -74,9 +75,9 @@ class Mailbox:
         future.add_done_callback(_retrieve)
         self._remember(command, future)
         if command.fresh:
-            self._post(command)
+            self._post(command, inspected)
         else:
-            self._spawn(self._post_unless_old(command))
+            self._spawn(self._post_unless_old(command, inspected))
         return await asyncio.shield(future)
 
     def _remember(self, command: c.Command, future: asyncio.Future[c.Reply]) -> None:
@@ -87,13 +88,13 @@ class Mailbox:
                 break
             del self._replies[oldest]
 
-    async def _post_unless_old(self, command: c.Command) -> None:
+    async def _post_unless_old(self, command: c.Command, inspected: Inspected) -> None:
         if await self.answer_old(command):
             return
         if self._down():
             self.reply(command, _not_now())
         else:
-            self._post(command)
+            self._post(command, inspected)
 
     async def answer_old(self, command: c.Command) -> bool:
         """Answer a command that the journal knows; False when it does not."""

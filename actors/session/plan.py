@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.blobs import digest_of
 from actors.domain.calls import Attached
+from actors.domain.inspection import Inspection
 from actors.domain.journal import NewSession, OutboxRow
 from actors.domain.records import Draft
 from actors.domain.turns import TurnEnd, TurnStatus
@@ -37,9 +38,10 @@ MAX_BLOB_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CommandGiven:
-    """Somebody told the session something."""
+    """Somebody told the session something. ``inspected``: what security providers found in it."""
 
     command: c.Command
+    inspected: Mapping[str, Inspection] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def _happen(made: Plan, happening: Happening, around: Surroundings, now: datetim
         if isinstance(command, c.Send) and model_of(made.state, around) is None:
             made.replies.append((command, NoModel(made.state.session_id)))
         else:
-            made.replies.append((command, _obey(made, command, around, now, epoch)))
+            made.replies.append((command, _obey(made, happening, around, now, epoch)))
         return
     drafts: list[Draft | None] = []
     if isinstance(happening, CallAnswered):
@@ -149,11 +151,13 @@ def _place_bounded(made: Plan, draft: Draft, now: datetime, epoch: int) -> None:
         _place(made, too_large_draft(draft), now, epoch)
 
 
-def _obey(made: Plan, command: c.Command, around: Surroundings, now: datetime, epoch: int) -> c.Reply | GreenroomError:
+def _obey(made: Plan, given: CommandGiven, around: Surroundings, now: datetime, epoch: int) -> c.Reply | GreenroomError:
     """Place a command's records; all of them or, when it is refused, none."""
+    command = given.command
     try:
         blobs: dict[str, bytes] = {}
-        drafts = [small(draft, blobs) for draft in withheld(made.state, around, decide(made.state, command))]
+        drafts = withheld(made.state, around, decide(made.state, command), given.inspected)
+        drafts = [small(draft, blobs) for draft in drafts]
     except GreenroomError as refusal:
         return refusal
     input_id = command.command_id if isinstance(command, c.Send) else None

@@ -35,6 +35,7 @@ from actors.session.acks import Acks
 from actors.session.calls import CallKeeper
 from actors.session.committer import Committer
 from actors.session.inbox import Inbox
+from actors.session.inspecting import Inspected
 from actors.session.loading import Recovered
 from actors.session.mailbox import Mailbox
 from actors.session.outlook import Outlook
@@ -92,7 +93,7 @@ class SessionRunner:
             state.tenant,
             state.journal_id,
             down=lambda: self._committer.down,
-            post=lambda given: self.post(CommandGiven(given)),
+            post=lambda *given: self.post(CommandGiven(*given)),
             spawn=self._spawn,
         )
         self._left = recovered.results
@@ -116,7 +117,9 @@ class SessionRunner:
         """Tell the session's task that something happened."""
         self._inbox.put(happening)
 
-    async def submit(self, command: c.Command, *, wait_s: float = 0.0, until_action: bool = False) -> Submitted:
+    async def submit(
+        self, command: c.Command, *, inspected: Inspected = None, wait_s: float = 0.0, until_action: bool = False
+    ) -> Submitted:
         """Give a command; for inputs wait up to ``wait_s`` seconds for the end of their turn.
 
         Raises:
@@ -124,7 +127,7 @@ class SessionRunner:
             StoreUnavailable: it is not known to be durable; sending it again with its id is safe.
             NotHere: the session moved before the command was durable.
         """
-        reply = await self._mailbox.give(command)
+        reply = await self._mailbox.give(command, inspected)
         if not isinstance(command, c.Send) or wait_s <= 0:
             return Submitted(reply)
         if until_action and self.state.activity is Activity.requires_action:

@@ -156,6 +156,14 @@ class Runtime(Protocol):
         """The runtime's own policy: its denials bind every session, the rest of it those without a policy."""
         ...
 
+    async def check_security(self, config: SecurityConfig | None) -> None:
+        """Refuse security providers that cannot be loaded, before anything is written.
+
+        Raises:
+            InvalidConfig: one of them.
+        """
+        ...
+
     async def security(self) -> SecurityConfig | None:
         """What sessions withhold that do not say so themselves."""
         ...

@@ -5,20 +5,21 @@ What models and tools give is changed by their hosts, before it comes here. The 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from actors.domain import records as r
 from actors.domain.base import Frozen
 from actors.domain.calls import Attached, ModelOutcome
+from actors.domain.inspection import Inspection
 from actors.domain.messages import WITHHELD, Message
 from actors.domain.records import Draft
 from actors.domain.security import SecurityConfig, Sifted
 from actors.domain.session import SessionConfig
-from actors.errors import InvalidRequest
+from actors.errors import InvalidRequest, SecurityUnavailable
 from actors.policy.security.configured import secret_in
-from actors.policy.security.guard import Guard
+from actors.policy.security.guard import UNCHECKED, Guard
 from actors.policy.security.injections import injections
 from actors.policy.security.results import judged, text_of
 from actors.session.state import State
@@ -38,28 +39,40 @@ _TEXTS: dict[type[r.RecordBase], tuple[str, ...]] = {
 """Where words stand in the records that commands cause."""
 
 
-def withheld(state: State, around: Surroundings, drafts: Sequence[Draft]) -> list[Draft]:
+def withheld(
+    state: State, around: Surroundings, drafts: Sequence[Draft], inspected: Mapping[str, Inspection] | None = None
+) -> list[Draft]:
     """The records of a command without what the session withholds, and one more that says that there was something.
 
+    Args:
+        inspected: What providers have found in its texts. Nothing at all: they do not answer, and the command is one
+            that cannot be refused, so that its texts are withheld.
+
     Raises:
+        SecurityUnavailable: the providers were not asked about all of it: it was another command a moment ago.
         InvalidRequest: what would have to be withheld are arguments of a call that somebody approves, answers to a tool
             that asks, or a configuration.
     """
     config = state.config.security_in_force(around.security)
     if config is None:
         return list(drafts)
-    guard = Guard(config)
-    kept = [_kept(guard, draft) for draft in drafts]
-    found, kept = _judged(config, kept)
-    sifted = found.model_copy(update={"withheld": dict(guard.counts)})
+    guard = Guard(config, inspected=inspected if config.providers else None)
+    orders, written = _judged(guard, config, drafts)
+    if config.providers and (inspected is None or (inspected and guard.counts[UNCHECKED])):
+        raise SecurityUnavailable(config.providers[0], "it was not asked about this yet")
+    sifted = Sifted(withheld=dict(guard.counts), orders=orders, treated=config.on_injection if orders else None)
     if not sifted:
-        return kept
-    source = "result" if found else "input"
-    data = r.SecurityNoted.Data(source=source, **dict(sifted))
-    return [*kept, Draft(r.SecurityNoted, data, kept[-1].turn_id, kept[-1].cause)]
+        return written
+    data = r.SecurityNoted.Data(source="result" if orders else "input", **dict(sifted))
+    return [*written, Draft(r.SecurityNoted, data, written[-1].turn_id, written[-1].cause)]
 
 
-def _kept(guard: Guard, draft: Draft) -> Draft:
+def kept(guard: Guard, draft: Draft) -> Draft:
+    """A record of a command without what is withheld.
+
+    Raises:
+        InvalidRequest: see ``withheld``.
+    """
     _usable(guard, draft)
     changes = {name: _without(guard, getattr(draft.data, name)) for name in _TEXTS.get(draft.kind, ())}
     birth = draft.birth
@@ -84,18 +97,19 @@ def _usable(guard: Guard, draft: Draft) -> None:
         raise InvalidRequest(f"This configuration is not kept: {why}")
 
 
-def _judged(config: SecurityConfig, drafts: list[Draft]) -> tuple[Sifted, list[Draft]]:
-    """What a worker outside gave as the result of a call, if it gives orders, as a tool's own is treated."""
+def _judged(guard: Guard, config: SecurityConfig, drafts: Sequence[Draft]) -> tuple[tuple[str, ...], list[Draft]]:
+    """The records as they are kept. What a worker outside gave as a result is treated as what a tool gave."""
+    written = [kept(guard, draft) for draft in drafts]
     for place, draft in enumerate(drafts):
-        if not isinstance(draft.data, r.ToolCallCompleted.Data):
-            continue
-        orders = injections(text_of(draft.data.content))
-        if orders:
-            result = judged(draft.data, orders, config.on_injection)
-            kind = r.ToolCallHeld if isinstance(result, r.ToolCallHeld.Data) else r.ToolCallCompleted
-            drafts[place] = replace(draft, kind=kind, data=result)
-            return Sifted(orders=orders, treated=config.on_injection), drafts
-    return Sifted(), drafts
+        data = written[place].data
+        if isinstance(draft.data, r.ToolCallCompleted.Data) and isinstance(data, r.ToolCallCompleted.Data):
+            orders = (*injections(text_of(data.content)), *guard.orders(text_of(draft.data.content)))
+            if orders:
+                result = judged(data, orders, config.on_injection)
+                kind = r.ToolCallHeld if isinstance(result, r.ToolCallHeld.Data) else r.ToolCallCompleted
+                written[place] = replace(written[place], kind=kind, data=result)
+                return orders, written
+    return (), written
 
 
 def noted(answer: Attached, closing: Draft) -> Draft | None:

@@ -23,6 +23,7 @@ from actors.domain.llm import LlmConfig
 from actors.domain.messages import WITHHELD, Message, StopReason, ToolUseBlock
 from actors.domain.security import SecurityConfig
 from actors.effect_host.guarded import Guarded, Vault, secrets_of
+from actors.inspection.inspectors import Inspectors
 
 KEY = "sk-1234567890CANARYghijklmnop"
 KNOWN = "a value that only this process knows"
@@ -45,6 +46,10 @@ class _Gives:
 
     async def reconcile(self, call: ToolCall, recorded: bytes | None) -> Reconciled:
         return Reconciled.done(self._outcome)
+
+
+def _guarded(inner: _Gives, known: Sequence[str] = ()) -> Guarded:
+    return Guarded(inner, Vault(known), Inspectors())
 
 
 _WHOSE: dict[str, Any] = {
@@ -73,7 +78,7 @@ def _nowhere(channel: str, text: str) -> None:
 async def test_pieces_are_the_whole_without_what_is_withheld_and_nothing_of_them_is_lost() -> None:
     shown: list[str] = []
     pieces = ("it is sk-", "1234567890", "CANARYghijklmnop", " and a val", "ue that only this process knows", ", you")
-    host = Guarded(_Gives(ModelOutcome(outcome=Outcome.ok), *pieces), Vault([KNOWN]))
+    host = _guarded(_Gives(ModelOutcome(outcome=Outcome.ok), *pieces), [KNOWN])
 
     await host.execute(_model_call(SecurityConfig()), lambda channel, text: shown.append(text))
 
@@ -84,7 +89,7 @@ async def test_a_thought_that_is_changed_loses_its_seal() -> None:
     thought = Message.assistant("Hm.").model_copy(update={"reasoning_content": KEY, "reasoning_signature": "seal"})
     given = ModelOutcome(outcome=Outcome.ok, message=thought, stop_reason=StopReason.end_turn)
 
-    outcome: Any = await Guarded(_Gives(given), Vault()).execute(_model_call(SecurityConfig()), _nowhere)
+    outcome: Any = await _guarded(_Gives(given)).execute(_model_call(SecurityConfig()), _nowhere)
 
     assert outcome.message.reasoning_content == "[REDACTED:API_KEY]"
     assert outcome.message.reasoning_signature is None
@@ -94,13 +99,13 @@ async def test_errors_are_gone_through_with_their_arguments() -> None:
     error = f"Incorrect API key provided: {KNOWN}"
     given = ModelOutcome(outcome=Outcome.error, error_code="ModelAuthFailed", error=error, error_args=("x", [error]))
 
-    outcome = await Guarded(_Gives(given), Vault([KNOWN])).execute(_model_call(), _nowhere)
+    outcome = await _guarded(_Gives(given), [KNOWN]).execute(_model_call(), _nowhere)
 
     assert KNOWN not in repr(outcome)
 
 
 async def test_what_a_cancelled_or_reconciled_call_gave_is_gone_through_too() -> None:
-    host = Guarded(_Gives(ToolOutcome(outcome=Outcome.cancelled, content=KEY, metadata={KEY: [KEY]})), Vault())
+    host = _guarded(_Gives(ToolOutcome(outcome=Outcome.cancelled, content=KEY, metadata={KEY: [KEY]})))
     call = _tool_call(SecurityConfig())
 
     given = (host.cancelled(call, ()), (await host.reconcile(call, None)).outcome)
@@ -111,7 +116,7 @@ async def test_what_a_cancelled_or_reconciled_call_gave_is_gone_through_too() ->
 async def test_an_outcome_without_anything_to_withhold_is_left_alone() -> None:
     given = ToolOutcome(outcome=Outcome.ok, content=KEY)
 
-    assert await Guarded(_Gives(given), Vault([KNOWN])).execute(_tool_call(), _nowhere) == given
+    assert await _guarded(_Gives(given), [KNOWN]).execute(_tool_call(), _nowhere) == given
 
 
 @pytest.mark.parametrize(
@@ -132,7 +137,7 @@ async def test_arguments_are_used_as_they_are_or_not_at_all(
     asks = Message.assistant("", ToolUseBlock(id="u", name="tells", input={"deep": [{"text": text}]}))
     given = ModelOutcome(outcome=Outcome.ok, message=asks, stop_reason=StopReason.tool_use)
 
-    outcome: Any = await Guarded(_Gives(given), Vault([KNOWN])).execute(_model_call(security), _nowhere)
+    outcome: Any = await _guarded(_Gives(given), [KNOWN]).execute(_model_call(security), _nowhere)
 
     (call,) = outcome.message.tool_calls
     assert (call.input == {"deep": [{"text": text}]}) is used
@@ -177,7 +182,7 @@ async def test_of_a_question_only_what_people_read_is_changed() -> None:
     )
     given = ToolOutcome(outcome=Outcome.input_required, asked=asked)
 
-    outcome: Any = await Guarded(_Gives(given), Vault()).execute(_tool_call(SecurityConfig()), _nowhere)
+    outcome: Any = await _guarded(_Gives(given)).execute(_tool_call(SecurityConfig()), _nowhere)
 
     (question,) = outcome.asked.questions
     hidden = "[REDACTED:API_KEY]"

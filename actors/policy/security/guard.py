@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
+from actors.domain.inspection import Inspection, merged
 from actors.domain.messages import WITHHELD, Message, TextBlock, ToolUseBlock
 from actors.domain.secret_rules import mark
 from actors.domain.security import SecurityConfig
@@ -14,6 +15,9 @@ from actors.policy.security.redaction import KNOWN, Finder, Known, Stream, finde
 _MARK: Final = "[REDACTED:"
 _MAX_DEPTH: Final = 64
 
+UNCHECKED: Final = "UNCHECKED"
+"""The label of texts that a provider should have looked through."""
+
 
 class Guard:
     """Takes out what is withheld.
@@ -21,13 +25,20 @@ class Guard:
     Args:
         config: What the session withholds; None: only what is known.
         known: Texts that are withheld in any case.
+        inspected: What providers found in all texts there are. Of a text that is not there, nothing is shown.
 
     Attributes:
         counts: How many places were withheld so far, by label.
     """
 
-    def __init__(self, config: SecurityConfig | None, known: Known | None = None) -> None:
+    def __init__(
+        self,
+        config: SecurityConfig | None,
+        known: Known | None = None,
+        inspected: Mapping[str, Inspection] | None = None,
+    ) -> None:
         self.config = config
+        self._inspected = inspected
         self._known = known
         # Without a configuration no other mark was ever made.
         self._marks = _MARK if config is not None else mark(KNOWN)
@@ -40,7 +51,7 @@ class Guard:
         self._secret = word_for_word + (finders_of(secret, patterns) if config is not None else ())
 
     def __bool__(self) -> bool:
-        return bool(self._all)
+        return bool(self._all) or self._inspected is not None
 
     def stream(self) -> Stream:
         """For one text that comes in pieces."""
@@ -48,7 +59,33 @@ class Guard:
 
     def text(self, text: str) -> str:
         """The text without what is withheld."""
-        return redact(text, self._all, self.counts)
+        return redact(self._own(text, self.counts), self._all, self.counts)
+
+    def uncounted(self, text: str) -> str:
+        """The same, of a text that is part of what is counted elsewhere."""
+        return redact(self._own(text, Counter()), self._all)
+
+    def orders(self, text: str) -> tuple[str, ...]:
+        """The kinds of orders that providers have found in a text."""
+        found = self._inspected.get(text) if self._inspected is not None else None
+        return found.orders if found is not None else ()
+
+    def _own(self, text: str, counts: Counter[str], *, secret: bool = False) -> str:
+        """The text without what providers found; all of it is withheld where none has looked at it."""
+        if self._inspected is None or not any(map(str.isalnum, text)):
+            return text
+        found = self._inspected.get(text)
+        if found is None:
+            counts[UNCHECKED] += 1
+            return mark(UNCHECKED)
+        shown: list[str] = []
+        start = 0
+        for one in merged(found.findings):
+            if not (secret and one.personal):
+                counts[one.label] += 1
+                shown += (text[start : one.start], mark(one.label))
+                start = one.end
+        return "".join((*shown, text[start:]))
 
     def tells(self, raw: bytes) -> bool:
         """Whether bytes hold a text that is known word for word: all that can be looked for in what is no text."""
@@ -65,7 +102,7 @@ class Guard:
         place of one, there is nothing that could run. What only tells of a person stays: tools need it.
         """
         counts: Counter[str] = Counter()
-        plain = cast("dict[str, Any]", _mapped(dict(args), lambda text: redact(text, self._secret, counts)))
+        plain = cast("dict[str, Any]", _mapped(dict(args), lambda text: self._closed(text, counts)))
         self.counts += counts
         if counts:
             return plain | {WITHHELD: f"they hold a secret ({', '.join(sorted(counts))})"}
@@ -76,8 +113,11 @@ class Guard:
     def secrets_in(self, value: Any) -> tuple[str, ...]:
         """Labels of what opens a door, anywhere in a value of JSON; what only tells of a person is none of it."""
         counts: Counter[str] = Counter()
-        _mapped(value, lambda text: redact(text, self._secret, counts))
+        _mapped(value, lambda text: self._closed(text, counts))
         return tuple(sorted(counts))
+
+    def _closed(self, text: str, counts: Counter[str]) -> str:
+        return redact(self._own(text, counts, secret=True), self._secret, counts)
 
     def message(self, message: Message) -> Message:
         """A message without what is withheld. Changed thinking loses its seal, without which no provider takes it."""
@@ -94,6 +134,19 @@ class Guard:
         if isinstance(block, ToolUseBlock):
             return _changed(block, "input", self.arguments(block.input))
         return block
+
+
+class Collector(Guard):
+    """Goes where a guard goes, and remembers what texts there are: what providers have to look through."""
+
+    def __init__(self, config: SecurityConfig) -> None:
+        super().__init__(config, inspected={})
+        self.texts: set[str] = set()
+
+    def _own(self, text: str, counts: Counter[str], *, secret: bool = False) -> str:
+        if any(map(str.isalnum, text)):
+            self.texts.add(text)
+        return text
 
 
 def _changed(block: Any, name: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ SessionManager SyncSessionManager SessionHandle Settings SessionConfig SessionSt
 TokenUsage ContextUsage AgentResult Event Receipt ToolDefinition tool ConfirmationPolicy TimeoutAction SessionLane
 Budget PermissionPolicy PermissionRule PermissionDecision PermissionMode ChildSpec ChildResult Task errors
 LaneHandlerConfig TaskHandlerMode ExternalTask ExternalTaskResult SessionQueueConfig McpServerConfig McpStatus
-McpInput SecurityConfig
+McpInput SecurityConfig SecurityProvider Inspection Finding
 """.split()
 
 _LATER = """
@@ -32,7 +32,7 @@ withdraw_input effects spawn_many wait_children child_results fork_session fork_
 purge_session context_table context_ref get_tasks set_tasks export_session import_session tree set_lane_handler
 get_lane_handler add_mcp_server remove_mcp_server mcp_status pending_external_tasks external_tasks lease_external_task
 complete_external_task set_queue_config generate_title tool_metrics queue_stats queue_metrics dead_letters new
-with_persistence with_store connect close usage list_artifacts read_artifact
+with_persistence with_store connect close usage security_report list_artifacts read_artifact
 mcp_resources read_mcp_resource mcp_prompts get_mcp_prompt
 """.split()
 

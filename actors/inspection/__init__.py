@@ -1,0 +1,1 @@
+"""Security providers of users: loaded in processes of their own, asked with a limit of time, believed in nothing."""

@@ -1,0 +1,38 @@
+"""What security providers have to look through before a command is carried out. Pure.
+
+They are asked before the core sees the command, and what they found goes with it: the core knows the answer or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from actors.domain import commands as c
+from actors.domain.inspection import Inspection
+from actors.domain.security import SecurityConfig
+from actors.errors import GreenroomError
+from actors.policy.security.guard import Collector
+from actors.session.decide import decide
+from actors.session.state import State
+from actors.session.surroundings import Surroundings
+from actors.session.withholding import kept
+
+Inspected = Mapping[str, Inspection] | None
+"""By text, what was found in it; None where nobody was asked."""
+
+
+def to_inspect(state: State, around: Surroundings, command: c.Command) -> tuple[SecurityConfig, set[str]] | None:
+    """The texts that the command would write down, and who has to look through them; None when nobody has to.
+
+    Nor is anybody asked about what is refused as things are now.
+    """
+    config = state.config.security_in_force(around.security)
+    if config is None or not config.providers:
+        return None
+    collector = Collector(config)
+    try:
+        for draft in decide(state, command):
+            kept(collector, draft)
+    except GreenroomError:
+        return None
+    return config, collector.texts
