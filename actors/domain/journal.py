@@ -186,6 +186,15 @@ class Known(NamedTuple):
     journal_id: str
 
 
+class Due(NamedTuple):
+    """A session that should live in an actor now; ``head_seq`` is its last record."""
+
+    tenant: str
+    journal_id: str
+    session_id: str
+    head_seq: int
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which sessions a listing shows; None means any. ``roots_only`` leaves children out."""

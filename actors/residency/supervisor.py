@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.domain.ids import utc_now
-from actors.domain.session import SessionInfo
+from actors.domain.journal import Due
 from actors.errors import Fenced, GreenroomError, Overloaded, SessionNotFound, StoreUnavailable, Superseded
 from actors.residency.housekeeping import Housekeeper
 from actors.residency.residency import Residency
@@ -105,7 +105,7 @@ class Supervisor:
     async def _look(self) -> float:
         """Activate what is due; returns after how many seconds to look again."""
         try:
-            # Those that are resident come first in the answer when they have run for long.
+            # Those that are resident come first among those that run when they have done so for long.
             for row in await self._store.due(utc_now(), limit=DUE_AT_ONCE + len(self._residency.placed)):
                 if len(self._reviving) >= REVIVE_AT_ONCE:
                     self._crowded = True
@@ -122,7 +122,7 @@ class Supervisor:
             return SWEEP_S
         return min(max((wake_at - utc_now()).total_seconds(), RETRY_S), SWEEP_S)
 
-    def _revive(self, row: SessionInfo) -> None:
+    def _revive(self, row: Due) -> None:
         if row.journal_id in self._residency.placed or row.journal_id in self._reviving:
             return
         self._reviving.add(row.journal_id)
@@ -132,7 +132,7 @@ class Supervisor:
         await asyncio.sleep(RETRY_S)
         self._bell.set()
 
-    async def _activate(self, row: SessionInfo) -> None:
+    async def _activate(self, row: Due) -> None:
         """Activate one session; one that dies again and again without progress waits longer each time."""
         attempts = self._attempts.pop(row.journal_id, None)
         if attempts is None or attempts.head_seq != row.head_seq:
@@ -168,7 +168,7 @@ class Supervisor:
                 self._crowded = False
                 self._bell.set()
 
-    async def _contain(self, row: SessionInfo) -> None:
+    async def _contain(self, row: Due) -> None:
         message = f"{MAX_ACTIVATIONS} activations in a row ended without progress; resume the session to try again"
         why = self._residency.suspects.why(row.journal_id)
         message = f"{message}; {why}" if why else message

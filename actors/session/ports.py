@@ -16,6 +16,7 @@ from actors.domain.calls import Attached, CallKey, HostRef, ModelCall, Reconcile
 from actors.domain.journal import (
     Appended,
     AppendPart,
+    Due,
     Filter,
     FirstOutcome,
     NewSession,
@@ -191,7 +192,7 @@ class Store(Index, KeptBeside, Protocol):
         """What model calls took, by day and model."""
         ...
 
-    async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
+    async def due(self, now: datetime, *, limit: int = 1000) -> tuple[Due, ...]:
         """Sessions of all tenants that should live in an actor now."""
         ...
 

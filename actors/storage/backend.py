@@ -15,6 +15,7 @@ from actors.domain.journal import (
     Acquired,
     Appended,
     AppendPart,
+    Due,
     Filter,
     FirstOutcome,
     NewSession,
@@ -206,8 +207,8 @@ class Backend(BackendIndex, BackendKept, Protocol):
         """
         ...
 
-    def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
-        """Over all tenants: sessions that need an actor, or have ``wake_at <= now``."""
+    def due(self, now: datetime, *, limit: int = 1000) -> tuple[Due, ...]:
+        """Over all tenants: sessions with ``wake_at <= now``, then those that work, longest since first."""
         ...
 
     def next_wake(self) -> datetime | None:

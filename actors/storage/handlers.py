@@ -174,7 +174,7 @@ def _standing(service: Serving) -> dict[str, Handler]:
     async def due(now: int, limit: int) -> Plain:
         with wellformed():
             read = moment(now)
-        return each(wire.info_out, await service.due(read, limit=limit))
+        return each(list, await service.due(read, limit=limit))
 
     async def next_wake() -> int | None:
         return maybe_micros(await service.next_wake())

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from actors.domain.actions import Action
 from actors.domain.ids import new_ulid
 from actors.domain.journal import (
+    Due,
     Filter,
     FirstOutcome,
     Letter,
@@ -240,11 +241,14 @@ class MemoryReads:
             journal = self._journals.get((tenant, journal_id))
             return () if journal is None else tuple(result for _, result in sorted(journal.results.items()))
 
-    def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
+    def due(self, now: datetime, *, limit: int = 1000) -> tuple[Due, ...]:
         """See ``Backend.due``."""
         with self._access():
-            journals = self._journals.values()
-            return tuple(one.row for one in journals if _has_work(one.row, now))[:limit]
+            rows = [one.row for one in self._journals.values()]
+            found = [row for row in rows if _timer_is_due(row, now)]
+            found += sorted((row for row in rows if row.needs_actor), key=lambda row: row.updated_at)
+            due = dict.fromkeys(Due(row.tenant, row.journal_id, row.session_id, row.head_seq) for row in found)
+            return tuple(due)[:limit]
 
     def next_wake(self) -> datetime | None:
         """See ``Backend.next_wake``."""
@@ -274,9 +278,8 @@ def _wakes_at(journal: Journal) -> datetime | None:
     return journal.row.wake_at if journal.row.state is SessionState.active else None
 
 
-def _has_work(row: SessionInfo, now: datetime) -> bool:
-    timer_is_due = row.state is SessionState.active and row.wake_at is not None and row.wake_at <= now
-    return row.needs_actor or timer_is_due
+def _timer_is_due(row: SessionInfo, now: datetime) -> bool:
+    return row.state is SessionState.active and row.wake_at is not None and row.wake_at <= now
 
 
 def _page(

@@ -19,6 +19,7 @@ from actors.domain.actions import Action
 from actors.domain.journal import (
     Appended,
     AppendPart,
+    Due,
     Filter,
     FirstOutcome,
     Letter,
@@ -273,9 +274,9 @@ class RemoteStore(RemoteIndex, RemoteKept):
         page = await self._call("letters", tenant=tenant, target_journal_id=target_journal_id, limit=limit)
         return tuple(each(wire.letter_in, page))
 
-    async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
+    async def due(self, now: datetime, *, limit: int = 1000) -> tuple[Due, ...]:
         """Sessions of all tenants that should live in an actor now."""
-        return tuple(each(wire.info_in, await self._call("due", now=micros(now), limit=limit)))
+        return tuple(each(Due._make, await self._call("due", now=micros(now), limit=limit)))
 
     async def next_wake(self) -> datetime | None:
         """The nearest timer of any session."""

@@ -51,9 +51,14 @@ MAX_PAGE: Final = 1000
 """Most entries of one answer, whatever was asked for; listings go on with a cursor."""
 
 
-def bounded(limit: int) -> int:
+MAX_DUE: Final = 20_000
+"""Sessions that one look at what is due finds, some 2 MB. Those that are resident and have run for long are among them,
+and come before others that run: with more of them than this, the others would have to wait for their end."""
+
+
+def bounded(limit: int, most: int = MAX_PAGE) -> int:
     """The number of entries that an answer may have."""
-    return min(max(limit, 1), MAX_PAGE)
+    return min(max(limit, 1), most)
 
 
 @dataclass(frozen=True, slots=True)

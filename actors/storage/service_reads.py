@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from actors.domain.actions import Action
 from actors.domain.journal import (
+    Due,
     Filter,
     FirstOutcome,
     Known,
@@ -30,7 +31,7 @@ from actors.errors import SessionNotFound, StoreUnavailable
 from actors.storage.backend import Backend
 from actors.storage.beginning import Beginning, beginning
 from actors.storage.folding import Fold, Folder
-from actors.storage.rules import bounded, is_last, pieces
+from actors.storage.rules import MAX_DUE, bounded, is_last, pieces
 from actors.storage.sendable import sendable
 from actors.storage.shelf import Place
 from actors.storage.threads import Threads
@@ -223,9 +224,9 @@ class StoreReads:
         """See ``Backend.servers``."""
         return await self._read(self._backend.servers)
 
-    async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
+    async def due(self, now: datetime, *, limit: int = 1000) -> tuple[Due, ...]:
         """Sessions of all tenants that should live in an actor now."""
-        return await self._read(lambda: self._backend.due(now, limit=bounded(limit)))
+        return await self._read(lambda: self._backend.due(now, limit=bounded(limit, MAX_DUE)))
 
     async def next_wake(self) -> datetime | None:
         """The nearest timer of any session."""

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, bindparam, func, select, tuple_
 
 from actors.domain.actions import Action
-from actors.domain.journal import Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult
+from actors.domain.journal import Due, Filter, FirstOutcome, Letter, Snapshot, StoredRecord, StoredResult
 from actors.domain.session import SessionInfo, SessionState
 from actors.domain.usage import SpentOn
 from actors.errors import RowCorrupt, SessionNotFound, StoreUnavailable
@@ -45,6 +45,8 @@ _R: Final = RECORDS.c
 
 _ROW: Final = select(SESSIONS).where(_S.tenant == bindparam("of_tenant"), _S.journal_id == bindparam("of_journal"))
 """Asked all day, and built once."""
+
+_DUE: Final = select(_S.tenant, _S.journal_id, _S.session_id, _S.head_seq)
 
 _FETCH: Final = 64
 """Rows taken from the database at a time, so that a page of large messages stops near its limit of bytes."""
@@ -271,20 +273,17 @@ class SqlReads:
         with self._read() as connection:
             return sql_results.of_session(connection, tenant, journal_id)
 
-    def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
+    def due(self, now: datetime, *, limit: int = 1000) -> tuple[Due, ...]:
         """See ``Backend.due``."""
         active = _S.state == SessionState.active.value
         # Two queries, each on an index of its own; one with OR would read every session.
         queries = (
-            select(SESSIONS).where(NEEDS_ACTOR).order_by(_S.updated_at),
-            select(SESSIONS).where(HAS_TIMER, _S.wake_at <= micros(now), active).order_by(_S.wake_at),
+            _DUE.where(HAS_TIMER, _S.wake_at <= micros(now), active).order_by(_S.wake_at),
+            _DUE.where(NEEDS_ACTOR).order_by(_S.updated_at),
         )
-        found: dict[tuple[str, str], SessionInfo] = {}
         with self._read() as connection:
-            for query in queries:
-                rows = self._legible.of(connection.execute(query.limit(limit)), info_of)
-                found |= {(row.tenant, row.journal_id): row for row in rows}
-        return tuple(found.values())[:limit]
+            found = [Due(*row) for query in queries for row in connection.execute(query.limit(limit))]
+        return tuple(dict.fromkeys(found))[:limit]
 
     def next_wake(self) -> datetime | None:
         """See ``Backend.next_wake``."""

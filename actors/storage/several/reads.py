@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
+from itertools import zip_longest
 from operator import itemgetter
 from typing import Any, TypeVar
 
 from actors.domain.actions import Action
 from actors.domain.journal import (
+    Due,
     Filter,
     FirstOutcome,
     Known,
@@ -25,7 +27,7 @@ from actors.domain.usage import SpentOn
 from actors.errors import StoreUnavailable
 from actors.storage.beginning import Beginning
 from actors.storage.moments import micros
-from actors.storage.rules import bounded
+from actors.storage.rules import MAX_DUE, bounded
 from actors.storage.service import StoreService
 from actors.storage.several.homes import Homes, answered
 from actors.storage.several.member import Member
@@ -230,15 +232,16 @@ class SeveralReads:
             sorted((one for found in await self._homes.answers(_servers) for one in found), key=itemgetter(0, 1))
         )
 
-    async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
-        """Sessions of all tenants that should live in an actor now."""
-        most = bounded(limit)
+    async def due(self, now: datetime, *, limit: int = 1000) -> tuple[Due, ...]:
+        """Sessions of all tenants that should live in an actor now; of each store as many as of any other."""
+        most = bounded(limit, MAX_DUE)
         found = await self._homes.everywhere(lambda store: store.due(now, limit=most))
         for member, rows in zip(self._homes.members, found, strict=True):
             self._settle(member, rows if not isinstance(rows, StoreUnavailable) else ())
-        return tuple(row for rows in answered(found) for row in rows)[:most]
+        in_turn = zip_longest(*answered(found))
+        return tuple(row for some in in_turn for row in some if row is not None)[:most]
 
-    def _settle(self, member: Member, rows: Sequence[SessionInfo]) -> None:
+    def _settle(self, member: Member, rows: Sequence[Due]) -> None:
         for row in rows:
             self._homes.settle(row.tenant, row.journal_id, member)
 

@@ -11,7 +11,8 @@ from datetime import datetime
 import pytest
 
 from actors.domain import records as r
-from actors.domain.session import SessionInfo, SessionState
+from actors.domain.journal import Due
+from actors.domain.session import SessionState
 from actors.policy.memory import MB, MemoryLimits
 from actors.policy.warmth import SeatLimits
 from actors.residency.placement import ResidencyLimits, Seat
@@ -60,9 +61,13 @@ class DueStore(GatedStore):
         super().__init__()
         self._due = due
 
-    async def due(self, now: datetime, *, limit: int = 1000) -> tuple[SessionInfo, ...]:
+    async def due(self, now: datetime, *, limit: int = 1000) -> tuple[Due, ...]:
         rows = [await self.row(TENANT, one) for one in sorted(self._due)]
-        return tuple(row for row in rows if row is not None and row.state is SessionState.active)
+        return tuple(
+            Due(row.tenant, row.journal_id, row.session_id, row.head_seq)
+            for row in rows
+            if row is not None and row.state is SessionState.active
+        )
 
 
 @asynccontextmanager

@@ -410,6 +410,7 @@ def test_due_finds_work_timers_and_messages_of_all_tenants(backend: Backend) -> 
     )
 
     assert sorted(row.session_id for row in backend.due(at(10))) == ["queued", "running", "timer"]
+    assert [row.session_id for row in backend.due(at(10), limit=1)] == ["timer"], "however many work already"
     assert len(backend.due(at(10), limit=2)) == 2
     assert backend.next_wake() == at(10)
     backend.append([part(one, 3, row={"wake_at": None}) for one in ("timer", "later")])

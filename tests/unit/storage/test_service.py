@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from actors.domain.ids import utc_now
-from actors.domain.journal import Appended, Filter, FirstOutcome, Snapshot, StoredRecord, StoredResult
+from actors.domain.journal import Appended, Due, Filter, FirstOutcome, Snapshot, StoredRecord, StoredResult
 from actors.domain.retention import Retention
 from actors.errors import (
     CommandConflict,
@@ -131,7 +131,7 @@ async def test_a_sessions_whole_life_goes_through_the_store(store: StoreService 
     assert await store.receivers(after=(TENANT, "J")) == ((TENANT, journal("other")),)
     assert await store.letters(TENANT, journal("other")) == (letter(2),)
     assert await store.blobs(TENANT, ["ff", "00"]) == {"ff": b"\x00\xff"}
-    assert await store.due(at(0)) == (expected,)
+    assert await store.due(at(0)) == (Due(TENANT, journal("s"), "s", 3),)
     assert await store.next_wake() == row.wake_at
     assert await store.put_snapshot(TENANT, journal("s"), Snapshot(3, 3, 1, b"[1,2,3]"))
     await store.put_result(TENANT, journal("s"), StoredResult("call", 1, b"r"))

@@ -26,6 +26,7 @@ from actors.session.ports import Store
 from actors.storage.backend import Backend
 from actors.storage.memory import MemoryBackend
 from actors.storage.open import backend_at
+from actors.storage.rules import MAX_PAGE
 from actors.storage.service import StoreService
 from actors.storage.several import member as member_module
 from actors.storage.several.member import Member
@@ -296,6 +297,25 @@ async def test_a_store_that_fails_takes_no_other_down(stores: SeveralStores, bro
     await stores.health("file")
     with pytest.raises(StoreUnavailable):
         await stores.health("other")
+
+
+async def test_of_what_is_due_a_look_finds_more_than_a_page() -> None:
+    backend = MemoryBackend()
+    async with StoreService(backend) as store:
+        running = {"activity": "running"}
+        names = [f"s{number}" for number in range(MAX_PAGE + 1)]
+        await store.create(TENANT, "c", "d", [new(name, **running) for name in names])
+
+        assert len(await store.due(at(0), limit=2 * MAX_PAGE)) == MAX_PAGE + 1
+
+
+async def test_what_is_due_in_one_store_does_not_wait_for_what_is_due_in_another(stores: SeveralStores) -> None:
+    for name, store in (("a", "default"), ("b", "default"), ("c", "default"), ("d", "file")):
+        await live(stores, name, store)
+        await stores.append(part(name, 1, row={"activity": "running"}))
+
+    assert sorted(row.session_id for row in await stores.due(at(0), limit=2)) == ["a", "d"]
+    assert len(await stores.due(at(0))) == 4
 
 
 async def test_what_may_be_in_a_store_that_fails_is_unavailable_and_not_unknown(
