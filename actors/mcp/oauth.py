@@ -35,7 +35,7 @@ _LONG_AGO: Final = 1.0
 
 
 def auth_of(url: str, oauth: McpOAuth, consent: Consent, redirect_url: str, learn: Learn) -> httpx2.Auth:
-    """What proves who asks a server at a URL."""
+    """What proves who asks a server at a URL; ``learn`` is told of each secret that comes to be known."""
     if oauth.grant is Grant.client_credentials and oauth.token_url is not None:
         return TokenUrl(url, oauth, learn)
     memory = _Memory(learn)
@@ -55,6 +55,10 @@ class _Memory:
         self._learn = learn
         self._tokens: OAuthToken | None = None
         self._client: OAuthClientInformationFull | None = None
+
+    def learn(self, secret: str) -> None:
+        """See ``auth_of``."""
+        self._learn(secret)
 
     @property
     def bearer(self) -> str | None:
@@ -133,7 +137,7 @@ class _ByConsent(OAuthClientProvider):
     def __init__(self, url: str, oauth: McpOAuth, memory: _Memory, consent: Consent, redirect_url: str) -> None:
         self._scope, self._issuer = _scope(oauth), oauth.issuer
         self._given = _client_of(oauth, redirect_url)
-        self._consent = consent
+        self._memory, self._consent = memory, consent
         self._page = ""
         local = urlsplit(redirect_url).hostname in LOOPBACK
         metadata = OAuthClientMetadata(
@@ -150,8 +154,13 @@ class _ByConsent(OAuthClientProvider):
             self.context.client_info = self._given
 
     def _select_authorization_server(self, advertised: list[str]) -> str:
-        wanted = self._issuer
-        return next((one for one in advertised if wanted and issuers_match(one, wanted)), advertised[0])
+        found = [one for one in advertised if self._issuer is None or issuers_match(one, self._issuer)]
+        if not found:
+            raise self._led_elsewhere(advertised[0])
+        return found[0]
+
+    def _led_elsewhere(self, where: str) -> OAuthFlowError:
+        return OAuthFlowError(f"the server leads to {where[:200]}, and its configuration to the issuer {self._issuer}")
 
     async def _auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         async with aclosing(super()._auth_flow(request)) as flow:
@@ -171,6 +180,7 @@ class _ByConsent(OAuthClientProvider):
     async def _visited(self) -> AuthorizationCodeResult:
         redirect = await self._consent.seek(self._page)
         assert redirect.code is not None, "without one it would have been refused"
+        self._memory.learn(redirect.code.get_secret_value())
         return AuthorizationCodeResult(code=redirect.code.get_secret_value(), state=redirect.state, iss=redirect.issuer)
 
     async def _perform_authorization(self) -> httpx2.Request:
@@ -178,8 +188,7 @@ class _ByConsent(OAuthClientProvider):
         self.context.client_metadata.scope = union_scopes(self.context.client_metadata.scope, self._scope)
         client, server = self.context.client_info, self.context.oauth_metadata
         if self._issuer is not None and (server is None or not issuers_match(str(server.issuer), self._issuer)):
-            found = f"to {server.issuer}" if server is not None else "nowhere"
-            raise OAuthFlowError(f"the server leads {found}, and its configuration names the issuer {self._issuer}")
+            raise self._led_elsewhere(str(server.issuer) if server is not None else "nowhere")
         ways = (server.token_endpoint_auth_methods_supported if server is not None else None) or []
         if client is not None and client is self._given and client.client_secret and ways:
             basic = "client_secret_basic" in ways or "client_secret_post" not in ways

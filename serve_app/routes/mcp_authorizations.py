@@ -1,0 +1,39 @@
+"""What browsers bring back from the authorization pages of MCP servers."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+from starlette.responses import PlainTextResponse, Response
+
+from actors.domain.mcp import McpStatus
+from actors.domain.mcp_oauth import CALLBACK_PATH, MAX_REDIRECT_CHARS
+from actors.errors import GreenroomError
+from serve_app.dependencies import Manager, act, answer
+from serve_app.schemas.base import Body
+
+router = APIRouter(tags=["mcp"])
+
+_AGREED = "Thank you. You can close this page. A session that asked for it goes on when its question is accepted."
+
+
+class Authorization(Body):
+    """Where a browser was sent back to, as it shows it."""
+
+    redirect_url: str = Field(min_length=1, max_length=MAX_REDIRECT_CHARS)
+
+
+@router.get(CALLBACK_PATH, response_class=PlainTextResponse)
+async def take_back_browser(request: Request, manager: Manager) -> Response:
+    """Take back a browser from an authorization page; open to whoever has the state of the page, which works once."""
+    try:
+        await act(manager.finish_mcp_authorization(str(request.url)))
+    except GreenroomError as exc:
+        return PlainTextResponse(exc.message, exc.status)
+    return PlainTextResponse(_AGREED)
+
+
+@router.post("/v1/mcp-servers/authorizations", response_model=McpStatus)
+async def finish_mcp_authorization(body: Authorization, manager: Manager) -> Response:
+    """Say where a browser was sent back to that does not reach this service; the answer says how the server stands."""
+    return answer(await act(manager.finish_mcp_authorization(body.redirect_url)))
