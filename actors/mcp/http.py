@@ -78,7 +78,8 @@ class HttpWay:
         for name in ("httpx2", "mcp.client.auth"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if self._auth is None and not any(name.lower() == "authorization" for name in self._headers):
-            self._auth = auth_of(self._url, self._oauth, self._consent, self._redirect_url, self._learn)
+            # What its URL has beside the address is a secret, and no part of what a token is for.
+            self._auth = auth_of(self._given.address, self._oauth, self._consent, self._redirect_url, self._learn)
 
     def _client(self, headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
         import httpx2

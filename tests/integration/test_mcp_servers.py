@@ -9,15 +9,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import ray
 
 from actors import McpServerConfig, PermissionPolicy, SessionConfig, SessionManager
 from actors.cluster.links import NAMESPACE, actor_names
 from actors.domain import records as r
 from actors.domain.policies import OnInDoubt
+from actors.errors import AuthorizationNotFound
 from tests.integration.processes import none_left
-from tests.integration.runtimes import MakeRuntime
+from tests.integration.runtimes import MakeRuntime, NewId
 from tests.integration.waiting import LONG_S, action_of, event_of
+from tests.unit.mcp.auth_server import AuthServer
 from tests.unit.mcp.servers import ASKING, RAW
 
 CANARY = "canary-of-a-secret"
@@ -35,10 +38,10 @@ def actor_of(manager: SessionManager) -> Any:
     return ray.get_actor(name, namespace=NAMESPACE)
 
 
-async def _connected(manager: SessionManager) -> None:
+async def _connected(manager: SessionManager, name: str = "raw") -> None:
     """No event tells of it: the registry asks the new actor."""
     while True:
-        if (await manager.mcp_status())["raw"].connected:
+        if (await manager.mcp_status())[name].connected:
             return
         await asyncio.sleep(0.05)
 
@@ -102,3 +105,20 @@ async def test_a_question_survives_hibernation_its_session_s_process_and_its_ser
     result = await one.wait_turn(receipt, timeout=LONG_S)
     assert (result.text, booked.read_text()) == ("finished", "Ada\n")
     assert "2 for Ada, 30" in str(result.messages)
+
+
+async def test_a_server_is_authorized_through_its_actor(runtime: SessionManager, new_id: NewId) -> None:
+    async with AuthServer().serving() as web:
+        config = {"name": "web", "transport": "http", "url": f"{web.url}/mcp"}
+        status = await runtime.add_mcp_server(McpServerConfig.model_validate(config))
+        assert status.authorization_url is not None, status
+        back = await web.agree(status.authorization_url)
+        await runtime.finish_mcp_authorization(back)
+        async with asyncio.timeout(LONG_S):
+            await _connected(runtime, "web")
+        with pytest.raises(AuthorizationNotFound):
+            await runtime.finish_mcp_authorization(back)
+        one = await runtime.create_session(new_id(), SessionConfig(permission_policy=PermissionPolicy.permissive()))
+        result = await one.generate('/tool mcp__web__add {"a": 1, "b": 2}\nfinished', timeout=LONG_S)
+        assert "3" in str(result.messages[-2])
+        await runtime.remove_mcp_server("web")

@@ -90,6 +90,16 @@ async def test_a_server_says_which_page_to_visit_and_is_connected_once_somebody_
         assert result_texts((await one.generate("go")).messages)[-1] == "3"
 
 
+async def test_what_the_url_of_a_server_has_beside_its_address_is_not_in_the_page_s(web: AuthServer) -> None:
+    config = {"name": "web", "transport": "http", "url": f"{web.url}/mcp?key=url-canary"}
+    async with runtime() as manager:
+        status = await manager.add_mcp_server(McpServerConfig.model_validate(config))
+        assert status.state is McpState.needs_authorization and "url-canary" not in status.model_dump_json()
+        await manager.finish_mcp_authorization(await web.agree(status.authorization_url or ""))
+        await until(manager, McpState.connected)
+        assert "url-canary" not in str(web.asked + web.clients)
+
+
 async def test_what_comes_back_is_taken_once_from_the_tenant_and_by_the_state_of_the_page(web: AuthServer) -> None:
     async with runtime() as manager:
         await manager.add_mcp_server(at(web))
