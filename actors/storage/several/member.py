@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from actors.domain.stores import DEFAULT_STORE, StorePlace
-from actors.errors import RowCorrupt, StoreError, StoreUnavailable, Superseded
+from actors.errors import GreenroomError, RowCorrupt, StoreError, StoreUnavailable, Superseded
 from actors.storage.service import StoreService
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Member:
             await asyncio.sleep(PAUSE_S)
             try:
                 await self.service.open()
-            except StoreError as error:
+            except GreenroomError as error:
                 log.warning("store %s is opened again in a second: %s", self.place.name, error)
             else:
                 return

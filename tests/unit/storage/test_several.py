@@ -15,6 +15,8 @@ from actors.domain.journal import Appended, Filter, Origin, Refused
 from actors.domain.session import StorageType
 from actors.domain.stores import StorePlace
 from actors.errors import (
+    GreenroomError,
+    InternalError,
     InvalidConfig,
     SessionExists,
     SessionNotFound,
@@ -44,6 +46,7 @@ class Switched(MemoryBackend):
     def __init__(self) -> None:
         super().__init__()
         self.works = True
+        self.failure: GreenroomError = StoreUnavailable("the switch is off")
 
     def open(self) -> Any:
         self._look()
@@ -55,7 +58,7 @@ class Switched(MemoryBackend):
 
     def _look(self) -> None:
         if not self.works:
-            raise StoreUnavailable("the switch is off")
+            raise self.failure
 
 
 def several(*backends: tuple[str, Backend]) -> SeveralStores:
@@ -376,6 +379,8 @@ async def test_a_store_that_cannot_be_reached_at_the_start_is_opened_later(
         with pytest.raises(StoreUnavailable):
             await stores.create(TENANT, "c", "d", [new("s")], store="late")
         assert await stores.create(TENANT, "c", "d", [new("t")])
+        broken.failure = InternalError("a server that comes up may say anything")
+        await asyncio.sleep(0)
         broken.works = True
         opening = stores._homes.members[1]._opening  # pyright: ignore[reportPrivateUsage] - what there is to wait for
         assert opening is not None
