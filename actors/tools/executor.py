@@ -21,7 +21,6 @@ from weakref import WeakKeyDictionary
 from jsonschema.protocols import Validator
 
 from actors.domain.artifacts import MAX_ARTIFACT_BYTES
-from actors.domain.base import MAX_LEVELS, is_deep
 from actors.domain.calls import (
     RAISED,
     UNCLEAR,
@@ -42,7 +41,8 @@ from actors.errors import GreenroomError, InvalidConfig, ToolError
 from actors.policy.security.redaction import NOTHING_KNOWN, Known
 from actors.tools.arguments import check, validator
 from actors.tools.artifacts import Blobs, whole_artifact
-from actors.tools.base import MAX_BESIDE_IMAGES, Tool, ToolContext, capped, failed
+from actors.tools.base import Tool, ToolContext, capped, failed
+from actors.tools.bounding import bounded, clean, small_metadata
 from actors.tools.facts import keep_facts
 from actors.tools.registry import ToolRegistry
 from actors.tools.threads import from_any_thread
@@ -51,12 +51,6 @@ log = logging.getLogger(__name__)
 
 BOUND_MARGIN_S = 10.0
 """What a tool that bounds itself gets beyond its time, to kill what it started and to say what there is so far."""
-
-MAX_METADATA_BYTES = 64 * 1024
-"""Metadata of one outcome as JSON: with the output it stays within a record's 256 KB."""
-
-MAX_IMAGES = 8
-"""Images of one outcome, 4 MiB each: what providers take in one message is of that order."""
 
 MAX_RECORDED = 4096
 """Calls whose facts are kept. A host asks for those of a cancelled call at once; the oldest were never asked for."""
@@ -158,7 +152,7 @@ class ToolExecutor:
         content = f"{capped(lost + text, MAX_ARTIFACT_BYTES - len(note) - 1)}\n{note}".lstrip("\n")
         metadata = self._recorded.pop(call.key, {})
         outcome = Outcome.unknown if left_behind else Outcome.cancelled
-        return ToolOutcome(outcome=outcome, content=_clean(content), exit_code=1, metadata=_small_metadata(metadata))
+        return ToolOutcome(outcome=outcome, content=clean(content), exit_code=1, metadata=small_metadata(metadata))
 
     async def reconcile(self, call: ToolCall, recorded: bytes | None) -> Reconciled:
         """What became of a call whose outcome was lost with its host.
@@ -254,13 +248,7 @@ class ToolExecutor:
             return failed(_error_text(error), **{RAISED: type(error).__name__})
 
     def _bounded(self, call: ToolCall, outcome: ToolOutcome) -> ToolOutcome:
-        known = self._recorded.get(call.key, {}) | outcome.metadata
-        changes: dict[str, Any] = {
-            "content": _clean(capped(outcome.content, MAX_BESIDE_IMAGES if outcome.images else MAX_ARTIFACT_BYTES)),
-            "images": outcome.images[:MAX_IMAGES],
-            "metadata": _small_metadata(known),
-        }
-        return outcome.model_copy(update=changes)
+        return bounded(outcome, self._recorded.get(call.key, {}))
 
 
 def _is_ours() -> bool:
@@ -275,23 +263,6 @@ def _error_text(error: Exception) -> str:
     kinds = (TimeoutError, ConnectionError, BlockingIOError)
     transient = isinstance(error, kinds) or bool(_TRANSIENT.search(text))
     return f"Tool execution error: {text}. {_RETRY if transient else _CHANGE}"
-
-
-def _clean(text: str) -> str:
-    # Some stores keep no zero characters in text.
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def _small_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    if is_deep(metadata):
-        return {"dropped": f"the tool's metadata has more than {MAX_LEVELS} levels"}
-    try:
-        # A name of a file that is no UTF-8 has halves of surrogate pairs, which no journal takes.
-        written = json.dumps(metadata, ensure_ascii=False).encode(errors="replace")
-    except (TypeError, ValueError, RecursionError):
-        return {"dropped": "the tool's metadata cannot be written as JSON"}
-    size = len(written)
-    return json.loads(written) if size <= MAX_METADATA_BYTES else {"dropped": f"the tool's metadata has {size} bytes"}
 
 
 def _emit_nowhere(channel: str, text: str) -> None:

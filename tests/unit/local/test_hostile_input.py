@@ -37,7 +37,7 @@ from actors.residency import supervisor
 from actors.session import decide
 from actors.session import plan as planning
 from actors.session.projection import place
-from actors.tools.executor import _small_metadata  # pyright: ignore[reportPrivateUsage]
+from actors.tools.bounding import small_metadata
 from actors.tools.function import tool
 from tests.unit.local.runtimes import (
     asking,
@@ -233,7 +233,7 @@ async def test_what_could_not_be_written_or_read_again_is_refused_before(value: 
         with pytest.raises(errors.InvalidRequest):
             await handle.send("x", output_type={"type": "object", "default": value})
         assert (await handle.generate("go on")).text == "One."
-    metadata = _small_metadata({"x": value})
+    metadata = small_metadata({"x": value})
     assert "dropped" in metadata or json.loads(json.dumps(metadata, ensure_ascii=False).encode()) == metadata
     given = as_arguments(value)
     assert PARSE_ERROR in given or json.loads(json.dumps(given, ensure_ascii=False).encode()) == given

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 
 from actors.domain.artifacts import MAX_ARTIFACT_BYTES
+from actors.domain.asking import Asked, Question, QuestionMode
 from actors.domain.calls import UNCLEAR, Delta, Outcome, ToolOutcome, Verdict
+from actors.domain.messages import ImageBlock
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.errors import (
     GreenroomError,
@@ -20,7 +23,8 @@ from actors.errors import (
     ToolError,
 )
 from actors.tools.base import Tool, ToolContext, schema, succeeded
-from actors.tools.executor import MAX_METADATA_BYTES, ToolExecutor
+from actors.tools.bounding import MAX_IMAGE_CHARS, MAX_METADATA_BYTES
+from actors.tools.executor import ToolExecutor
 from actors.tools.function import tool
 from actors.tools.registry import ToolRegistry
 
@@ -232,6 +236,43 @@ async def test_output_and_metadata_are_bounded_and_clean(workspace: Path, make_c
     assert named.model_dump_json()
     assert odd.content == "a\N{REPLACEMENT CHARACTER}?"
     assert odd.model_dump_json()
+
+
+def _image(**source: Any) -> ImageBlock:
+    return ImageBlock.model_validate({"type": "image", "source": {"media_type": "image/png", **source}})
+
+
+async def test_a_tool_gives_images_of_its_own_that_are_some(workspace: Path, make_call: MakeCall) -> None:
+    good = _image(type="base64", data="aGk=")
+    given = succeeded("seen").model_copy(
+        update={
+            "images": (
+                _image(type="blob", digest="0" * 64, size=3),
+                _image(type="base64", data="no!"),
+                _image(type="base64", data="a" * (MAX_IMAGE_CHARS + 4)),
+                *[good] * 9,
+            )
+        }
+    )
+    outcome = await _executor(workspace, _Scripted(given)).execute(make_call("scripted"), _emit)
+
+    assert outcome.images == (good,) * 8
+    assert [why.removesuffix("]").partition(": ")[2] for why in outcome.content.splitlines()[1:]] == [
+        "it names content of the store",
+        "data is not valid base64",
+        "it has more than 4 MiB",
+    ]
+
+
+@pytest.mark.parametrize("ends", [Outcome.ok, Outcome.input_required])
+async def test_a_tool_that_is_no_servers_asks_nobody(workspace: Path, make_call: MakeCall, ends: Outcome) -> None:
+    question = Question(key="a", mode=QuestionMode.url, message="?", url="https://here")
+    asked = Asked(questions=(question,), held=True, answer_within_s=math.inf)
+    given = ToolOutcome(outcome=ends, content="?", asked=asked)
+    outcome = await _executor(workspace, _Scripted(given)).execute(make_call("scripted"), _emit)
+
+    assert (outcome.outcome, outcome.asked) == (Outcome.error, None)
+    assert "cannot ask anybody" in outcome.content
 
 
 async def test_the_tool_knows_its_call_and_its_output_is_a_delta(workspace: Path, make_call: MakeCall) -> None:
