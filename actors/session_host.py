@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
@@ -20,7 +21,15 @@ from actors.domain.commands import COMMAND
 from actors.domain.session import Activity
 from actors.domain.shell.line import judged
 from actors.domain.shell.syntax import syntax as shell_syntax
-from actors.errors import GreenroomError, InternalError, InvalidRequest, NotHere, SecurityUnavailable
+from actors.errors import (
+    GreenroomError,
+    InternalError,
+    InvalidRequest,
+    NotHere,
+    SecurityUnavailable,
+    StoreUnavailable,
+    TransportLost,
+)
 from actors.faults import Point
 from actors.inspection.inspectors import Inspectors
 from actors.session.inspecting import Inspected, to_inspect
@@ -78,7 +87,7 @@ class SessionHost:
     async def warm(self) -> None:
         """Have everything there that the first session needs: the tools, the way to the store, the reader of shells."""
         reader = asyncio.to_thread(shell_syntax, "true")  # It takes a tenth of a second to load.
-        await asyncio.gather(self._know_tools(), self._store.identity(), reader)
+        await asyncio.gather(self._know_tools(), self._know_store(), reader)
 
     async def assign(self, tenant: str, journal_id: str, term: int, assignment_no: int) -> None:
         """Activate a session; the same assignment given twice is one.
@@ -115,7 +124,7 @@ class SessionHost:
         begun = await self._store.activate(tenant, journal_id, term, assignment_no)
         faults.hit(Point.assign_after)
         recovered = await recover(self._store, tenant, journal_id, begun.loaded)
-        await self._know_tools()
+        await asyncio.gather(self._know_tools(), self._know_store())
         if self._activating.get(journal_id, (0, None))[0] != assignment_no:
             # A later assignment came, or the session was destroyed, while this one was loading.
             raise NotHere(journal_id, assignment_no)
@@ -135,6 +144,12 @@ class SessionHost:
     async def _know_tools(self) -> None:
         if not self._tools:
             self._tools = await self._hosts.tools()
+
+    async def _know_store(self) -> None:
+        """Learn the store's secret. Where the store of that is away, sessions of others go on, and remember nothing."""
+        if not self._around.secret:
+            with suppress(StoreUnavailable, TransportLost):
+                self._around = replace(self._around, secret=(await self._store.identity()).secret)
 
     def _around_of(self, state: State) -> Surroundings:
         """The world around one session: with the tools that are its own, or its tenant's, among those of all."""
@@ -232,7 +247,7 @@ class SessionHost:
 
     async def surround(self, around: Surroundings) -> None:
         """The world has changed, for all sessions here and those to come; the tools are asked for again."""
-        self._around = around
+        self._around = replace(around, secret=self._around.secret)
         self._tools = await self._hosts.tools()
         for runner in self._runners.values():
             runner.surround(self._around_of(runner.state))

@@ -17,7 +17,7 @@ from actors.domain.compaction import SummaryOf
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import ImageBlock, Message, StopReason, TextBlock, TokenUsage
 from actors.domain.outputs import OutputFormat
-from actors.domain.security import SecurityConfig, Sifted
+from actors.domain.security import SecurityConfig, Sifted, Tainted
 from actors.domain.tools import EffectClass, ToolDefinition
 
 
@@ -36,7 +36,7 @@ class CallKey(Frozen):
 
 
 class _Call(Frozen):
-    """What calls have in common. ``security``: what the session withholds."""
+    """What calls have in common. ``security``: what the session withholds, ``tainted`` what it knows again."""
 
     call_id: str
     attempt: int = 1
@@ -47,6 +47,7 @@ class _Call(Frozen):
     epoch: int
     host: HostRef
     security: SecurityConfig | None = None
+    tainted: Tainted | None = None
 
     @property
     def key(self) -> CallKey:

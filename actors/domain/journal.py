@@ -17,11 +17,12 @@ from actors.errors import GreenroomError
 
 @dataclass(frozen=True, slots=True)
 class StoreIdentity:
-    """Who the store is: made once, never changed."""
+    """Who the store is: made once, never changed. ``secret``: 32 bytes in hexadecimal digits that it alone knows."""
 
     store_id: str
     schema_version: int
     location: str
+    secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

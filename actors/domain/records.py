@@ -48,7 +48,7 @@ from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import BlobTextBlock, ImageBlock, Message, StopReason, TextBlock, TextPart, TokenUsage
 from actors.domain.outputs import OutputFormat
 from actors.domain.policies import OnBusy, SessionLane
-from actors.domain.security import Sifted
+from actors.domain.security import Sifted, Taint
 from actors.domain.session import SessionConfig, SessionState
 from actors.domain.tasks import TaskList
 from actors.domain.tools import EffectClass
@@ -90,7 +90,7 @@ class SessionCreated(RecordBase):
         """Everything that identifies the session.
 
         ``task``: the input whose answer its parent is told. ``workspace``: its parent's, when it works in the same.
-        ``lease``: what it has of its parent's budget.
+        ``lease``: what it has of its parent's budget. ``taints``: what its parent knows again.
         """
 
         journal_id: str
@@ -101,6 +101,7 @@ class SessionCreated(RecordBase):
         task: str | None = None
         workspace: Workspace | None = None
         lease: Lease | None = None
+        taints: tuple[Taint, ...] = Field(default=(), exclude_if=lambda value: not value)
 
     type: Literal["session.created"] = "session.created"
     data: Data

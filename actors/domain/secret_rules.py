@@ -51,6 +51,7 @@ class Rule:
         accept: Looks at what was found.
         shown: What takes its place, around ``{}`` for the label.
         needs: A text without these characters has none of it.
+        secret: Of what was found, the part that is to be known again.
     """
 
     label: str
@@ -60,6 +61,7 @@ class Rule:
     accept: Accept = len
     shown: str = "{}"
     needs: str = ""
+    secret: Callable[[str], str] = str
 
     @property
     def lead(self) -> str:

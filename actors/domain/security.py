@@ -51,10 +51,35 @@ ImportString = Annotated[str, Field(max_length=256, pattern=r"^[A-Za-z_][\w.]*:[
 Pattern = Annotated[str, Field(min_length=1, max_length=256)]
 
 
+MAX_TAINTS = 128
+"""Values that a session knows again, the newest ones: they go with each of its calls."""
+
+
+class Taint(Frozen):
+    """A value that was withheld, by digests under the store's key: of its first 8 characters, and of all of it.
+
+    ``personal``: it only tells of a person.
+    """
+
+    label: str
+    head: str
+    length: int
+    digest: str
+    personal: bool = False
+
+
+class Tainted(Frozen):
+    """What a session knows again, and the key of the digests."""
+
+    key: str = Field(repr=False)
+    taints: tuple[Taint, ...] = ()
+
+
 class Sifted(Frozen):
     """What was withheld of something, and what else was found in it: labels and counts, never what it was.
 
     Attributes:
+        taints: By what the values are known again.
         withheld: How many places, by label.
         orders: The kinds of orders to the model that it holds, and what became of it for that.
     """
@@ -62,6 +87,7 @@ class Sifted(Frozen):
     withheld: dict[str, int] = {}
     orders: tuple[str, ...] = ()
     treated: OnInjection | None = None
+    taints: tuple[Taint, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.withheld or self.orders)

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from actors.domain.asking import Question
 from actors.domain.calls import ModelOutcome, Outcome, ToolOutcome
-from actors.domain.security import OnInjection, Sifted
+from actors.domain.security import OnInjection
 from actors.effect_host.ports import CallResult
 from actors.errors import SecurityUnavailable
 from actors.policy.security.guard import Guard
@@ -29,7 +29,7 @@ def _model(guard: Guard, outcome: ModelOutcome) -> ModelOutcome:
         "error_args": guard.value(outcome.error_args),
         "output_problem": _maybe(guard.text, outcome.output_problem),
     }
-    return outcome.model_copy(update=changes | {"sifted": Sifted(withheld=dict(guard.counts))})
+    return outcome.model_copy(update=changes | {"sifted": guard.sifted()})
 
 
 def _maybe(change: Callable[[str], str], text: str | None) -> str | None:
@@ -46,7 +46,7 @@ def _tool(guard: Guard, outcome: ToolOutcome) -> ToolOutcome:
     if outcome.asked is not None:
         asked = tuple(_question(guard, one) for one in outcome.asked.questions)
         changes["asked"] = outcome.asked.model_copy(update={"questions": asked})
-    sifted = Sifted(withheld=dict(guard.counts))
+    sifted = guard.sifted()
     found = (*injections(content), *guard.orders(outcome.content)) if guard.config is not None else ()
     if found and guard.config is not None:
         how = guard.config.on_injection

@@ -76,7 +76,9 @@ class Guarded:
 
     async def execute(self, call: Call, emit: Emit) -> CallResult:
         """See ``Executor.execute``."""
-        sifted = _Sifted(Guard(call.security, self._vault.known), emit, whole=_has_providers(call))
+        sifted = _Sifted(
+            Guard(call.security, self._vault.known, tainted=call.tainted), emit, whole=_has_providers(call)
+        )
         outcome = await self._inner.execute(call, sifted)
         try:
             guard = await self._guard(call, outcome, sifted.kept)
@@ -90,7 +92,7 @@ class Guarded:
 
     def cancelled(self, call: Call, deltas: Sequence[Delta]) -> CallResult:
         """See ``Executor.cancelled``. What was held back of the pieces is lost, and no provider is waited for."""
-        guard = Guard(call.security, self._vault.known, {} if _has_providers(call) else None)
+        guard = Guard(call.security, self._vault.known, {} if _has_providers(call) else None, call.tainted)
         return cleaned(guard, self._inner.cancelled(call, deltas))
 
     async def reconcile(self, call: ToolCall, recorded: bytes | None) -> Reconciled:
@@ -108,11 +110,11 @@ class Guarded:
         """What counts now: a key may have come to be known while the call ran."""
         config = call.security
         if config is None or not config.providers:
-            return Guard(config, self._vault.known)
+            return Guard(config, self._vault.known, tainted=call.tainted)
         collector = Collector(config)
         cleaned(collector, outcome)
         inspected = await self._inspectors.inspect(config, collector.texts.union(pieces))
-        return Guard(config, self._vault.known, inspected)
+        return Guard(config, self._vault.known, inspected, call.tainted)
 
 
 def _has_providers(call: Call) -> bool:

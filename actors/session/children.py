@@ -106,8 +106,8 @@ def _with_budget(birth: Birth, part: Budget) -> Birth:
     return Birth(config=birth.config.model_copy(update={"budget": part}), task=birth.task)
 
 
-_REST_BYTES = 4096
-"""Everything in a child's first record but its configuration, and what its budget adds to that."""
+_REST_BYTES = 32 * 1024
+"""All in a child's first record but its configuration: what its parent knows again, and what a budget adds to that."""
 
 
 def started(child_id: str, journal_id: str, birth: Birth, turn_id: str | None = None, **call: Any) -> Iterator[Draft]:

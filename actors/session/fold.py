@@ -14,6 +14,7 @@ from actors.domain import records as r
 from actors.domain.base import as_one_line
 from actors.domain.budgets import NOTHING
 from actors.domain.policies import OnBusy
+from actors.domain.security import MAX_TAINTS
 from actors.domain.session import MAX_NAME, SessionState
 from actors.errors import InternalError
 from actors.policy.structured import asking_for
@@ -118,8 +119,9 @@ def _workspace_bound(state: State, record: r.WorkspaceBound) -> State:
     return change(state, workspace=record.data, workspace_given_up=False)
 
 
-def _for_readers(state: State, _: r.SecurityNoted) -> State:
-    return state
+def _noted(state: State, record: r.SecurityNoted) -> State:
+    known = {one.digest: one for one in (*state.taints, *record.data.taints)}
+    return change(state, taints=tuple(known.values())[-MAX_TAINTS:])
 
 
 def _tasks_updated(state: State, record: r.TasksUpdated) -> State:
@@ -232,7 +234,7 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.ToolCallInDoubt: calls.tool_in_doubt,
     r.ToolCallInputRequired: asking.input_required,
     r.ToolCallHeld: calls.tool_held,
-    r.SecurityNoted: _for_readers,
+    r.SecurityNoted: _noted,
     r.ToolCallLate: calls.tool_late,
     r.TaskOffered: external.task_offered,
     r.TaskLeased: external.task_leased,

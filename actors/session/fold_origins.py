@@ -31,6 +31,7 @@ def created(state: State, record: r.SessionCreated) -> State:
         workspace=data.workspace,
         account=Account(lease=data.lease, unpriced=data.lease.unpriced if data.lease is not None else ()),
         created_at=record.at,
+        taints=data.taints,
     )
 
 
@@ -65,7 +66,8 @@ def imported(state: State, record: r.SessionImported) -> State:
     }
     told = {name: value for name, value in told.items() if value is not None}
     account = Account(**state.account.model_dump(include={"tool_calls", "worked_us", "raised", "unpriced"}))
-    return change(state, account=account, **told, **_cut_loose(state, "imported"))
+    # Digests are under the key of the store that it was in.
+    return change(state, account=account, taints=(), **told, **_cut_loose(state, "imported"))
 
 
 def _cut_loose(state: State, reason: str) -> dict[str, Any]:

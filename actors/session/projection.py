@@ -233,6 +233,7 @@ def new_session(
         task=cause if task is not None else None,
         workspace=workspace,
         lease=lease,
+        taints=parent.taints if isinstance(parent, State) else (),
     )
     drafts = [Draft(r.SessionCreated, data, cause=cause)]
     if task is not None:

@@ -20,6 +20,7 @@ from actors.domain.lanes import DeadLetter, LaneCounts
 from actors.domain.messages import TokenUsage, decode_messages
 from actors.domain.outputs import OutputFormat
 from actors.domain.policies import OnBusy, SessionLane
+from actors.domain.security import Taint
 from actors.domain.session import Activity, ContextUsage, SessionConfig, SessionState
 from actors.domain.tasks import Task
 from actors.domain.tools import EffectClass
@@ -82,6 +83,7 @@ class State(Frozen):
         artifacts: Large results that can be read, oldest first.
         compacting: The compaction that is due or under way.
         titling: A title is wanted, and is not there yet.
+        taints: What was withheld, to know it again, newest last.
         account: What it took, lent and was lent, as far as nothing else here tells.
         task: The input whose answer the parent has not been told yet; None when it is owed none.
         workspace: Where its tool calls run; None before the first.
@@ -124,6 +126,7 @@ class State(Frozen):
     artifacts: tuple[Artifact, ...] = ()
     compacting: Compacting | None = None
     titling: bool = False
+    taints: tuple[Taint, ...] = ()
     account: Account = Account()
 
     @property

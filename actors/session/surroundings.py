@@ -25,6 +25,7 @@ class Surroundings:
         model_error: Why there is no host: error code and sentence.
         global_policy: Denials of the runtime that no session can lift.
         security: What sessions withhold that do not say so themselves.
+        secret: The store's, under which digests are kept of what is withheld; empty: none are.
         workspace: Directory of sessions that name none.
         shared_workspaces: Every node sees the same files.
         site: Where the session's tool calls run; None while unknown.
@@ -37,6 +38,7 @@ class Surroundings:
     model_error: tuple[str, str] | None = None
     global_policy: PermissionPolicy | None = None
     security: SecurityConfig | None = None
+    secret: str = field(default="", repr=False)
     workspace: str = ""
     shared_workspaces: bool = False
     site: Site | None = None

@@ -16,6 +16,7 @@ from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
 from actors.session.tool_call import ToolCallState
 from actors.session.turn import ModelCallState, Turn
+from actors.session.withholding import tainted_of
 
 ATTEMPT_DELAY_S = 0.1
 """The second attempt of a model call waits this long, the third twice as long: 100 ms times the attempts so far."""
@@ -33,6 +34,7 @@ def running(state: State, around: Surroundings) -> tuple[ModelCall | ToolCall, .
 
 def _whose(state: State, turn: Turn, call: ModelCallState | ToolCallState, around: Surroundings) -> dict[str, Any]:
     """What every call carries: which attempt of what it is, of whom, and what is withheld there."""
+    security = state.config.security_in_force(around.security)
     return {
         "call_id": call.call_id,
         "attempt": call.attempt,
@@ -42,7 +44,8 @@ def _whose(state: State, turn: Turn, call: ModelCallState | ToolCallState, aroun
         "turn_id": turn.turn_id,
         "epoch": state.epoch,
         "host": call.host,
-        "security": state.config.security_in_force(around.security),
+        "security": security,
+        "tainted": tainted_of(state, around) if security is not None else None,
     }
 
 

@@ -15,13 +15,14 @@ from actors.domain.calls import Attached, ModelOutcome
 from actors.domain.inspection import Inspection
 from actors.domain.messages import WITHHELD, Message
 from actors.domain.records import Draft
-from actors.domain.security import SecurityConfig, Sifted
+from actors.domain.security import SecurityConfig, Sifted, Tainted
 from actors.domain.session import SessionConfig
 from actors.errors import InvalidRequest, SecurityUnavailable
 from actors.policy.security.configured import secret_in
 from actors.policy.security.guard import UNCHECKED, Guard
 from actors.policy.security.injections import injections
 from actors.policy.security.results import judged, text_of
+from actors.policy.security.taints import key_of
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
 
@@ -56,15 +57,21 @@ def withheld(
     config = state.config.security_in_force(around.security)
     if config is None:
         return list(drafts)
-    guard = Guard(config, inspected=inspected if config.providers else None)
+    guard = Guard(config, inspected=inspected if config.providers else None, tainted=tainted_of(state, around))
     orders, written = _judged(guard, config, drafts)
     if config.providers and (inspected is None or (inspected and guard.counts[UNCHECKED])):
         raise SecurityUnavailable(config.providers[0], "it was not asked about this yet")
-    sifted = Sifted(withheld=dict(guard.counts), orders=orders, treated=config.on_injection if orders else None)
+    treated = config.on_injection if orders else None
+    sifted = guard.sifted().model_copy(update={"orders": orders, "treated": treated})
     if not sifted:
         return written
     data = r.SecurityNoted.Data(source="result" if orders else "input", **dict(sifted))
     return [*written, Draft(r.SecurityNoted, data, written[-1].turn_id, written[-1].cause)]
+
+
+def tainted_of(state: State, around: Surroundings) -> Tainted | None:
+    """What the session knows again; None where the store's secret is not at hand."""
+    return Tainted(key=key_of(around.secret, state.tenant), taints=state.taints) if around.secret else None
 
 
 def kept(guard: Guard, draft: Draft) -> Draft:

@@ -5,6 +5,7 @@ Above is ``memory``, which adds the writes; below is ``memory_journal``.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ from actors.domain.usage import SpentOn
 from actors.errors import SessionNotFound, StoreLost, StoreUnavailable
 from actors.storage.memory_journal import Journal
 from actors.storage.moments import micros
-from actors.storage.rules import SCHEMA_VERSION, cursor, names, read_cursor, session_key, within
+from actors.storage.rules import SCHEMA_VERSION, SECRET_BYTES, cursor, names, read_cursor, session_key, within
 from actors.storage.spending import CALLS, Spending
 
 LOCATION: Final = "memory:"
@@ -57,7 +58,7 @@ class MemoryReads:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._identity = StoreIdentity(new_ulid(), SCHEMA_VERSION, LOCATION)
+        self._identity = StoreIdentity(new_ulid(), SCHEMA_VERSION, LOCATION, secrets.token_hex(SECRET_BYTES))
         self._opened = False
         self._lost = False
         self._term = 0

@@ -6,6 +6,7 @@ tables and columns itself, since ``schema`` describes only the newest.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, insert, inspect, select, text, update
 from actors.domain.ids import new_ulid, utc_now
 from actors.errors import InternalError, SnapshotTooNew
 from actors.storage.moments import micros
-from actors.storage.rules import SCHEMA_VERSION
+from actors.storage.rules import SCHEMA_VERSION, SECRET_BYTES
 from actors.storage.schema import META, METADATA
 
 Step = Callable[[Connection], None]
@@ -30,6 +31,8 @@ def _to_2(connection: Connection) -> None:
     them; those of sessions that version 1 destroyed were left to a purge that nobody called.
     """
     for statement in (
+        "ALTER TABLE meta ADD COLUMN secret TEXT NOT NULL DEFAULT ''",
+        f"UPDATE meta SET secret = '{secrets.token_hex(SECRET_BYTES)}'",
         "ALTER TABLE sessions ADD COLUMN task TEXT",
         "ALTER TABLE sessions ADD COLUMN expires_at BIGINT",
         # Version 1 had no forks: nobody has inherited anything.
@@ -75,17 +78,18 @@ MIGRATIONS: Final[Mapping[int, Step]] = {2: _to_2}
 """The step that leads to each version; version 1 is the first release's and needs none."""
 
 
-def establish(connection: Connection) -> str:
-    """Make the schema in an empty database, or bring an older one up to date; the store's id.
+def establish(connection: Connection) -> tuple[str, str]:
+    """Make the schema in an empty database, or bring an older one up to date; the store's id, and its secret.
 
     Raises:
         SnapshotTooNew: A newer release wrote it.
     """
     if not inspect(connection).has_table(META.name):
-        return _make(connection)
-    store_id, version = connection.execute(select(META.c.store_id, META.c.schema_version)).one()
-    upgrade(connection, version)
-    return store_id
+        _make(connection)
+    else:
+        upgrade(connection, connection.execute(select(META.c.schema_version)).scalar_one())
+    store_id, secret = connection.execute(select(META.c.store_id, META.c.secret)).one()
+    return store_id, secret
 
 
 def upgrade(
@@ -107,15 +111,14 @@ def upgrade(
         connection.execute(update(META).values(schema_version=known))
 
 
-def _make(connection: Connection) -> str:
+def _make(connection: Connection) -> None:
     METADATA.create_all(connection)
-    store_id = new_ulid()
     values = {
         "id": 1,
-        "store_id": store_id,
+        "store_id": new_ulid(),
+        "secret": secrets.token_hex(SECRET_BYTES),
         "schema_version": SCHEMA_VERSION,
         "term": 0,
         "created_at": micros(utc_now()),
     }
     connection.execute(insert(META).values(values))
-    return store_id

@@ -33,6 +33,9 @@ T = TypeVar("T")
 SCHEMA_VERSION: Final = 2
 """Raised with every change of what is stored (``schema``); ``migrations`` then leads from the version before to it."""
 
+SECRET_BYTES: Final = 32
+"""Of the store's secret."""
+
 RESULT_MEMORY: Final = timedelta(days=30)
 """How long what hosts wrote down is kept of a session that nobody uses. The next activation looks at all of it: writes
 down what came late, and has the rest removed; this is the bound for sessions that are never used again."""

@@ -52,11 +52,12 @@ META: Final = Table(
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
     _text("store_id"),
+    _text("secret"),
     Column("schema_version", Integer, nullable=False),
     _big("term"),
     _big("created_at"),
 )
-"""One row, id 1: who the store is, and the last registry's term."""
+"""One row, id 1: who the store is, its secret, and the last registry's term."""
 
 SESSIONS: Final = Table(
     "sessions",

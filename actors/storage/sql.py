@@ -78,12 +78,12 @@ class SqlBackend(SqlIndex):
             self._engine, self._writing = self._database.open()
             with self._write() as connection:
                 self._database.unhurried(connection)
-                store_id = establish(connection)
+                store_id, secret = establish(connection)
             self._database.remember(store_id)
         except BaseException:
             self.close()
             raise
-        self._identity = StoreIdentity(store_id, SCHEMA_VERSION, self._location)
+        self._identity = StoreIdentity(store_id, SCHEMA_VERSION, self._location, secret)
         return self._identity
 
     def close(self) -> None:

@@ -201,14 +201,14 @@ def acquired_in(plain: Plain) -> Acquired:
 
 
 def identity_out(identity: StoreIdentity) -> Plain:
-    """``[store_id, schema_version, location]``."""
-    return [identity.store_id, identity.schema_version, identity.location]
+    """``[store_id, schema_version, location, secret]``."""
+    return [identity.store_id, identity.schema_version, identity.location, identity.secret]
 
 
 def identity_in(plain: Plain) -> StoreIdentity:
     """See ``identity_out``."""
-    store_id, schema_version, location = plain
-    return StoreIdentity(store_id, schema_version, location)
+    store_id, schema_version, location, secret = plain
+    return StoreIdentity(store_id, schema_version, location, secret)
 
 
 def filter_out(wanted: Filter) -> Plain:

@@ -9,8 +9,9 @@ from typing import Any, Final, cast
 from actors.domain.inspection import Inspection, merged
 from actors.domain.messages import WITHHELD, Message, TextBlock, ToolUseBlock
 from actors.domain.secret_rules import mark
-from actors.domain.security import SecurityConfig
+from actors.domain.security import Secret, SecurityConfig, Sifted, Tainted
 from actors.policy.security.redaction import KNOWN, Finder, Known, Stream, finders_of, redact
+from actors.policy.security.taints import Taints, taints_of
 
 _MARK: Final = "[REDACTED:"
 _MAX_DEPTH: Final = 64
@@ -26,6 +27,7 @@ class Guard:
         config: What the session withholds; None: only what is known.
         known: Texts that are withheld in any case.
         inspected: What providers found in all texts there are. Of a text that is not there, nothing is shown.
+        tainted: What was withheld before, and is known again.
 
     Attributes:
         counts: How many places were withheld so far, by label.
@@ -36,19 +38,26 @@ class Guard:
         config: SecurityConfig | None,
         known: Known | None = None,
         inspected: Mapping[str, Inspection] | None = None,
+        tainted: Tainted | None = None,
     ) -> None:
         self.config = config
         self._inspected = inspected
+        self._tainted = tainted if config is not None else None
+        self._values: dict[str, str] = {}
+        self._personal: set[str] = set()
         self._known = known
         # Without a configuration no other mark was ever made.
         self._marks = _MARK if config is not None else mark(KNOWN)
         word_for_word: tuple[Finder, ...] = (known,) if known else ()
         patterns = tuple(config.patterns.items()) if config is not None else ()
         kinds = config.kinds if config is not None else ()
-        self._all = word_for_word + (finders_of(kinds, patterns) if config is not None else ())
+        again = [Taints(_meant(config, tainted), secret=only) for only in (False, True)] if tainted and config else []
+        found = finders_of(kinds, patterns) if config is not None else ()
+        self._all: tuple[Finder, ...] = (*word_for_word, *found, *filter(None, again[:1]))
         secret = tuple(kind for kind in kinds if not kind.personal)
         self.counts: Counter[str] = Counter()
-        self._secret = word_for_word + (finders_of(secret, patterns) if config is not None else ())
+        found = finders_of(secret, patterns) if config is not None else ()
+        self._secret: tuple[Finder, ...] = (*word_for_word, *found, *filter(None, again[1:]))
 
     def __bool__(self) -> bool:
         return bool(self._all) or self._inspected is not None
@@ -59,7 +68,13 @@ class Guard:
 
     def text(self, text: str) -> str:
         """The text without what is withheld."""
-        return redact(self._own(text, self.counts), self._all, self.counts)
+        return redact(self._own(text, self.counts), self._all, self.counts, self._values)
+
+    def sifted(self) -> Sifted:
+        """What was withheld so far."""
+        tainted = self._tainted
+        taints = taints_of(tainted, self._values, self._personal) if tainted is not None else ()
+        return Sifted(withheld=dict(self.counts), taints=taints)
 
     def uncounted(self, text: str) -> str:
         """The same, of a text that is part of what is counted elsewhere."""
@@ -83,6 +98,9 @@ class Guard:
         for one in merged(found.findings):
             if not (secret and one.personal):
                 counts[one.label] += 1
+                value = text[one.start : one.end]
+                self._values[value] = one.label
+                self._personal |= {value} if one.personal else set()
                 shown += (text[start : one.start], mark(one.label))
                 start = one.end
         return "".join((*shown, text[start:]))
@@ -117,7 +135,7 @@ class Guard:
         return tuple(sorted(counts))
 
     def _closed(self, text: str, counts: Counter[str]) -> str:
-        return redact(self._own(text, counts, secret=True), self._secret, counts)
+        return redact(self._own(text, counts, secret=True), self._secret, counts, self._values)
 
     def message(self, message: Message) -> Message:
         """A message without what is withheld. Changed thinking loses its seal, without which no provider takes it."""
@@ -134,6 +152,14 @@ class Guard:
         if isinstance(block, ToolUseBlock):
             return _changed(block, "input", self.arguments(block.input))
         return block
+
+
+def _meant(config: SecurityConfig, tainted: Tainted) -> Tainted:
+    """What is known again and still withheld: of kinds that were chosen, of patterns and providers that are there."""
+    known = {kind.value for kind in Secret}
+    chosen = {*config.kinds, *config.patterns}
+    meant = [one for one in tainted.taints if one.label in chosen or (config.providers and one.label not in known)]
+    return tainted.model_copy(update={"taints": tuple(meant)})
 
 
 class Collector(Guard):

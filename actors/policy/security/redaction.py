@@ -31,12 +31,13 @@ PIECE = 64 * 1024
 
 
 class Found(NamedTuple):
-    """A place that is withheld, and what is read there instead."""
+    """A place that is withheld, and what is read there instead. ``value``: by what it is known again; may be empty."""
 
     start: int
     end: int
     label: str
     replacement: str
+    value: str = ""
 
 
 class Finder(Protocol):
@@ -160,7 +161,8 @@ class _Compiled(NamedTuple):
         length = self.rule.accept(match.group()) if match else 0
         if match is None or not length:
             return None
-        return Found(match.start(), match.start() + length, self.rule.label, self.rule.replacement)
+        value = self.rule.secret(match.group()[:length])
+        return Found(match.start(), match.start() + length, self.rule.label, self.rule.replacement, value)
 
 
 @lru_cache(maxsize=64)
@@ -199,9 +201,10 @@ class Stream:
 class _Stage:
     """One finder over a text in pieces."""
 
-    def __init__(self, finder: Finder, counts: Counter[str]) -> None:
+    def __init__(self, finder: Finder, counts: Counter[str], values: dict[str, str] | None = None) -> None:
         self._finder = finder
         self._counts = counts
+        self._values = {} if values is None else values
         self._before = ""
         self._held = ""
 
@@ -216,6 +219,8 @@ class _Stage:
         while found is not None and found.start < end:
             shown += (text[start : found.start], found.replacement)
             self._counts[found.label] += 1
+            if found.value:
+                self._values[found.value] = found.label
             start = found.end
             if start > end:
                 end = self._open(text, start)
@@ -229,11 +234,16 @@ class _Stage:
         return len(text) if place is None else place
 
 
-def redact(text: str, finders: Sequence[Finder], counts: Counter[str] | None = None) -> str:
-    """The text without what is withheld."""
+def redact(
+    text: str,
+    finders: Sequence[Finder],
+    counts: Counter[str] | None = None,
+    values: dict[str, str] | None = None,
+) -> str:
+    """The text without what is withheld; ``values`` gets that, with the labels."""
     counts = Counter[str]() if counts is None else counts
     for finder in finders:
-        stage = _Stage(finder, counts)
+        stage = _Stage(finder, counts, values)
         pieces = [stage.feed(text[start : start + PIECE]) for start in range(0, len(text) - PIECE, PIECE)]
         rest = text[len(pieces) * PIECE :]
         text = "".join((*pieces, stage.feed(rest, last=True)))

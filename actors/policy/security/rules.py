@@ -104,6 +104,7 @@ RULES: tuple[Rule, ...] = (
         (*literal("://"), Run(r"^\s:/@\"'<>", 1, 128), *literal(":"), Run(r"^\s/@\"'<>", 1, 256), *literal("@")),
         before="",
         shown="://{}@",
+        secret=lambda text: text[3:-1].partition(":")[2],
     ),
     Rule(
         Secret.credit_card,

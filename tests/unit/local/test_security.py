@@ -371,3 +371,37 @@ async def test_what_a_tool_writes_down_for_its_recovery_has_no_secret_in_it() ->
         refused, paid = result_texts(await one.history())
         assert "wanted to record holds a secret (API_KEY)" in refused
         assert paid == "paid"
+
+
+async def test_a_secret_that_was_given_is_known_again_after_a_restart_in_children_and_in_forks(tmp_path: Path) -> None:
+    password = "pa55-of-the-canary"
+    store = f"sqlite:///{tmp_path / 'greenroom.db'}"
+    steps = (calls(("tells", {"text": password[::-1]}), ("backwards", {"text": password[::-1]})), says(f"({password})"))
+
+    @tool(effect="pure")
+    def backwards(text: str) -> str:
+        """Turn it round."""
+        return text[::-1]
+
+    async with runtime(tells, backwards, store=store) as manager:
+        one = await manager.create_session("s", config(says("Thanks."), security=ON))
+        await one.generate(f"The database is postgres://ada:{password}@db/x")
+        (noted,) = await records(one, r.SecurityNoted)
+        assert [taint.label for taint in noted.data.taints] == ["PASSWORD"]
+        assert await manager.hibernate_session("s")
+    async with runtime(tells, backwards, store=store) as manager:
+        one = await manager.get_session("s")
+        await manager.fork_session("s", "f")
+        await manager.create_child_session("s", "c", config(security=ON))
+        for session_id in ("s", "f", "c"):
+            handle = await manager.get_session(session_id)
+            model = config(*steps).model
+            assert model is not None
+            await handle.configure(model_config=model)
+            assert (await handle.generate(f"Is it {password}?")).text == "([REDACTED:PASSWORD])"
+            history = await handle.history()
+            assert history[-5 if session_id != "c" else 0].text != f"Is it {password}?"
+            assert result_texts(history)[-1] == "[REDACTED:PASSWORD]"
+            told = [repr(record) for record in await handle.records(limit=1000) if record.type != "session.configured"]
+            assert not [one for one in told if password in one]
+        await manager.destroy_session("c")

@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from actors.errors import InternalError, SnapshotTooNew
 from actors.storage.migrations import establish, upgrade
-from actors.storage.rules import SCHEMA_VERSION
+from actors.storage.rules import SCHEMA_VERSION, SECRET_BYTES
 from actors.storage.schema import META, METADATA
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -51,9 +51,10 @@ def memory_connection() -> Connection:
 
 def test_an_empty_database_gets_the_whole_schema_and_keeps_its_identity() -> None:
     with memory_connection() as connection:
-        store_id = establish(connection)
+        identity = establish(connection)
 
-        assert establish(connection) == store_id
+        assert establish(connection) == identity
+        assert len(bytes.fromhex(identity[1])) == SECRET_BYTES
         assert set(inspect(connection).get_table_names()) == set(METADATA.tables)
         assert connection.execute(select(META.c.schema_version)).scalar_one() == SCHEMA_VERSION
 
@@ -84,7 +85,8 @@ def test_a_database_of_version_1_becomes_what_a_new_one_is() -> None:
         connection.execute(text("INSERT INTO meta VALUES (1, 'store', 1, 5, 0)"))
         establish(fresh)
 
-        assert establish(connection) == "store"
+        store_id, secret = establish(connection)
+        assert (store_id, len(bytes.fromhex(secret))) == ("store", SECRET_BYTES)
 
         assert connection.execute(select(META.c.schema_version, META.c.term)).one() == (SCHEMA_VERSION, 5)
         for table in METADATA.tables:

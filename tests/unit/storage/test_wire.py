@@ -68,7 +68,7 @@ VALUES: list[tuple[Callable[[Any], Any], Callable[[Any], Any], Any]] = [
     ),
     (wire.answer_out, wire.answer_in, Appended(5, True)),
     (wire.acquired_out, wire.acquired_in, Acquired(2, 9)),
-    (wire.identity_out, wire.identity_in, StoreIdentity("01", 1, "memory:")),
+    (wire.identity_out, wire.identity_in, StoreIdentity("01", 1, "memory:", "5ec3e7")),
     (wire.filter_out, wire.filter_in, Filter("active", "idle", "J", True, "x")),
     (wire.filter_out, wire.filter_in, Filter()),
     (wire.outcome_out, wire.outcome_in, FirstOutcome(1, "d", "user.message")),

@@ -75,6 +75,7 @@ CREATE TABLE mcp_servers (
 CREATE TABLE meta (
 	id INTEGER NOT NULL, 
 	store_id TEXT COLLATE "C" NOT NULL, 
+	secret TEXT COLLATE "C" NOT NULL, 
 	schema_version INTEGER NOT NULL, 
 	term BIGINT NOT NULL, 
 	created_at BIGINT NOT NULL, 
