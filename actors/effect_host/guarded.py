@@ -45,6 +45,7 @@ class Vault:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values = {*values, *secrets_of(os.environ)}
+        self._passing: frozenset[str] = frozenset()
         self._known = Known(self._values)
 
     def __repr__(self) -> str:
@@ -54,7 +55,12 @@ class Vault:
         """Know one more."""
         if value not in self._values:
             self._values.add(value)
-            self._known = Known(self._values)
+            self._known = Known(self._values | self._passing)
+
+    def pass_on(self, values: Iterable[str]) -> None:
+        """Know these too, in the place of those that were named so before: secrets that others take the place of."""
+        self._passing = frozenset(values)
+        self._known = Known(self._values | self._passing)
 
     @property
     def known(self) -> Known:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -38,6 +39,10 @@ HANDSHAKE_READ_S: Final = 10.0
 """Longest wait for one answer while connecting: a server of the older protocol may be silent at the first question."""
 
 
+MAX_LEARNED: Final = 64
+"""Secrets that came to be known while it was used: a token in time makes way for the one after the next."""
+
+
 class Line(NamedTuple):
     """A connection while it lasts. ``lost``: it does not any more."""
 
@@ -52,7 +57,7 @@ class McpConnection:
         directory: Where a stdio server starts that names no directory.
         environment: Variables for a stdio server beside those of its configuration.
         changed: Called when its state, or its list of tools, has changed.
-        learn: Told of each secret that comes to be known.
+        withhold: Told of the secrets that have come to be known, as often as there is another.
         redirect_url: Where browsers come back to that visit its authorization page.
         back_off_s: The first pause before a new connection.
     """
@@ -63,7 +68,7 @@ class McpConnection:
         directory: str,
         environment: dict[str, str],
         changed: Callable[[], None],
-        learn: Callable[[str], None] = lambda secret: None,
+        withhold: Callable[[Iterable[str]], None] = lambda secrets: None,
         redirect_url: str = DEFAULT_REDIRECT,
         back_off_s: float = BACK_OFF_FIRST_S,
     ) -> None:
@@ -75,7 +80,8 @@ class McpConnection:
         self.tries = 0
         self._directory = directory
         self._environment = environment
-        self._learn_too = learn
+        self._learned: deque[str] = deque(maxlen=MAX_LEARNED)
+        self._withhold = withhold
         if isinstance(config.transport, HttpTransport):
             self._way = HttpWay(config.transport, config.oauth, self.consent, redirect_url, self._learn)
         self._changed = changed
@@ -102,6 +108,7 @@ class McpConnection:
     async def close(self) -> None:
         """Leave the server, and end it when it is a child process; within about 10 s."""
         self._closing = True
+        self.consent.close()
         self._lost.set()
         if self._owner is not None:
             if self._line is None:
@@ -154,8 +161,9 @@ class McpConnection:
 
     def _learn(self, secret: str) -> None:
         if secret and secret not in self.secrets:
-            self.secrets = tuple(sorted({*self.secrets, secret}, key=len, reverse=True))
-            self._learn_too(secret)
+            self._learned.append(secret)
+            self.secrets = tuple(sorted({*self.config.secrets, *self._learned}, key=len, reverse=True))
+            self._withhold(self._learned)
 
     def _consenting(self) -> None:
         self._settled.set()

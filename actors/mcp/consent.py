@@ -45,6 +45,7 @@ class Consent:
         self._redirect: asyncio.Future[Redirect] | None = None
         self._clock: asyncio.Timeout | None = None
         self._in_vain = 0
+        self._closed = False
 
     @asynccontextmanager
     async def within(self, seconds: float) -> AsyncGenerator[None]:
@@ -65,6 +66,8 @@ class Consent:
         Raises:
             Refused: nobody agreed, or the server asks in vain.
         """
+        if self._closed:
+            raise Refused("the server is being left")
         if self._in_vain >= MAX_IN_VAIN:
             raise Refused(f"{MAX_IN_VAIN} authorizations have not been enough for the server: add it again to go on")
         if len(url) > MAX_PAGE_CHARS:
@@ -105,6 +108,12 @@ class Consent:
             return False
         waiting.set_result(redirect)
         return True
+
+    def close(self) -> None:
+        """The server is being left: nobody is asked any more."""
+        self._closed = True
+        if self._redirect is not None and not self._redirect.done():
+            self._redirect.set_exception(Refused("the server is being left"))
 
     def failed(self, why: str) -> bool:
         """There is no consent to go on with: the call in whose course this is says so; False when there is none."""

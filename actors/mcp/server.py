@@ -39,7 +39,7 @@ class McpServer:
     ) -> None:
         vault = Vault(config.secrets)
         self._inspectors = Inspectors()
-        self.connection = McpConnection(config, directory, {HOST_MARK: name}, changed, vault.add, redirect_url)
+        self.connection = McpConnection(config, directory, {HOST_MARK: name}, changed, vault.pass_on, redirect_url)
         self.executor = McpExecutor(self.connection)
         self.library = McpLibrary(self.connection)
         guarded = Guarded(self.executor, vault, self._inspectors)

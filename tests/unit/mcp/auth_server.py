@@ -109,7 +109,8 @@ class AuthServer:
                 return {"type": "http.request", "body": given, "more_body": False}
             return await receive()
 
-        await (refusal or self._app)(scope, again, send)
+        app = self._streamable if scope["path"] == "/mcp" else self._events
+        await (refusal or app)(scope, again, send)
 
     # --- the authorization server ------------------------------------------------------------------------------------
 
@@ -172,11 +173,12 @@ class AuthServer:
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[AuthServer]:
         """Serve on a port of this machine."""
-        self._app = self._tools().streamable_http_app()
+        tools = self._tools()
+        self._streamable, self._events = tools.streamable_http_app(), tools.sse_app()
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-            async with self._app.router.lifespan_context(self._app):
+            async with self._streamable.router.lifespan_context(self._streamable):
                 yield
 
         documents = [Route(path, self._document) for path in (RESOURCE, METADATA)]

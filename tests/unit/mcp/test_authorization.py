@@ -90,6 +90,18 @@ async def test_a_server_says_which_page_to_visit_and_is_connected_once_somebody_
         assert result_texts((await one.generate("go")).messages)[-1] == "3"
 
 
+async def test_a_server_over_sse_is_authorized_too(web: AuthServer) -> None:
+    web.resource = {"resource": web.url}
+    server = McpServerConfig.model_validate({"name": "web", "transport": "sse", "url": f"{web.url}/sse"})
+    async with runtime() as manager:
+        await manager.add_mcp_server(server)
+        await manager.finish_mcp_authorization(await web.agree(await page(manager)))
+        await until(manager, McpState.connected)
+        one = await manager.create_session("a", config(ADD, says("Three.")))
+        web.tokens.clear()
+        assert result_texts((await one.generate("go")).messages) == ["3"]
+
+
 async def test_what_the_url_of_a_server_has_beside_its_address_is_not_in_the_page_s(web: AuthServer) -> None:
     config = {"name": "web", "transport": "http", "url": f"{web.url}/mcp?key=url-canary"}
     async with runtime() as manager:
@@ -248,6 +260,21 @@ async def test_a_server_that_takes_no_token_is_not_authorized_for_ever(web: Auth
             await manager.finish_mcp_authorization(await web.agree(last))
         status = await look(manager, lambda status: "3 authorizations have not been enough" in (status.error or ""))
         assert status.authorization_url is None
+
+
+async def test_a_server_that_is_removed_asks_nobody_any_more(web: AuthServer) -> None:
+    async with authorized(web) as manager:
+        web.tokens.clear()
+        web.refreshable.clear()
+        async with asyncio.timeout(LIMIT_S / 4):
+            assert await manager.remove_mcp_server("web")
+    async with runtime() as manager:
+        await manager.add_mcp_server(at(web))
+        back = await web.agree(await page(manager))
+        async with asyncio.timeout(LIMIT_S / 4):
+            assert await manager.remove_mcp_server("web")
+        with pytest.raises(AuthorizationNotFound):
+            await manager.finish_mcp_authorization(back)
 
 
 async def test_an_own_authorization_header_is_sent_and_nobody_is_asked(web: AuthServer) -> None:
