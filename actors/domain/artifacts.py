@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator
 
-from actors.domain.base import Frozen
+from actors.domain.base import Frozen, one_line
 from actors.domain.blobs import digest_of
 
 MAX_SHOWN_BYTES: Final = 100 * 1024
@@ -31,6 +31,12 @@ PIECE_BYTES: Final = 512 * 1024
 """An artifact is kept in pieces of this size, so that who reads a part of it need not fetch the whole."""
 
 MAX_FILE_NAME: Final = 512
+
+MAX_FILES: Final = 8
+"""Of one result; with its text and images they travel in one frame."""
+
+MAX_FILES_CHARS: Final = 8 * 1024 * 1024
+"""Base64 of all files of one result."""
 
 READ_ARTIFACT: Final = "read_artifact"
 """The tool that reads on in one."""
@@ -72,13 +78,19 @@ class GivenFile(Frozen):
     """Bytes that a tool gives, and that are no text.
 
     Attributes:
-        name: What the tool calls them, such as an address.
-        data: In base64.
+        name: What the tool calls them, such as an address, in one line.
+        data: In base64; at least one byte.
     """
 
-    name: str = Field(max_length=MAX_FILE_NAME)
-    media_type: str
-    data: str = Field(repr=False)
+    name: Annotated[str, AfterValidator(one_line)] = Field(max_length=MAX_FILE_NAME)
+    media_type: str = Field(max_length=512, pattern=r"^[!-~][ -~]*$")
+    data: str = Field(min_length=1, repr=False)
+
+    @field_validator("data")
+    @classmethod
+    def _is_base64(cls, data: str) -> str:
+        base64.b64decode(data, validate=True)
+        return data
 
     @property
     def raw(self) -> bytes:

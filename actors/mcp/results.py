@@ -9,23 +9,18 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.domain.artifacts import MAX_ARTIFACT_BYTES, MAX_FILE_NAME, GivenFile
+from actors.domain.artifacts import MAX_ARTIFACT_BYTES, MAX_FILE_NAME, MAX_FILES, GivenFile
+from actors.domain.base import is_deep
 from actors.domain.calls import Outcome, ToolOutcome
 from actors.domain.messages import Base64Source, ImageBlock
 from actors.tools.base import MAX_BESIDE_IMAGES, capped
+from actors.tools.bounding import MAX_IMAGE_CHARS, MAX_IMAGES
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, ReadResourceResult
 
-MAX_IMAGES: Final = 8
-MAX_IMAGE_CHARS: Final = 4 * 1024 * 1024 * 4 // 3
-"""Images of one result, and the base64 characters of one: what a tool of the service may give."""
-
-MAX_FILES: Final = 8
-"""Other contents of one result that are kept. Together they are within one message of the server, 8 MiB."""
-
 MAX_STRUCTURED_CHARS: Final = 32 * 1024
-"""Structured content that is kept beside the text; what is larger is in the text only."""
+"""Structured content that is kept beside the text; what is larger, or deeper than JSON may be here, is in the text."""
 
 TAKEN_IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
@@ -115,7 +110,8 @@ def outcome_of(result: CallToolResult) -> ToolOutcome:
     structured = _structured(result.structured_content)
     if not result.content and structured is not None:
         found.texts.append(structured)
-    kept = structured is not None and len(structured) <= MAX_STRUCTURED_CHARS
+    small = structured is not None and len(structured) <= MAX_STRUCTURED_CHARS
+    kept = small and not is_deep(result.structured_content)
     return found.outcome(
         Outcome.error if result.is_error else Outcome.ok,
         exit_code=1 if result.is_error else 0,

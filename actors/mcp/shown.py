@@ -23,7 +23,8 @@ from actors.domain.mcp_library import (
 )
 from actors.domain.messages import Base64Source, ImageBlock, Message, Role, TextBlock
 from actors.mcp.problems import hidden
-from actors.mcp.results import MAX_IMAGE_CHARS, TAKEN_IMAGES, media_type
+from actors.mcp.results import TAKEN_IMAGES, media_type
+from actors.tools.bounding import MAX_IMAGE_CHARS
 
 if TYPE_CHECKING:
     from mcp_types import (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any, Final
 
-from actors.domain.artifacts import MAX_ARTIFACT_BYTES
+from actors.domain.artifacts import MAX_ARTIFACT_BYTES, MAX_FILES, MAX_FILES_CHARS, GivenFile
 from actors.domain.base import MAX_LEVELS, is_deep
 from actors.domain.calls import Outcome, ToolOutcome
 from actors.domain.messages import Base64Source, ImageBlock
@@ -34,10 +35,14 @@ def bounded(outcome: ToolOutcome, known: Mapping[str, Any]) -> ToolOutcome:
     problems = [_problem(image) for image in outcome.images]
     images = [image for image, problem in zip(outcome.images, problems, strict=True) if problem is None]
     notes = "".join(f"\n[an image is left out: {problem}]" for problem in dict.fromkeys(problems) if problem)
-    room = MAX_BESIDE_IMAGES if images else MAX_ARTIFACT_BYTES
+    files = _few(outcome.files)
+    if len(files) < len(outcome.files):
+        notes += f"\n[{len(outcome.files) - len(files)} of its files are left out: they are too many, or too large]"
+    room = MAX_BESIDE_IMAGES if images or files else MAX_ARTIFACT_BYTES
     changes: dict[str, Any] = {
         "content": clean(capped(outcome.content, room - len(notes)) + notes),
         "images": tuple(images[:MAX_IMAGES]),
+        "files": files,
         "metadata": small_metadata({**known, **outcome.metadata}),
     }
     return outcome.model_copy(update=changes)
@@ -51,6 +56,12 @@ def _problem(image: ImageBlock) -> str | None:
     if len(image.source.data) > MAX_IMAGE_CHARS:
         return "it has more than 4 MiB"
     return image.source.problem
+
+
+def _few(files: tuple[GivenFile, ...]) -> tuple[GivenFile, ...]:
+    """Those that fit, from the first on."""
+    sizes = accumulate(len(file.data) for file in files)
+    return tuple(file for file, size in zip(files, sizes, strict=True) if size <= MAX_FILES_CHARS)[:MAX_FILES]
 
 
 def clean(text: str) -> str:

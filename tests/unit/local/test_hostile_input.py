@@ -7,10 +7,12 @@ import json
 from typing import Any
 
 import pytest
+from mcp_types import CallToolResult
 
 from actors import errors
 from actors.domain import commands as c
 from actors.domain import records as r
+from actors.domain.artifacts import GivenFile
 from actors.domain.base import is_deep
 from actors.domain.children import ChildSpec
 from actors.domain.external_tasks import ExternalTaskResult
@@ -33,6 +35,7 @@ from actors.domain.records import Draft
 from actors.domain.session import SessionConfig, SessionState
 from actors.handle import SessionHandle
 from actors.llm.answer import as_arguments
+from actors.mcp.results import outcome_of
 from actors.residency import supervisor
 from actors.session import decide
 from actors.session import plan as planning
@@ -255,6 +258,21 @@ async def test_what_decides_or_completes_is_as_shallow_as_what_else_comes_in(lev
         await handle.resolve_action(action.action_id, "approve", args={"path": "."})
 
         assert (await handle.wait_turn(receipt)).text == "Done."
+
+
+def test_what_a_server_gives_as_a_structure_is_kept_as_far_as_it_can_be_read_again() -> None:
+    kept = outcome_of(CallToolResult(content=[], structured_content=_nested(64)))
+    # The deepest that the SDK takes.
+    deep = outcome_of(CallToolResult(content=[], structured_content=_nested(199)))
+
+    assert kept.metadata == {"structured_content": _nested(64)}
+    assert (deep.metadata, json.loads(deep.content)) == ({}, _nested(199))
+
+
+@pytest.mark.parametrize("wrong", [{"data": "a"}, {"data": ""}, {"name": "a\nb"}, {"media_type": "a/b\r\nX: y"}])
+def test_bytes_that_are_none_or_that_a_list_could_not_show_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        GivenFile.model_validate({"name": "a", "media_type": "a/b", "data": "aGk=", **wrong})
 
 
 def test_a_form_is_as_shallow_as_what_else_comes_in() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.domain.artifacts import MAX_ARTIFACT_BYTES
+from actors.domain.artifacts import MAX_ARTIFACT_BYTES, MAX_FILES_CHARS, GivenFile
 from actors.domain.asking import Asked, Question, QuestionMode
 from actors.domain.calls import UNCLEAR, Delta, Outcome, ToolOutcome, Verdict
 from actors.domain.messages import ImageBlock
@@ -262,6 +262,16 @@ async def test_a_tool_gives_images_of_its_own_that_are_some(workspace: Path, mak
         "data is not valid base64",
         "it has more than 4 MiB",
     ]
+
+
+async def test_of_a_tool_s_files_as_many_are_kept_as_travel_together(workspace: Path, make_call: MakeCall) -> None:
+    small = GivenFile(name="a", media_type="a/b", data="aGk=")
+    large = small.model_copy(update={"data": "aGkh" * (MAX_FILES_CHARS // 8)})
+    for given, kept in (([small] * 9, 8), ([large, large, small], 2)):
+        files = succeeded("").model_copy(update={"files": tuple(given)})
+        outcome = await _executor(workspace, _Scripted(files)).execute(make_call("scripted"), _emit)
+        assert outcome.files == tuple(given[:kept])
+        assert "1 of its files are left out" in outcome.content
 
 
 @pytest.mark.parametrize("ends", [Outcome.ok, Outcome.input_required])
