@@ -17,6 +17,9 @@ from actors.domain.wildcard import Wildcard
 _RULE = re.compile(r"\s*([A-Za-z0-9_.*-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _ANYTHING = frozenset({"*", "**"})
 _WILD = re.compile(r"[*?]")
+_SERVER = re.compile(r"(mcp__[a-z0-9-]+(?:_[a-z0-9-]+)*)(?:__)?")
+"""A rule that names an MCP server, and none of its tools."""
+
 _OPENED = frozenset({"read", "write"})
 """What a shell line may do to files by itself."""
 
@@ -79,9 +82,9 @@ class ParsedRule:
     def _names(self, tool: str) -> bool:
         if "*" in self.tool:
             return Wildcard(self.tool).matches(tool)
-        if self.tool.startswith("mcp__"):
-            return tool == self.tool or tool.startswith(f"{self.tool.removesuffix('__')}__")
-        return tool == self.tool
+        server = _SERVER.fullmatch(self.tool)
+        # A tool may be called as another one and more: only the name of a server stands for all that begin with it.
+        return tool == self.tool or (server is not None and tool.startswith(f"{server[1]}__"))
 
     def _fits(self, text: str, part: Part) -> bool:
         if self.pattern is None:

@@ -27,6 +27,9 @@ HELD_LONGER_S: Final = 60.0
 CLOSE_S: Final = 2.0
 """Longest wait for the end of a call that was cancelled; the server was told."""
 
+LEFT_S: Final = 60.0
+"""How long a call that was ended without an answer may still ask: its server was told, and need not have listened."""
+
 _INVALID_REQUEST: Final = -32600
 
 _CURRENT: ContextVar[OpenCall | None] = ContextVar("greenroom_open_call", default=None)
@@ -53,6 +56,11 @@ class OpenCall:
     async def _carry_out(self, work: Callable[[OpenCall], Awaitable[Any]]) -> Any:
         _CURRENT.set(self)
         return await work(self)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the server has answered it, or cannot any more."""
+        return self._task.done()
 
     @property
     def asks(self) -> bool:
@@ -114,6 +122,7 @@ class OpenCalls:
         self._secrets = secrets
         self._calls: dict[str, OpenCall] = {}
         self._held: dict[str, asyncio.TimerHandle] = {}
+        self._left: dict[str, float] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     def begin(self, call: ToolCall, emit: Emit, work: Callable[[OpenCall], Awaitable[Any]]) -> OpenCall:
@@ -137,8 +146,11 @@ class OpenCalls:
     async def end(self, call_id: str) -> None:
         """A call is over, or is to be."""
         one = self._calls.pop(call_id, None)
-        if one is not None:
-            await one.close()
+        if one is None:
+            return
+        if not one.is_over:
+            self._left[one.journal_id] = asyncio.get_running_loop().time() + LEFT_S
+        await one.close()
 
     def _give_up(self, call_id: str) -> None:
         del self._held[call_id]
@@ -199,9 +211,13 @@ class OpenCalls:
         return one is not None
 
     def _only(self) -> OpenCall | None:
-        """Who asks, where the transport does not tell: one that is not waiting for an answer, if all are of a session.
+        """Who asks, where the transport does not tell: some call, if all that may are of one session.
 
-        Nobody is shown the question of somebody else's call.
+        Nobody is shown the question of somebody else's call, not of one that waits for an answer already, nor of one
+        that was ended a moment ago.
         """
-        asking = [one for one in self._calls.values() if not one.asks] or list(self._calls.values())
-        return asking[0] if len({one.journal_id for one in asking}) == 1 else None
+        now = asyncio.get_running_loop().time()
+        self._left = {journal_id: until for journal_id, until in self._left.items() if until > now}
+        running = sorted(self._calls.values(), key=lambda one: one.asks)
+        journals = {one.journal_id for one in running} | self._left.keys()
+        return running[0] if running and len(journals) == 1 else None

@@ -86,6 +86,13 @@ def test_a_server_rule_covers_the_server_and_no_other_that_begins_alike() -> Non
     assert _allows("mcp__pencil__*", "mcp__pencil__draw")
     assert not _allows("mcp__pencil", "mcp__pencilbox__draw")
     assert _denies("mcp__pencil", "MCP__pencil__draw")
+    assert _allows("mcp__pencil__", "mcp__pencil__draw")
+
+
+def test_a_rule_about_a_tool_of_a_server_covers_none_whose_name_goes_on() -> None:
+    assert _allows("mcp__files__read", "mcp__files__read")
+    assert not _allows("mcp__files__read", "mcp__files__read__and_delete")
+    assert _allows("mcp__files__read__*", "mcp__files__read__and_delete")
 
 
 @pytest.mark.parametrize(
