@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from actors.domain.ids import new_ulid
 from actors.domain.mcp import McpServerConfig
 from actors.domain.mcp_oauth import DEFAULT_REDIRECT
 from actors.effect_host import EffectHost, ResultSink
 from actors.mcp.library import McpLibrary
+from actors.mcp.roots import root_for
 from actors.mcp.roster import Roster
 from actors.mcp.running import Key, Running
 from actors.mcp.server import McpServer
@@ -33,6 +35,7 @@ class LocalServers:
         redirect_url: str = DEFAULT_REDIRECT,
     ) -> None:
         self.roster = Roster(store, self._start, changed)
+        self._store = store
         self._sink = sink
         self._redirect_url = redirect_url
         self._directory = directory
@@ -40,7 +43,8 @@ class LocalServers:
 
     async def _start(self, key: Key, config: McpServerConfig) -> Running:
         name = f"mcp-{new_ulid()}"
-        server = McpServer(name, config, self._directory, self._sink, lambda: self.roster.look(key), self._redirect_url)
+        told, root = partial(self.roster.look, key), await root_for(self._store, key, config)
+        server = McpServer(name, config, self._directory, self._sink, told, self._redirect_url, root)
         self._running[key] = server
         server.start()
         return server

@@ -25,8 +25,8 @@ class McpActor(HostActor):
 
     _server: McpServer | None = None
 
-    async def open(self, info: RuntimeInfo, key: Key, config: McpServerConfig) -> HostPeer:
-        """Take part in a runtime, and begin to connect."""
+    async def open(self, info: RuntimeInfo, key: Key, config: McpServerConfig, root: str = "") -> HostPeer:
+        """Take part in a runtime, and begin to connect. ``root`` as of ``McpServer``."""
         if self._doors is None:
             self._life = claim_life(self._name)
             self._key, self._config = key, config
@@ -34,7 +34,8 @@ class McpActor(HostActor):
             links = Links(info.token.get_secret_value(), data_plane=info.data_plane)
             sink = StoreSink(RemoteStore(links.to(info.store)))
             world = info.world
-            self._server = McpServer(self._name, config, world.workspace or "/", sink, self._tell, world.redirect_url)
+            own = world.workspace or "/"
+            self._server = McpServer(self._name, config, own, sink, self._tell, world.redirect_url, root)
             await self._serve(info, "mcp", self._server.effects)
             self._server.start()
         peer = await self.describe()

@@ -108,8 +108,12 @@ class Chat:
         content: dict[str, Any] = {}
         try:
             if question["mode"] == "url":
-                accepted = self._ask(f"Visit {question['url']} [y/n] ").strip().lower().startswith("y")
-                return {"resolution": "accept" if accepted else "decline"}
+                return self._agreed(f"Visit {question['url']} [y/n] ")
+            if question["mode"] == "sampling":
+                wanted = question["sampling"]
+                for message in wanted["messages"]:
+                    say(f"  [{message['role']}] {' '.join(block['text'] for block in message['content'])}")
+                return self._agreed(f"May the model answer that, in {wanted['max_tokens']} tokens at most? [y/n] ")
             for name, field in question["form"].get("properties", {}).items():
                 said = self._ask(f"{field.get('title', name)} ({field['type']}): ").strip()
                 if said:
@@ -117,6 +121,10 @@ class Chat:
         except EOFError:
             return {"resolution": "decline"}
         return {"resolution": "accept", "content": content}
+
+    def _agreed(self, question: str) -> dict[str, Any]:
+        yes = self._ask(question).strip().lower().startswith("y")
+        return {"resolution": "accept" if yes else "decline"}
 
     def _decided(self, data: dict[str, Any]) -> dict[str, Any]:
         choices = dict(zip("yn", _CHOICES[data["kind"]], strict=True))

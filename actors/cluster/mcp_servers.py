@@ -15,6 +15,7 @@ from actors.domain.calls import HostRef
 from actors.domain.mcp import McpOffer, McpServerConfig
 from actors.domain.mcp_oauth import Redirect
 from actors.errors import GreenroomError
+from actors.mcp.roots import root_for
 from actors.mcp.roster import Roster
 from actors.mcp.running import Key, Running
 from actors.mcp_actor import McpActor
@@ -77,6 +78,7 @@ class McpServers:
         changed: Callable[[], Awaitable[None]],
     ) -> None:
         self.roster = Roster(store, self._start, changed)
+        self._store = store
         self._launch = launch
         self._hosts = hosts
         self._info = info
@@ -88,7 +90,8 @@ class McpServers:
         name = self._launch.name(KIND)
         own = ray.get_runtime_context().get_node_id()
         handle = remote_class(McpActor, name, scheduling_strategy=on_node(own)).remote(name)
-        peer = await answered(handle.open.remote(self._info(), key, config), name, handle)
+        root = await root_for(self._store, key, config)
+        peer = await answered(handle.open.remote(self._info(), key, config, root), name, handle)
         return self._know(name, handle, peer, key)
 
     async def adopt(self, name: str, handle: Any) -> None:

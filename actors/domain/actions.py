@@ -110,9 +110,9 @@ class Action(Frozen):
         call_index: The place of the tool call in the model's answer. Where the turn lacks a key, or its budget is
             used up, there is no call: the index is -1, the tool and its id are empty.
         tool_use_id: The model's own id of the call that is asked about.
-        args: The arguments the call would run with. Of kind ``input`` the question: ``key``, ``mode`` (form, url),
-            ``message``, and ``form`` (a JSON Schema) or ``url``. Of kind ``injection`` the kinds of ``orders``, and the
-            beginning of the ``result``.
+        args: The arguments the call would run with. Of kind ``input`` the question: ``key``, ``mode`` (form, url,
+            sampling), ``message``, and ``form`` (a JSON Schema), ``url``, or what a model is to answer (``sampling``).
+            Of kind ``injection`` the kinds of ``orders``, and the beginning of the ``result``.
         args_digest: Hex digest of the arguments; a resolution may carry it to say what it saw.
         expires_at: When the policy decides instead; None waits for ever.
         task: Of an external task, which is completed and not resolved.

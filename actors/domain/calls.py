@@ -62,6 +62,7 @@ class ModelCall(_Call):
         messages: The context, one compact JSON message each, never decoded on the way.
         summary_of: The part of the context to sum up, in place of going on with all of it.
         output: The form that the answer has to have.
+        aside: The messages are none of the session's conversation.
         priced_only: Nothing is to be sent unless the model's price is known.
         delay_s: How long the host waits first: 0.1 s times the failed attempts so far.
     """
@@ -74,6 +75,7 @@ class ModelCall(_Call):
     thinking_budget: int | None = None
     summary_of: SummaryOf | None = None
     output: OutputFormat | None = None
+    aside: bool = False
     priced_only: bool = False
     delay_s: float = 0.0
 

@@ -34,6 +34,9 @@ MAX_SERVERS: Final = 64
 MAX_ANSWER_S: Final = 7 * 86400.0
 """Longest time for an answer, in seconds: a server of the older protocols keeps its call open as long."""
 
+MAX_SAMPLED_TOKENS: Final = 8192
+"""Longest answer of a model to a tool: 24 KiB of text are kept of one."""
+
 MAX_SECRET_CHARS: Final = 64 * 1024
 """Secrets of one server together: what HTTP servers take in headers, and an environment holds with ease."""
 
@@ -56,6 +59,13 @@ class McpServerConfig(Frozen):
         tool_timeout_s: Longest run of one of its tools in seconds, from one question to the next where it asks.
         answer_within_s: How long a question of one of its tools waits for people, in seconds; then it is cancelled.
         connect_timeout_s: Longest time in seconds from the start to the list of tools.
+        sampling: What becomes of its tools' requests for a model's answer: ``deny`` them, ``ask`` somebody, or
+            ``allow`` them. The session's model answers, within the session's budget, and is told what the server says
+            and nothing else.
+        sampling_max_tokens: Longest such answer.
+        sampling_limit: Such answers of one call.
+        roots: Tell it that the workspace is the directory to work in: the session's own, of a server that is private
+            to one and in calls of the protocol of 2026-07-28; else the runtime's. Some then forget other directories.
         trust_annotations: Believe what the server says of its tools: those it calls read-only are pure, those it calls
             idempotent may be repeated. Otherwise each call is unsafe.
     """
@@ -68,6 +78,10 @@ class McpServerConfig(Frozen):
     tool_timeout_s: float = Field(default=60.0, gt=0, le=3600)
     answer_within_s: float = Field(default=86400.0, gt=0, le=MAX_ANSWER_S)
     connect_timeout_s: float = Field(default=30.0, gt=0, le=300)
+    sampling: Literal["deny", "ask", "allow"] = "deny"
+    sampling_max_tokens: int = Field(default=1024, gt=0, le=MAX_SAMPLED_TOKENS)
+    sampling_limit: int = Field(default=5, gt=0, le=50)
+    roots: bool = False
     trust_annotations: bool = False
 
     @model_validator(mode="before")

@@ -37,7 +37,7 @@ from pydantic import Field, TypeAdapter
 
 from actors.domain.actions import ActionKind, Resolution
 from actors.domain.artifacts import Artifact, GivenFile
-from actors.domain.asking import Question
+from actors.domain.asking import Question, SamplingOf
 from actors.domain.base import Frozen
 from actors.domain.budgets import Amounts, Bounds, Lease, Resource
 from actors.domain.calls import HostRef, Outcome
@@ -429,7 +429,8 @@ class ModelCallStarted(RecordBase):
         """What is asked, and of whom.
 
         ``nudge``: a text that asks an unfinished answer to go on; it becomes a user message of the context.
-        ``summary_of``: what the call sums up, for the session's own use; None of a call for the turn's next answer.
+        ``summary_of``: what the call sums up, for the session's own use; ``sampling``: the question of a tool that it
+        answers; both None of a call for the turn's next answer.
         """
 
         call_id: str = ""
@@ -439,16 +440,17 @@ class ModelCallStarted(RecordBase):
         round: int
         nudge: str | None = None
         summary_of: SummaryOf | None = None
+        sampling: SamplingOf | None = Field(default=None, exclude_if=lambda value: value is None)
 
     type: Literal["model.call.started"] = "model.call.started"
     data: Data
 
 
 class ModelCallCompleted(RecordBase):
-    """The model answered; the message is part of the context, but for one with ``summary_of``."""
+    """The model answered; the message is part of the context, but for one with ``summary_of`` or ``sampling``."""
 
     class Data(Frozen):
-        """The answer and what it took. ``summary_of``: as the call was started.
+        """The answer and what it took. ``summary_of`` and ``sampling``: as the call was started.
 
         ``output_problem`` says why the answer has not the form that its input asked for.
         """
@@ -463,6 +465,7 @@ class ModelCallCompleted(RecordBase):
         model: str = ""
         duration_ms: int = 0
         summary_of: SummaryOf | None = None
+        sampling: SamplingOf | None = Field(default=None, exclude_if=lambda value: value is None)
         output_problem: str | None = None
 
     type: Literal["model.call.completed"] = "model.call.completed"
@@ -629,7 +632,10 @@ class ToolCallInputRequired(RecordBase):
     """An attempt ended because its tool asks for something: questions follow, then an attempt with the answers."""
 
     class Data(Frozen):
-        """What is asked. ``held``: the host keeps the call open; ``state``: digest of what the server wants back."""
+        """What is asked. ``held``: the host keeps the call open; ``state``: digest of what the server wants back.
+
+        ``roots``: questions that its host answers by itself when the call goes on.
+        """
 
         call_id: str
         attempt: int
@@ -640,8 +646,25 @@ class ToolCallInputRequired(RecordBase):
         held: bool
         state: str | None = None
         timeout_ms: int
+        roots: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
 
     type: Literal["tool.call.input_required"] = "tool.call.input_required"
+    data: Data
+
+
+class ToolCallUnanswered(RecordBase):
+    """A question of a tool that a model was to answer has no answer. ``reason`` is a sentence without its end."""
+
+    class Data(Frozen):
+        """Which question, by the server's name for it."""
+
+        index: int
+        tool_use_id: str
+        name: str
+        key: str
+        reason: str
+
+    type: Literal["tool.call.unanswered"] = "tool.call.unanswered"
     data: Data
 
 
@@ -1000,6 +1023,7 @@ Record = Annotated[
     | ToolCallDenied
     | ToolCallInDoubt
     | ToolCallInputRequired
+    | ToolCallUnanswered
     | ToolCallLate
     | TaskOffered
     | TaskLeased

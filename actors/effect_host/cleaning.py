@@ -59,9 +59,13 @@ def _tool(guard: Guard, outcome: ToolOutcome) -> ToolOutcome:
 
 
 def _question(guard: Guard, question: Question) -> Question:
-    """What people read of it. Names of fields, choices and the page's address have to stay as they are."""
-    form = _told(guard, question.form) if question.form is not None else None
-    return question.model_copy(update={"message": guard.text(question.message), "form": form})
+    """What people and models read of it. Names of fields, choices and the page's address have to stay as they are."""
+    form, wanted = question.form, question.sampling
+    if wanted is not None:
+        said = {"system": _maybe(guard.text, wanted.system), "messages": tuple(map(guard.message, wanted.messages))}
+        wanted = wanted.model_copy(update=said)
+    told = {"form": _told(guard, form) if form is not None else None, "sampling": wanted}
+    return question.model_copy(update={"message": guard.text(question.message)} | told)
 
 
 def _told(guard: Guard, schema: Any) -> Any:

@@ -35,14 +35,19 @@ CONTEXT_BYTES = 64 * 1024 * 1024
 def _pack_call(call: ModelCall | ToolCall, known: Context, held: Beginning) -> dict[str, Any]:
     """A call as plain values; of its context what follows the beginning that its host holds."""
     base, rest = known.after(held)
-    plain = call.model_dump_json(exclude={"messages"} if isinstance(call, ModelCall) else None).encode()
+    plain = call.model_dump_json(exclude={"messages"} if _has_context(call) else None).encode()
     return {"call": plain, "base": list(base), "messages": list(rest)}
+
+
+def _has_context(call: ModelCall | ToolCall) -> bool:
+    """Whether its messages grow with those of the session's next call."""
+    return isinstance(call, ModelCall) and not call.aside
 
 
 def _unpack_call(call: bytes, base: Beginning, rest: list[bytes], held: Contexts) -> ModelCall | ToolCall | None:
     """The call that ``_pack_call`` packed; None when its context builds on one that is not held here."""
     unpacked = _CALL.validate_json(call)
-    if not isinstance(unpacked, ModelCall):
+    if not isinstance(unpacked, ModelCall) or unpacked.aside:
         return unpacked
     context = held.get(unpacked.journal_id).with_rest(base, tuple(rest))
     if context is None:
@@ -112,7 +117,7 @@ class RemoteHost:
             sent: What hosts were sent before, by journal; it is brought up to date.
         """
         before = sent.get(call.journal_id)
-        context = before.grown(call.messages) if isinstance(call, ModelCall) else Context()
+        context = before.grown(call.messages) if isinstance(call, ModelCall) and not call.aside else Context()
         if context.messages:
             sent.put(call.journal_id, context)
         answer = await self._caller.call("run", **_pack_call(call, context, before.whole))

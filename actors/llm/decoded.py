@@ -34,7 +34,9 @@ class DecodedContexts:
         self._of: OrderedDict[tuple[str, str], Decoded] = OrderedDict()
 
     def of(self, call: ModelCall) -> Decoded:
-        """The context of a call."""
+        """The context of a call. One that stands aside leaves what is kept of the conversation alone."""
+        if call.aside:
+            return _extended(_NOTHING, call.messages)
         key = (call.tenant, call.journal_id)
         before = self._of.pop(key, _NOTHING)
         self._bytes -= before.size

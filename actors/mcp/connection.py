@@ -22,11 +22,13 @@ from actors.mcp.http import HttpWay
 from actors.mcp.listing import Listing
 from actors.mcp.open_calls import OpenCalls
 from actors.mcp.problems import NotConnected, sentence
+from actors.mcp.roots import roots_of
 from actors.mcp.sifting import sifted
 from actors.mcp.stdio import EXIT_S, GONE_S, ServerProcess, stdio_transport
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp_types import CreateMessageRequestParams
 
 BACK_OFF_FIRST_S: Final = 0.5
 BACK_OFF_MAX_S: Final = 60.0
@@ -60,6 +62,7 @@ class McpConnection:
         withhold: Told of the secrets that have come to be known, as often as there is another.
         redirect_url: Where browsers come back to that visit its authorization page.
         back_off_s: The first pause before a new connection.
+        workspace: What it is told as its root, when it is configured so.
     """
 
     def __init__(
@@ -71,8 +74,10 @@ class McpConnection:
         withhold: Callable[[Iterable[str]], None] = lambda secrets: None,
         redirect_url: str = DEFAULT_REDIRECT,
         back_off_s: float = BACK_OFF_FIRST_S,
+        workspace: str = "/",
     ) -> None:
         self.config = config
+        self.workspace = workspace
         self.secrets = config.secrets
         self.open_calls = OpenCalls(lambda: self.secrets)
         self.consent = Consent(self.open_calls, self._consenting)
@@ -203,11 +208,20 @@ class McpConnection:
         from mcp_types import Implementation
 
         target: Any = stdio_transport(process) if process is not None else self._way.open()
+
+        async def sample(context: Any, params: CreateMessageRequestParams) -> Any:
+            return await self.open_calls.asked_model(params, self.config)
+
+        async def roots(context: Any) -> Any:
+            return roots_of(self.workspace)
+
         client = Client(
             sifted(target),
             read_timeout_seconds=HANDSHAKE_READ_S,
             message_handler=self._told,
             elicitation_callback=lambda context, params: self.open_calls.asked(params),
+            sampling_callback=sample if self.config.sampling != "deny" else None,
+            list_roots_callback=roots if self.config.roots else None,
             client_info=Implementation(name="greenroom", version="0.1.0"),
             cache=None,
         )

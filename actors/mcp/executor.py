@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from actors.domain.asking import Asked, Question, Resume
+from actors.domain.asking import Asked, Question, QuestionMode, Resume
 from actors.domain.calls import (
     RAISED,
     UNCLEAR,
@@ -29,10 +29,10 @@ from actors.domain.tools import EffectClass
 from actors.errors import GreenroomError
 from actors.mcp.connection import McpConnection
 from actors.mcp.open_calls import OpenCall
-from actors.mcp.problems import Lost, NotConnected, hidden, misfit
-from actors.mcp.questions import URL_REQUIRED, NoQuestion, pages_in, questions_in
+from actors.mcp.problems import Lost, NoQuestion, NotConnected, hidden, misfit
+from actors.mcp.questions import URL_REQUIRED, asked_in, few, pages_in, responses_of
 from actors.mcp.reading import list_resources, outcome_of_listing, read_resource
-from actors.mcp.requests import CONNECT_WAIT_S, call_tool
+from actors.mcp.requests import CONNECT_WAIT_S, NOTHING, Given, call_tool
 from actors.mcp.results import outcome_of, outcome_of_reading
 from actors.tools.base import capped, failed
 
@@ -45,7 +45,7 @@ ASK_AGAIN_S: Final = 0.25
 """Before a server that is not done yet is asked again; the time of the call bounds how often."""
 
 
-Make = Callable[[Any, float, Resume | None], Awaitable[Any]]
+Make = Callable[[Any, float, Given], Awaitable[Any]]
 """Makes a request, with (where progress goes, seconds to wait for a connection, what it is taken up with)."""
 
 
@@ -152,28 +152,41 @@ class McpExecutor:
             return ToolOutcome(outcome=Outcome.unknown, content=str(exc), exit_code=1)
 
     async def _ask(self, make: Make, call: ToolCall, timeout_s: float, emit: Emit) -> ToolOutcome:
-        refused = next((one for one in (call.resume.answers if call.resume else ()) if one.action != "accept"), None)
-        if refused is not None and not self._connection.modern:
-            return self._failed(
-                f"The call needs a page to be visited, and the answer was: {refused.action}.", "Refused"
-            )
+        resume, modern = call.resume, self._connection.modern
+        no = _refused(resume, modern=modern)
+        if no is not None:
+            return self._failed(no, "Refused")
         wait_s = min(CONNECT_WAIT_S, timeout_s)
+        given = NOTHING
+        if resume is not None and modern:
+            given = Given(responses_of(resume.answers, resume.roots, self._workspace(call)), resume.state)
 
         async def work(one: OpenCall) -> Any:
             async def progress(done: float, total: float | None, message: str | None) -> None:
                 share = f"{done:g}" if total is None else f"{done:g}/{total:g}"
                 one.emit("output", f"[{share}] {(message or '')[:MAX_PROGRESS_CHARS]}".rstrip() + "\n")
 
-            resume = call.resume
-            while True:
-                result = await make(progress, wait_s, resume)
-                if getattr(result, "request_state", None) is None or result.input_requests:
-                    return result
-                # It wants to be asked again, and nothing else.
-                resume = Resume(held=False, state=result.request_state)
-                await asyncio.sleep(ASK_AGAIN_S)
+            return await self._until_asked(call, lambda more: make(progress, wait_s, more), given)
 
         return await self._leg(self._calls.begin(call, emit, work), call, timeout_s)
+
+    async def _until_asked(self, call: ToolCall, ask: Callable[[Given], Awaitable[Any]], given: Given) -> Any:
+        """What a request comes to, or what has to be asked of others than this host."""
+        again = False
+        while True:
+            result = await ask(given)
+            if getattr(result, "result_type", "") != "input_required":
+                return result
+            asked = asked_in(result, self._connection.config, self._connection.secrets)
+            if asked.questions:
+                return asked
+            # It wants to know the roots, or just to be asked again.
+            given = Given(responses_of((), asked.roots, self._workspace(call)), asked.state)
+            await asyncio.sleep(ASK_AGAIN_S if again or not asked.roots else 0)
+            again = True
+
+    def _workspace(self, call: ToolCall) -> str:
+        return call.workspace or self._connection.workspace
 
     async def _leg(self, one: OpenCall, call: ToolCall, timeout_s: float) -> ToolOutcome:
         """A call until it ends or asks."""
@@ -183,7 +196,7 @@ class McpExecutor:
             held = isinstance(came, tuple)
             if held:
                 self._calls.hold(call.call_id, self._connection.config.answer_within_s)
-                return self._asks(came, held=True)
+                return self._held(came)
             return self._came(came)
         except (Lost, NotConnected):
             raise
@@ -202,18 +215,13 @@ class McpExecutor:
     def _came(self, result: Any) -> ToolOutcome:
         if isinstance(result, McpResources):
             return outcome_of_listing(result)
-        if getattr(result, "result_type", "") != "input_required":
-            return outcome_of_reading(result) if hasattr(result, "contents") else outcome_of(result)
-        questions = questions_in(result, self._connection.secrets)
-        return self._asks(questions, held=False, state=result.request_state)
+        if isinstance(result, Asked):
+            return _asks(result)
+        return outcome_of_reading(result) if hasattr(result, "contents") else outcome_of(result)
 
-    def _asks(self, questions: tuple[Question, ...], *, held: bool, state: str | None = None) -> ToolOutcome:
+    def _held(self, questions: tuple[Question, ...], *, held: bool = True) -> ToolOutcome:
         within_s = self._connection.config.answer_within_s
-        return ToolOutcome(
-            outcome=Outcome.input_required,
-            content="\n".join(question.message for question in questions),
-            asked=Asked(questions=questions, held=held, state=state, answer_within_s=within_s),
-        )
+        return _asks(Asked(questions=few(questions), held=held, answer_within_s=within_s))
 
     def _wrong(self, exc: Exception, note: str) -> ToolOutcome:
         """The outcome of a call that the server, or the SDK, broke off."""
@@ -225,7 +233,7 @@ class McpExecutor:
             return self._failed(f"MCP server {name} gave no valid answer: {why}", type(exc).__name__)
         if exc.code == URL_REQUIRED:
             try:
-                return self._asks(pages_in(exc.data, self._connection.secrets), held=False)
+                return self._held(pages_in(exc.data, self._connection.secrets), held=False)
             except NoQuestion as why:
                 return self._failed(f"MCP server {name} refused the call: {why}.", "MCPError")
         return self._failed(f"MCP server {name} refused the call: {exc.message}{note and f'. {note}'}", "MCPError")
@@ -240,6 +248,21 @@ class McpExecutor:
 
     def _failed(self, text: str, kind: str) -> ToolOutcome:
         return failed(hidden(text[:_MAX_ERROR_CHARS], self._connection.secrets), **{RAISED: kind})
+
+
+def _asks(asked: Asked) -> ToolOutcome:
+    content = "\n".join(question.message for question in asked.questions)
+    return ToolOutcome(outcome=Outcome.input_required, content=content, asked=asked)
+
+
+def _refused(resume: Resume | None, *, modern: bool) -> str | None:
+    """Why a call is not taken up again; None when it can be. A server that keeps nothing can be told of no refusal."""
+    for answer in resume.answers if resume is not None else ():
+        if answer.action != "accept" and answer.mode is QuestionMode.sampling and modern:
+            return f"The call needs a model's answer, and there is none: {(answer.content or {}).get('reason')}."
+        if answer.action != "accept" and not modern:
+            return f"The call needs a page to be visited, and the answer was: {answer.action}."
+    return None
 
 
 def _told_to_stop(text: str) -> ToolOutcome:

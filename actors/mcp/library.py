@@ -91,7 +91,7 @@ class McpLibrary:
         if not 0 < len(uri) <= MAX_URI_CHARS:
             raise InvalidRequest(f"The URI of a resource has 1 to {MAX_URI_CHARS} characters.")
         result: ReadResourceResult = await self._ask(
-            lambda client: read_resource(client, uri, None), self._config.tool_timeout_s
+            lambda client: read_resource(client, uri), self._config.tool_timeout_s
         )
         self._refuse_questions(result)
         try:
@@ -153,7 +153,8 @@ class McpLibrary:
         except TimeoutError:
             raise McpUnavailable(name, f"it did not answer in {timeout_s:g} s") from None
         except MCPError as exc:
-            raise McpRefused(name, hidden(exc.message[:MAX_DETAIL_CHARS], self._connection.secrets)) from None
+            detail = hidden(exc.message[:MAX_DETAIL_CHARS], self._connection.secrets)
+            raise McpRefused(name, detail.rstrip(". ")) from None
         except Exception as exc:
             # Whatever a server can say, the SDK has an exception for it.
             raise McpRefused(name, f"no valid answer of the protocol ({type(exc).__name__})") from None

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.domain.asking import MAX_QUESTIONS, Answer, Question
 from actors.domain.calls import Emit, ToolCall
-from actors.mcp.questions import NoQuestion, question_of, result_of
+from actors.domain.mcp import McpServerConfig
+from actors.mcp.problems import NoQuestion
+from actors.mcp.questions import question_of, result_of
+from actors.mcp.sampling import sampling_of
 
 if TYPE_CHECKING:
-    from mcp_types import ElicitRequestParams, ElicitResult, ErrorData
+    from mcp_types import CreateMessageRequestParams, ElicitRequestParams
 
 MAX_HELD: Final = 256
 """Calls of one server that wait for answers: each is an open request of the server's too."""
@@ -81,15 +84,15 @@ class OpenCall:
             return self._task.result()
         return tuple(question for question, _ in self._asked.values())
 
-    async def ask(self, params: ElicitRequestParams, secrets: tuple[str, ...]) -> Answer:
-        """Put a question of the server's, and wait for its answer."""
+    async def ask(self, question: Callable[[str], Question]) -> Answer:
+        """Put a question of the server's, which gets a name here, and wait for its answer."""
         if len(self._asked) >= MAX_QUESTIONS:
             raise NoQuestion(f"{MAX_QUESTIONS} questions of the call are open already")
         self._count += 1
         key = str(self._count)
-        question = question_of(key, params, secrets)
+        put = question(key)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._asked[key] = question, answer
+        self._asked[key] = put, answer
         self._news.set()
         try:
             return await answer
@@ -175,8 +178,15 @@ class OpenCalls:
         for call_id in list(self._held):
             await self._end_held(call_id)
 
-    async def asked(self, params: ElicitRequestParams) -> ElicitResult | ErrorData:
-        """The server asks, in some call: as the SDK's callback answers."""
+    async def asked(self, params: ElicitRequestParams) -> Any:
+        """The server asks people, in some call: as the SDK's callback answers."""
+        return await self._answered(lambda key: question_of(key, params, self._secrets()))
+
+    async def asked_model(self, params: CreateMessageRequestParams, config: McpServerConfig) -> Any:
+        """The server asks a model, in some call: as the SDK's callback answers."""
+        return await self._answered(lambda key: sampling_of(key, params, config, self._secrets()))
+
+    async def _answered(self, question: Callable[[str], Question]) -> Any:
         from mcp_types import ErrorData
 
         one = _CURRENT.get() or self._only()
@@ -186,7 +196,7 @@ class OpenCalls:
         if len(self._held) >= MAX_HELD:
             return ErrorData(code=_INVALID_REQUEST, message=f"{MAX_HELD} questions are open already.")
         try:
-            return result_of(await one.ask(params, self._secrets()))
+            return result_of(await one.ask(question))
         except NoQuestion as exc:
             return ErrorData(code=_INVALID_REQUEST, message=f"The question was not put to anybody: {exc}.")
 
@@ -201,7 +211,8 @@ class OpenCalls:
         one = _CURRENT.get()
         if one is None:
             return None
-        return await one.ask(ElicitRequestURLParams(message=message, url=url), self._secrets())
+        params = ElicitRequestURLParams(message=message, url=url)
+        return await one.ask(lambda key: question_of(key, params, self._secrets()))
 
     def note(self, text: str) -> bool:
         """Have the call in whose course this runs say something when it fails; False when it runs in none."""

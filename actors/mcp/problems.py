@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pydantic import ValidationError
 
+from actors.domain.asking import MAX_MESSAGE_BYTES
 from actors.mcp.stdio import ServerProcess
 
 MAX_CHARS: Final = 1000
 _SHORTEST_SECRET: Final = 4
 """Shorter values are no secrets, and replacing them would spoil the sentence."""
+
+
+class NoQuestion(Exception):
+    """What the server asks cannot be put to anybody; the text says why."""
 
 
 class NotConnected(Exception):
@@ -42,6 +48,14 @@ def hidden(text: str, secrets: Sequence[str]) -> str:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
     return "".join(one if one.isprintable() or one == "\n" else " " for one in text)
+
+
+def shortened(message: str) -> str:
+    """The beginning of a question: characters take up to six bytes as JSON."""
+    message = message[:MAX_MESSAGE_BYTES]
+    while len(json.dumps(message, ensure_ascii=False).encode()) > MAX_MESSAGE_BYTES:
+        message = message[: len(message) * 3 // 4]
+    return message
 
 
 def _text(why: BaseException | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from actors.domain.asking import Resume
 from actors.domain.calls import ToolOutcome
 from actors.domain.mcp_library import McpResource, McpResources, McpResourceTemplate
 from actors.errors import InvalidRequest
@@ -12,6 +11,7 @@ from actors.mcp import requests
 from actors.mcp.connection import McpConnection
 from actors.mcp.library import McpLibrary
 from actors.mcp.reading_tools import LIST
+from actors.mcp.requests import Given
 from actors.tools.base import succeeded
 
 _MAX_ABOUT_CHARS: Final = 300
@@ -19,15 +19,15 @@ _MAX_ABOUT_CHARS: Final = 300
 
 
 async def list_resources(
-    connection: McpConnection, args: dict[str, Any], progress: Any, wait_s: float, resume: Resume | None
+    connection: McpConnection, args: dict[str, Any], progress: Any, wait_s: float, given: Given
 ) -> McpResources:
     """A part of the list. Raises as ``McpLibrary.resources``."""
-    del progress, wait_s, resume
+    del progress, wait_s, given
     return await McpLibrary(connection).resources(_argument(args, "after"))
 
 
 async def read_resource(
-    connection: McpConnection, args: dict[str, Any], progress: Any, wait_s: float, resume: Resume | None
+    connection: McpConnection, args: dict[str, Any], progress: Any, wait_s: float, given: Given
 ) -> Any:
     """What the server answers, which may be that it requires input.
 
@@ -39,8 +39,7 @@ async def read_resource(
     if not uri:
         raise InvalidRequest("Give the uri of a resource.")
     line = await connection.line(wait_s)
-    answers = resume if connection.modern else None
-    return await requests.answered(line, lambda client: requests.read_resource(client, uri, answers))
+    return await requests.answered(line, lambda client: requests.read_resource(client, uri, given))
 
 
 def outcome_of_listing(found: McpResources) -> ToolOutcome:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from actors.domain.asking import Resume
 from actors.domain.mcp import MAX_ANSWER_S
 from actors.mcp.connection import Line, McpConnection
 from actors.mcp.problems import Lost
-from actors.mcp.questions import responses_of
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp_types import InputResponses
 
 _CONNECTION_CLOSED: Final = -32000
 
@@ -24,13 +23,20 @@ LAST_WORDS_S: Final = 0.1
 """How long what a server had still sent is waited for when its connection is lost."""
 
 
+class Given(NamedTuple):
+    """What a request is taken up with, in the SDK's forms: what was answered, and what the server had kept for it."""
+
+    responses: InputResponses | None = None
+    state: str | None = None
+
+
+NOTHING: Final = Given()
+
+
 async def call_tool(
-    connection: McpConnection, name: str, args: dict[str, Any], progress: Any, wait_s: float, resume: Resume | None
+    connection: McpConnection, name: str, args: dict[str, Any], progress: Any, wait_s: float, given: Given
 ) -> Any:
     """Call a tool of the server by the server's own name for it; a result of the SDK, which may require input.
-
-    Args:
-        resume: With what the server asked for the last time; one of the older protocols is just called again.
 
     Raises:
         NotConnected: the call was not made.
@@ -38,7 +44,6 @@ async def call_tool(
         MCPError: as the SDK has it. The time that it takes is the caller's to bound.
     """
     line = await connection.line(wait_s)
-    answers = resume if connection.modern else None
 
     def ask(client: Client) -> Awaitable[Any]:
         return client.session.call_tool(
@@ -46,8 +51,8 @@ async def call_tool(
             args,
             read_timeout_seconds=MAX_ANSWER_S,
             progress_callback=progress,
-            input_responses=responses_of(answers.answers) or None if answers is not None else None,
-            request_state=answers.state if answers is not None else None,
+            input_responses=given.responses,
+            request_state=given.state,
             allow_input_required=True,
         )
 
@@ -56,16 +61,12 @@ async def call_tool(
     return result
 
 
-async def read_resource(client: Client, uri: str, resume: Resume | None) -> Any:
-    """Read a resource; a result of the SDK, which may require input. ``resume`` as for ``call_tool``."""
+async def read_resource(client: Client, uri: str, given: Given = NOTHING) -> Any:
+    """Read a resource; a result of the SDK, which may require input."""
     from mcp_types import InputRequiredResult, ReadResourceRequest, ReadResourceRequestParams, ReadResourceResult
     from pydantic import TypeAdapter
 
-    params = ReadResourceRequestParams(
-        uri=uri,
-        input_responses=responses_of(resume.answers) or None if resume is not None else None,
-        request_state=resume.state if resume is not None else None,
-    )
+    params = ReadResourceRequestParams(uri=uri, input_responses=given.responses, request_state=given.state)
     form: TypeAdapter[Any] = TypeAdapter(ReadResourceResult | InputRequiredResult)
     return await client.session.send_request(ReadResourceRequest(params=params), form, MAX_ANSWER_S)
 

@@ -26,6 +26,7 @@ class McpServer:
         name: Of its host; every process of the server carries it.
         changed: Called when what it offers has changed.
         redirect_url: Where browsers come back to that visit its authorization page.
+        root: The workspace that it is told of, when it is told of one; ``directory`` when empty.
     """
 
     def __init__(
@@ -36,10 +37,13 @@ class McpServer:
         sink: ResultSink,
         changed: Callable[[], None],
         redirect_url: str = DEFAULT_REDIRECT,
+        root: str = "",
     ) -> None:
         vault = Vault(config.secrets)
         self._inspectors = Inspectors()
-        self.connection = McpConnection(config, directory, {HOST_MARK: name}, changed, vault.pass_on, redirect_url)
+        self.connection = McpConnection(
+            config, directory, {HOST_MARK: name}, changed, vault.pass_on, redirect_url, workspace=root or directory
+        )
         self.executor = McpExecutor(self.connection)
         self.library = McpLibrary(self.connection)
         guarded = Guarded(self.executor, vault, self._inspectors)

@@ -146,7 +146,9 @@ class EventReader:
 
 def _has_readers(record: Started) -> bool:
     """Whether a call puts out anything, and for others than the session itself."""
-    return record.data.host != OWN and (isinstance(record, r.ToolCallStarted) or record.data.summary_of is None)
+    if isinstance(record, r.ToolCallStarted):
+        return record.data.host != OWN
+    return record.data.summary_of is None and record.data.sampling is None
 
 
 def _message_delta(watch: _Watch, channel: str, text: str) -> MessageDelta:

@@ -19,6 +19,7 @@ from actors.domain.forms import filled, problems
 from actors.domain.ids import derived_id
 from actors.domain.records import Draft
 from actors.errors import InvalidRequest
+from actors.session.questions import Asking
 from actors.session.state import State
 from actors.session.tool_call import ToolCallState
 from actors.session.tool_drafts import completed
@@ -38,6 +39,7 @@ def required(turn_id: str, call: ToolCallState, asked: Asked) -> Draft:
         held=asked.held,
         state=digest_of(state) if state is not None else None,
         timeout_ms=int(asked.answer_within_s * 1000),
+        roots=asked.roots,
     )
     return Draft(r.ToolCallInputRequired, data, turn_id, apart=state)
 
@@ -51,9 +53,16 @@ def steps(state: State, turn: Turn, call: ToolCallState) -> Iterator[Draft]:
     answered = {answer.key for answer in asking.answers} if asking is not None else set[str]()
     pending = {action.action_id for action in state.actions}
     for nth, question in enumerate(asking.questions if asking is not None else ()):
+        if asking is not None and question.sampling is not None and _is_for_model(asking, question):
+            continue
         data = _request(state, turn, call, nth, question)
         if question.key not in answered and data.action_id not in pending:
             yield Draft(r.ActionRequested, data, turn.turn_id)
+
+
+def _is_for_model(asking: Asking, question: Question) -> bool:
+    """Whether nobody is asked any more before a model is."""
+    return question.sampling is not None and (not question.sampling.ask or question.key in asking.agreed)
 
 
 def _request(state: State, turn: Turn, call: ToolCallState, nth: int, question: Question) -> r.ActionRequested.Data:
@@ -102,7 +111,13 @@ def resume_of(call: ToolCallState) -> Resume | None:
     asking = call.asking
     if asking is None:
         return None
-    return Resume(held=asking.held, answers=asking.answers, state_digest=asking.state, abandon=call.abandoned)
+    return Resume(
+        held=asking.held,
+        answers=asking.answers,
+        roots=asking.roots,
+        state_digest=asking.state,
+        abandon=call.abandoned,
+    )
 
 
 def ended(turn: Turn, call: ToolCallState, reason: str) -> Draft:

@@ -146,6 +146,8 @@ def settled(state: State, turn: Turn) -> Iterator[Draft]:
     if action is None or UNPRICED in action.args:
         return
     wanted = FOR_TOOLS if turn.stage is Stage.tools else FOR_MODEL
+    if turn.for_model is not None:
+        wanted = FOR_TOOLS | FOR_MODEL
     if not is_used_up(state, [one for one in map(Resource, action.args) if one in wanted]):
         data = r.ActionResolved.Data(
             action_id=action.action_id,

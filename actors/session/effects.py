@@ -62,6 +62,7 @@ def next_effects(state: State, around: Surroundings) -> Effects:
     drafts = (*unanswered.expired(state, turn),)
     if not drafts and state.lifecycle is SessionState.active:
         needs_host = turn.stage in {Stage.model, Stage.answered} and not state.actions
+        needs_host = needs_host or turn.for_model is not None
         if needs_host and around.model_host is None and around.model_error is None:
             return Effects(needs_model_host=True)
         drafts = tuple(_step(state, turn, around))

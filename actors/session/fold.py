@@ -25,6 +25,7 @@ from actors.session import fold_compaction as compaction
 from actors.session import fold_external as external
 from actors.session import fold_lanes as lanes
 from actors.session import fold_origins as origins
+from actors.session import fold_sampling as sampling
 from actors.session import fold_waits as waits
 from actors.session.failure import Ending
 from actors.session.fold_calls import change, change_turn, flush_held, open_turn, remember
@@ -225,14 +226,15 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.TurnCompleted: _turn_ended,
     r.TurnFailed: _turn_ended,
     r.TurnCancelled: _turn_ended,
-    r.ModelCallStarted: lanes.model_started,
-    r.ModelCallCompleted: calls.model_completed,
-    r.ModelCallFailed: calls.model_failed,
+    r.ModelCallStarted: sampling.model_started,
+    r.ModelCallCompleted: sampling.model_completed,
+    r.ModelCallFailed: sampling.model_failed,
     r.ToolCallStarted: lanes.tool_started,
     r.ToolCallCompleted: lanes.tool_completed,
     r.ToolCallDenied: calls.tool_denied,
     r.ToolCallInDoubt: calls.tool_in_doubt,
     r.ToolCallInputRequired: asking.input_required,
+    r.ToolCallUnanswered: sampling.unanswered,
     r.ToolCallHeld: calls.tool_held,
     r.SecurityNoted: _noted,
     r.ToolCallLate: calls.tool_late,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from actors.domain import records as r
 from actors.domain.actions import Action, Resolution
-from actors.domain.asking import Answer
+from actors.domain.asking import Answer, QuestionMode
 from actors.session.fold_calls import call_at, change_call
 from actors.session.questions import Asking
 from actors.session.state import State
@@ -20,16 +20,26 @@ def input_required(state: State, record: r.ToolCallInputRequired) -> State:
     call = call_at(state, data.index)
     assert call.host is not None, "a started call has a host"
     asking = Asking(
-        questions=data.questions, held=data.held, host=call.host, state=data.state, timeout_ms=data.timeout_ms
+        questions=data.questions,
+        held=data.held,
+        host=call.host,
+        state=data.state,
+        timeout_ms=data.timeout_ms,
+        roots=data.roots,
     )
     return change_call(state, data.index, phase=CallPhase.input_required, asking=asking, rounds=call.rounds + 1)
 
 
 def answered(state: State, action: Action, data: r.ActionResolved.Data) -> State:
-    """One question less; one that was withdrawn has no answer, as its call is being ended."""
+    """One question less, or one that a model answers now. One that was withdrawn has no answer: its call ends."""
     asking = call_at(state, action.call_index).asking
     if asking is None or data.resolution is Resolution.cancelled:
         return state
-    answer = Answer(key=action.args["key"], action=data.resolution, content=data.content)
+    key, mode = action.args["key"], QuestionMode(action.args["mode"])
+    if mode is QuestionMode.sampling and data.resolution is Resolution.accept:
+        agreed = asking.model_copy(update={"agreed": (*asking.agreed, key)})
+        return change_call(state, action.call_index, asking=agreed)
+    content = {"reason": data.reason or "nobody agreed"} if mode is QuestionMode.sampling else data.content
+    answer = Answer(key=key, action=data.resolution, content=content, mode=mode)
     asking = asking.model_copy(update={"answers": (*asking.answers, answer)})
     return change_call(state, action.call_index, asking=asking)

@@ -76,7 +76,7 @@ def model_started(state: State, record: r.ModelCallStarted) -> State:
     return change_turn(change(state, context=context), **changes)
 
 
-def _spent(state: State, usage: TokenUsage, cost_usd: str | None) -> State:
+def spent(state: State, usage: TokenUsage, cost_usd: str | None) -> State:
     """Add one model call's tokens and price to the turn and the session."""
     turn = open_turn(state)
     cost = None if cost_usd is None or turn.cost is None else turn.cost + Decimal(cost_usd)
@@ -94,7 +94,7 @@ def model_completed(state: State, record: r.ModelCallCompleted) -> State:
         ToolCallState(index=index, tool_use_id=block.id, name=block.name, args=block.input)
         for index, block in enumerate(asked)
     )
-    state = _spent(state, data.usage, data.cost_usd)
+    state = spent(state, data.usage, data.cost_usd)
     turn = open_turn(state)
     state = change(
         state,
@@ -121,7 +121,7 @@ def model_completed(state: State, record: r.ModelCallCompleted) -> State:
 
 def _summary_completed(state: State, data: r.ModelCallCompleted.Data) -> State:
     """A summary waits until the context is compacted, or the session named, with it."""
-    state = _spent(state, data.usage, data.cost_usd)
+    state = spent(state, data.usage, data.cost_usd)
     title = open_turn(state).title
     parts = _texts(data.message)
     written = data.message.text.strip() or (not title and any(isinstance(part, BlobTextBlock) for part in parts))
@@ -144,7 +144,7 @@ def _texts(message: Message) -> tuple[TextBlock | BlobTextBlock, ...]:
 def model_failed(state: State, record: r.ModelCallFailed) -> State:
     """The attempt is over; what had arrived of a cancelled one is kept."""
     data = record.data
-    state = _spent(state, data.usage, data.cost_usd) if data.usage.total_tokens else state
+    state = spent(state, data.usage, data.cost_usd) if data.usage.total_tokens else state
     turn = open_turn(state)
     if data.partial is not None:
         state = change(state, context=remember(state, record.seq, data.partial.encode()))

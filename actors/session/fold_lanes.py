@@ -20,9 +20,9 @@ from actors.session.state import State
 from actors.session.tool_call import CallPhase
 
 
-def model_started(state: State, record: r.ModelCallStarted) -> State:
+def model_began(state: State, record: r.ModelCallStarted) -> State:
     """A model call is one of the lane ``generate``."""
-    return _begun(calls.model_started(state, record), SessionLane.generate, record.at)
+    return _begun(state, SessionLane.generate, record.at)
 
 
 def tool_started(state: State, record: r.ToolCallStarted) -> State:

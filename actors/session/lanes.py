@@ -21,7 +21,7 @@ from actors.session import external
 from actors.session.state import State
 from actors.session.tool_call import CallPhase, ToolCallState
 from actors.session.tool_drafts import completed
-from actors.session.turn import Stage, Turn
+from actors.session.turn import Turn
 
 MAX_ERROR = 512
 """Characters of a failure that ``command.retried`` and dead letters repeat; the call's own record has all of it."""
@@ -138,7 +138,7 @@ def stats(state: State) -> QueueStats:
     calls = state.turn.calls if state.turn is not None else ()
     active = Counter(call.lane for call in calls if call.limited)
     pending = Counter(call.lane for call in calls if call.stands_in_line)
-    active[SessionLane.generate] = 1 if state.turn is not None and state.turn.stage is Stage.calling else 0
+    active[SessionLane.generate] = 1 if state.turn is not None and state.turn.model_call is not None else 0
     queue = state.config.queue
     lanes = {
         lane: LaneStatus(

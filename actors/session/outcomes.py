@@ -12,7 +12,7 @@ from actors.domain.messages import PARSE_ERROR, Message, StopReason, ToolUseBloc
 from actors.domain.records import Draft
 from actors.domain.security import OnInjection
 from actors.policy.security.results import blocked
-from actors.session import asking
+from actors.session import asking, sampling
 from actors.session.state import State
 from actors.session.tool_call import CallPhase, ToolCallState
 from actors.session.tool_steps import MAX_ARGS_BYTES
@@ -105,6 +105,8 @@ def _model(turn: Turn, call: ModelCallState, answer: Attached) -> Draft:
     if not isinstance(outcome, ModelOutcome):
         detail = "the host lost what came of it" if answer.status is CallStatus.settled_dropped else "it was cancelled"
         return _model_failed(turn_id, call, "HostGone", detail, host_lost=True)
+    if call.sampling is not None:
+        outcome = sampling.bounded(outcome)
     if outcome.outcome is Outcome.ok and outcome.message is not None and outcome.stop_reason is not None:
         data = r.ModelCallCompleted.Data(
             call_id=call.call_id,
@@ -116,7 +118,8 @@ def _model(turn: Turn, call: ModelCallState, answer: Attached) -> Draft:
             provider=outcome.provider,
             model=outcome.model,
             duration_ms=outcome.duration_ms,
-            summary_of=turn.summary_of,
+            summary_of=turn.summary_of if call.sampling is None else None,
+            sampling=call.sampling,
             output_problem=outcome.output_problem,
         )
         return Draft(r.ModelCallCompleted, data, turn_id)
@@ -157,8 +160,8 @@ _TOO_LONG = f"the arguments are larger than {MAX_ARGS_BYTES // 1024} KiB"
 
 def _model_failed_by(turn: Turn, call: ModelCallState, outcome: ModelOutcome) -> Draft:
     cancelled = outcome.outcome is Outcome.cancelled
-    # Of an answer the beginning is worth something, of a summary it is not.
-    kept = outcome.message if cancelled and turn.summary_of is None else None
+    # Of an answer the beginning is worth something, of a summary, or to a tool, it is not.
+    kept = outcome.message if cancelled and turn.summary_of is None and call.sampling is None else None
     partial = kept if kept is not None and kept.text.strip() else None
     data = r.ModelCallFailed.Data(
         call_id=call.call_id,

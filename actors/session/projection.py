@@ -153,7 +153,7 @@ def blobs_of(record: r.Record) -> frozenset[str]:
         messages.append(data.partial)
     elif isinstance(data, r.ToolCallCompleted.Data | r.ToolCallLate.Data):
         messages.append(Message.tool_result("", data.content))
-        apart = data.artifact.pieces if data.artifact is not None else ()
+        apart = tuple(piece for one in (data.artifact, *data.files) if one is not None for piece in one.pieces)
     elif isinstance(data, r.TurnCompleted.Data | ChildReport):
         messages.append(Message(role=Role.assistant, content=data.parts))
     elif isinstance(record, r.ChildCompleted):

@@ -5,6 +5,17 @@ from __future__ import annotations
 from actors.domain.asking import Answer, Question
 from actors.domain.base import Frozen
 from actors.domain.calls import HostRef
+from actors.session.failure import Failure
+
+
+class SamplingAttempt(Frozen):
+    """The model call that answers a question, over its attempts: the last one has failed, unless it is under way."""
+
+    call_id: str
+    attempts: int = 1
+    failures: int = 0
+    hosts_lost: int = 0
+    failure: Failure | None = None
 
 
 class Asking(Frozen):
@@ -13,6 +24,9 @@ class Asking(Frozen):
     Attributes:
         host: Who asked.
         state: Digest of the blob with the server's state.
+        agreed: Questions for a model that somebody has agreed to.
+        attempt: What is known of the model call for the question that is open now.
+        roots: Questions that the host answers by itself.
     """
 
     questions: tuple[Question, ...]
@@ -21,6 +35,19 @@ class Asking(Frozen):
     state: str | None = None
     timeout_ms: int
     answers: tuple[Answer, ...] = ()
+    agreed: tuple[str, ...] = ()
+    attempt: SamplingAttempt | None = None
+    roots: tuple[str, ...] = ()
+
+    @property
+    def for_model(self) -> Question | None:
+        """The first question that a model is to answer now."""
+        closed = {answer.key for answer in self.answers}
+        for question in self.questions:
+            wanted = question.sampling
+            if wanted is not None and question.key not in closed and (not wanted.ask or question.key in self.agreed):
+                return question
+        return None
 
     @property
     def answered(self) -> bool:

@@ -149,7 +149,7 @@ class State(Frozen):
         turn = self.turn
         if turn is None or turn.ending or turn.stage not in {Stage.model, Stage.tools}:
             return False
-        return not any(call.runs for call in turn.calls)
+        return turn.model_call is None and not any(call.runs for call in turn.calls)
 
     @property
     def external_tasks(self) -> tuple[Action, ...]:

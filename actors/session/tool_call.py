@@ -48,7 +48,8 @@ class ToolCallState(Frozen):
         batch: Of a call within a batch, the batch's index; it has no answer of its own for the model.
         children: Journals of the children it started, in the order of its tasks.
         reports: What those that are done have told, in the order in which they did.
-        asking: What its tool asked last; ``rounds``: how often it has asked; ``abandoned``: that is only ended.
+        asking: What its tool asked last; ``rounds``: how often it has asked, and ``samplings``
+            for a model's answer; ``abandoned``: that is only ended.
         held: Its outcome, which somebody has to look at before the model does.
     """
 
@@ -82,6 +83,7 @@ class ToolCallState(Frozen):
     reports: tuple[ChildReport, ...] = ()
     asking: Asking | None = None
     rounds: int = 0
+    samplings: int = 0
     abandoned: bool = False
     held: ToolCallHeld.Data | None = None
 

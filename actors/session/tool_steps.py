@@ -25,7 +25,7 @@ from actors.policy.budgets import FOR_TOOLS
 from actors.policy.confirmation import requires_confirmation
 from actors.policy.effects import effect_of
 from actors.policy.permissions import decide_for, is_forbidden
-from actors.session import asking, budgets, external, held, own_tools, tool_drafts
+from actors.session import asking, budgets, external, held, own_tools, sampling, tool_drafts
 from actors.session.batches import BATCH, next_group
 from actors.session.lanes import Gate, alerts, given_up
 from actors.session.state import State
@@ -58,6 +58,9 @@ def steps(state: State, turn: Turn, around: Surroundings) -> Iterator[Draft]:
             settled += 1
             if draft.kind in {r.ToolCallDenied, r.WorkspaceBound}:
                 return
+    for draft in sampling.steps(state, turn, around):
+        yield draft
+        settled += 1
     if not settled:
         yield from _starts(state, turn, around)
 

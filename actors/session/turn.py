@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from actors.domain.asking import MAX_ROUNDS, Question, SamplingOf
 from actors.domain.base import Frozen
 from actors.domain.calls import CallKey, HostRef
 from actors.domain.compaction import CompactionReason, SummaryOf
@@ -13,7 +14,7 @@ from actors.domain.messages import StopReason, TextPart, TokenUsage
 from actors.domain.outputs import OutputFormat
 from actors.errors import CredentialMissing, ModelUnpriced
 from actors.session.failure import Ending, Failure
-from actors.session.tool_call import ToolCallState
+from actors.session.tool_call import CallPhase, ToolCallState
 
 
 class Unanswered(Frozen):
@@ -36,13 +37,19 @@ class Unanswered(Frozen):
 
 
 class ModelCallState(Frozen):
-    """The model call that is under way. ``model`` is the name it was started with."""
+    """The model call that is under way.
+
+    Attributes:
+        model: The name it was started with.
+        sampling: The question of a tool that it answers; None of one for the turn itself.
+    """
 
     call_id: str
     attempt: int
     seq: int
     host: HostRef
     model: str = ""
+    sampling: SamplingOf | None = None
 
     @property
     def key(self) -> CallKey:
@@ -123,6 +130,18 @@ class Turn(Frozen):
     keyless: bool = False
     title: bool = False
     ending: Ending | None = None
+
+    @property
+    def for_model(self) -> tuple[ToolCallState, Question] | None:
+        """The question of a tool that a model is to answer next; None while one is being answered."""
+        if self.model_call is not None:
+            return None
+        for call in self.calls:
+            asks = call.phase is CallPhase.input_required and call.rounds <= MAX_ROUNDS
+            question = call.asking.for_model if asks and call.asking is not None else None
+            if question is not None:
+                return call, question
+        return None
 
     @property
     def lacks_key(self) -> bool:

@@ -10,7 +10,7 @@ from actors.domain.policies import SessionLane
 from actors.policy.lanes import full_after_s
 from actors.policy.permissions import demands_sandbox
 from actors.policy.prompts import system_prompt
-from actors.session import asking, titles, unpriced, workspace
+from actors.session import asking, sampling, titles, unpriced, workspace
 from actors.session.spilling import artifact_read_by
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
@@ -27,9 +27,8 @@ def running(state: State, around: Surroundings) -> tuple[ModelCall | ToolCall, .
     turn = state.turn
     if turn is None:
         return ()
-    if turn.model_call is not None:
-        return (_model_call(state, turn, around),)
-    return tuple(_tool_call(state, turn, call, around) for call in turn.calls if call.runs)
+    model = (_model_call(state, turn, turn.model_call, around),) if turn.model_call is not None else ()
+    return (*model, *(_tool_call(state, turn, call, around) for call in turn.calls if call.runs))
 
 
 def _whose(state: State, turn: Turn, call: ModelCallState | ToolCallState, around: Surroundings) -> dict[str, Any]:
@@ -49,16 +48,15 @@ def _whose(state: State, turn: Turn, call: ModelCallState | ToolCallState, aroun
     }
 
 
-def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
-    call = turn.model_call
-    if call is None:
-        raise AssertionError("a model call is under way")
+def _model_call(state: State, turn: Turn, call: ModelCallState, around: Surroundings) -> ModelCall:
     # Whoever took the default model away did not mean the call that is under way.
     model = model_of(state, around) or LlmConfig.of(call.model)
     config = state.config
     limit_s = config.queue.limit_s(SessionLane.generate)
     if limit_s is not None and limit_s < model.timeout_s:
         model = model.model_copy(update={"timeout_s": limit_s})
+    if call.sampling is not None:
+        return _for_tool(state, turn, call, around, model)
     if turn.title:
         model = model.model_copy(update={"max_tokens": min(model.max_tokens or titles.MAX_TOKENS, titles.MAX_TOKENS)})
     summing_up = turn.summary_of is not None
@@ -75,6 +73,24 @@ def _model_call(state: State, turn: Turn, around: Surroundings) -> ModelCall:
         summary_of=turn.summary_of,
         output=turn.output if not summing_up else None,
         delay_s=ATTEMPT_DELAY_S * turn.failures,
+    )
+
+
+def _for_tool(state: State, turn: Turn, call: ModelCallState, around: Surroundings, model: LlmConfig) -> ModelCall:
+    """What a tool asks of a model: nothing of the session's goes with it but who pays."""
+    question = sampling.asked(turn, call)
+    wanted = question.sampling
+    assert wanted is not None, "it is for a model"
+    failures = max(call.attempt - 1, 0)
+    return ModelCall.model_construct(
+        **_whose(state, turn, call, around),
+        kind="model",
+        llm=sampling.model_for(question, model),
+        system=wanted.system,
+        messages=tuple(message.encode() for message in wanted.messages),
+        aside=True,
+        priced_only=unpriced.is_refused(state, model),
+        delay_s=ATTEMPT_DELAY_S * failures,
     )
 
 

@@ -20,7 +20,9 @@ const QUESTIONS = {
   budget: (_, args) => (args.unpriced
     ? `Nobody knows what ${args.unpriced} costs. Go on without counting it in money?`
     : `The budget is used up. Grant ${amounts(args)} more?`),
-  input: (tool, args) => `${tool} asks: ${args.message}`,
+  input: (tool, args) => (args.sampling
+    ? `${tool} wants an answer of the model, ${args.sampling.max_tokens.toLocaleString()} tokens at most. May it have one?`
+    : `${tool} asks: ${args.message}`),
   injection: (tool) => `What ${tool} gave reads like orders to the model. May it read that?`,
   credential: () => "The turn waits for the key of its model, and goes on by itself once that is given.",
 };
@@ -54,6 +56,12 @@ export function page(url) {
   return link;
 }
 
+/** What a tool's server wants a model to answer. */
+function conversation({ system, messages }) {
+  const said = messages.map(({ role, content }) => `[${role}] ${content.map(({ text }) => text).join("\n")}`);
+  return el("pre", "output", [...(system ? [`[system] ${system}`] : []), ...said].join("\n"));
+}
+
 /** The question with its buttons. onDecide(action_id, resolution, digest, content) -> Promise; until: a Date or null. */
 export function questionBox(action, until, onDecide) {
   const error = el("p", "error-text");
@@ -78,6 +86,7 @@ export function questionBox(action, until, onDecide) {
     el("p", "question", QUESTIONS[action.kind]?.(action.tool, action.args) ?? "A decision is needed."),
     action.detail && action.kind !== "input" ? el("p", "quiet", action.detail) : null,
     action.kind === "injection" ? el("pre", "output", action.args.result) : null,
+    action.kind === "input" && action.args.sampling ? conversation(action.args.sampling) : null,
     action.kind === "input" && action.args.url ? page(action.args.url) : null, form?.node, row, error,
     until ? el("p", "quiet deadline", `Waits until ${moment(until)}.`) : null);
 }

@@ -75,8 +75,8 @@ export class Transcript {
     switch (event.type) {
       case "user.message": this.message("user", "You", textOf(data.message.content)); break;
       case "message.added": this.message(data.message.role, data.message.role === "user" ? "You" : "Assistant", textOf(data.message.content)); break;
-      case "model.call.started": if (!data.summary_of) this.answerStarted(data); break;
-      case "model.call.completed": if (!data.summary_of) this.answerCompleted(event); break;
+      case "model.call.started": if (!data.summary_of && !data.sampling) this.answerStarted(data); break;
+      case "model.call.completed": if (!data.summary_of && !data.sampling) this.answerCompleted(event); break;
       case "model.call.failed": if (this.answers.has(data.call_id)) this.answerFailed(data); break;
       case "tool.call.started": this.toolStarted(event); break;
       case "tool.call.completed": this.toolEnded(event, outcomeOf(data), textOf(data.content)); break;

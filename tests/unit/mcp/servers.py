@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
+import subprocess
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,19 @@ def raw(*args: str, name: str = "raw", **more: Any) -> McpServerConfig:
     return McpServerConfig.model_validate(
         {"name": name, "transport": "stdio", "command": sys.executable, "args": ["-I", "-S", RAW, *args], **more}
     )
+
+
+@contextmanager
+def serving(program: str, *args: str) -> Generator[str]:
+    """A server of the SDK in a process of its own, on a listening socket whose descriptor comes last; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        command = [sys.executable, program, *args, str(listening.fileno())]
+        process = subprocess.Popen(command, pass_fds=[listening.fileno()])
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
+        finally:
+            process.kill()
+            process.wait()
 
 
 class Connected:

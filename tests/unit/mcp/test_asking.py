@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import socket
-import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +24,7 @@ from actors.handle import SessionHandle
 from actors.manager import SessionManager
 from actors.mcp.questions import question_of
 from tests.unit.local.runtimes import calls, config, record_of, records, result_texts, runtime, says, types
-from tests.unit.mcp.servers import ASKING, raw
+from tests.unit.mcp.servers import ASKING, raw, serving
 
 BOOK = calls(("mcp__asking__book", {"seats": 2}))
 DONE = says("Done.")
@@ -345,24 +341,11 @@ async def test_calls_of_a_batch_ask_side_by_side() -> None:
         assert '"name": "0"' in text and '"name": "1"' in text
 
 
-@contextmanager
-def over_http(file: Path) -> Generator[McpServerConfig]:
-    """The server of the SDK in a process of its own, on a socket that listens already."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        command = [sys.executable, ASKING, str(file), str(listening.fileno())]
-        process = subprocess.Popen(command, pass_fds=[listening.fileno()])
-        try:
-            url = f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
-            yield McpServerConfig.model_validate({"name": "asking", "transport": "streamable-http", "url": url})
-        finally:
-            process.kill()
-            process.wait()
-
-
 async def test_over_http_each_session_is_asked_what_its_own_call_asks(tmp_path: Path, era: str) -> None:
     async with runtime() as manager:
-        with over_http(tmp_path / "booked") as server:
-            await manager.add_mcp_server(server)
+        with serving(ASKING, str(tmp_path / "booked")) as url:
+            given = {"name": "asking", "transport": "streamable-http", "url": url}
+            await manager.add_mcp_server(McpServerConfig.model_validate(given))
             both = [await manager.create_session(name, config(BOOK, DONE)) for name in ("Ada", "Bob")]
             receipts = [await one.send("go") for one in both]
             questions = [await question(one) for one in both]

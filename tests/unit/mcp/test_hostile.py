@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from actors.domain.asking import MAX_QUESTIONS
+from actors.domain.asking import MAX_QUESTIONS, Question, QuestionMode
 from actors.domain.calls import Outcome
 from actors.domain.mcp import McpServerConfig, McpState
 from actors.mcp.open_calls import OpenCall
-from actors.mcp.questions import NoQuestion
+from actors.mcp.problems import NoQuestion
 from actors.mcp.unasked import UNANSWERED, UNASKED_AT_ONCE, UNASKED_PER_S, Unasked
 from tests.unit.mcp.servers import Connected, connected
 
@@ -144,18 +144,16 @@ async def test_the_call_after_a_flood_is_not_made_over_the_connection_that_is_lo
 
 async def test_a_call_has_so_many_open_questions_and_no_more() -> None:
     refused: list[str] = []
+    form: dict[str, Any] = {"type": "object", "properties": {}}
 
     async def pester(one: OpenCall) -> None:
         async def ask() -> None:
             try:
-                await one.ask(_Form(), ())  # pyright: ignore[reportArgumentType] - all that is looked at of it
+                await one.ask(lambda key: Question(key=key, mode=QuestionMode.form, message="Why?", form=form))
             except NoQuestion as exc:
                 refused.append(str(exc))
 
         await asyncio.gather(*(ask() for _ in range(3 * MAX_QUESTIONS)))
-
-    class _Form:
-        mode, message, requested_schema = "form", "Why?", {"type": "object", "properties": {}}
 
     async with connected(hostile(enabled=False)) as server:
         one = OpenCall(server.tool_call("pester"), lambda channel, text: None, pester)

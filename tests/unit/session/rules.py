@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.domain import records as r
 from actors.domain.actions import Action, ActionKind
+from actors.domain.asking import Question
 from actors.domain.calls import HostRef
 from actors.domain.children import ChildOutcome, Signal
 from actors.domain.commands import COMMAND
@@ -64,6 +65,10 @@ def check_queue(records: list[r.Record]) -> None:
             queue = [item for item in queue if item[1] != "steer"]
 
 
+def _is_answer(record: r.ModelCallCompleted) -> bool:
+    return record.data.summary_of is None and record.data.sampling is None
+
+
 def check_turns(records: list[r.Record]) -> None:
     """One turn at a time, and each ends once, after all that it started."""
     turn: str | None = None
@@ -78,7 +83,7 @@ def check_turns(records: list[r.Record]) -> None:
             started.add(record.data.call_id)
         elif isinstance(record, r.ModelCallCompleted | r.ModelCallFailed | r.ToolCallCompleted):
             started.discard(record.data.call_id)
-            answered = answered or (isinstance(record, r.ModelCallCompleted) and record.data.summary_of is None)
+            answered = answered or (isinstance(record, r.ModelCallCompleted) and _is_answer(record))
         elif isinstance(record, r.TurnSteered):
             answered = False
         elif isinstance(record, r.TURN_ENDS):
@@ -94,7 +99,7 @@ def check_unsafe(records: list[r.Record]) -> None:
     retries: dict[int, int] = {}
     started: set[str] = set()
     for record in records:
-        if isinstance(record, r.ModelCallCompleted):
+        if isinstance(record, r.ModelCallCompleted) and record.data.sampling is None:
             retries = {}
         elif isinstance(record, r.ActionRequested) and record.data.kind == "in_doubt":
             asked[record.data.action_id] = record.data.index
@@ -137,6 +142,7 @@ def check_questions(records: list[r.Record]) -> None:
     hosts: dict[str, HostRef] = {}
     answers: dict[int, int] = {}
     open_ones: dict[str, int] = {}
+    agreed: dict[str, str] = {}
     for record in records:
         if isinstance(record, r.ToolCallInputRequired):
             asked[record.data.call_id] = record, hosts[record.data.call_id]
@@ -144,8 +150,16 @@ def check_questions(records: list[r.Record]) -> None:
         elif isinstance(record, r.ActionRequested) and record.data.kind == "input":
             assert record.data.action_id not in open_ones
             open_ones[record.data.action_id] = record.data.index
+            agreed.pop(record.data.action_id, None)
+            if record.data.args["mode"] == "sampling":
+                agreed[record.data.action_id] = record.data.args["key"]
         elif isinstance(record, r.ActionResolved) and record.data.action_id in open_ones:
-            answers[open_ones[record.data.action_id]] += record.data.resolution != "cancelled"
+            for_model = record.data.action_id in agreed and record.data.resolution == "accept"
+            answers[open_ones[record.data.action_id]] += record.data.resolution != "cancelled" and not for_model
+        elif isinstance(record, r.ModelCallCompleted) and record.data.sampling is not None:
+            answers[record.data.sampling.index] += 1
+        elif isinstance(record, r.ToolCallUnanswered):
+            answers[record.data.index] += 1
         elif isinstance(record, r.ToolCallStarted):
             question, holder = asked.pop(record.data.call_id, (None, None))
             if question is not None:
@@ -153,6 +167,31 @@ def check_questions(records: list[r.Record]) -> None:
                 assert whole or record.data.abandon, "it goes on without an answer"
                 assert not question.data.held or record.data.host == holder
             hosts[record.data.call_id] = record.data.host
+
+
+def check_sampling(records: list[r.Record]) -> None:
+    """A model answers a tool only what somebody has agreed to, where that is wanted, and no more often than it may."""
+    questions: dict[tuple[int, str], Question] = {}
+    agreed: dict[str, tuple[int, str]] = {}
+    said: set[tuple[int, str]] = set()
+    began: dict[int, int] = {}
+    for record in records:
+        if isinstance(record, r.ModelCallCompleted) and record.data.sampling is None:
+            began = {}
+        elif isinstance(record, r.ToolCallInputRequired):
+            for question in record.data.questions:
+                questions[record.data.index, question.key] = question
+                said.discard((record.data.index, question.key))
+        elif isinstance(record, r.ActionRequested) and record.data.args.get("mode") == "sampling":
+            agreed[record.data.action_id] = (record.data.index, record.data.args["key"])
+        elif isinstance(record, r.ActionResolved) and record.data.action_id in agreed:
+            said |= {agreed[record.data.action_id]} if record.data.resolution == "accept" else set()
+        elif isinstance(record, r.ModelCallStarted) and record.data.sampling is not None:
+            place = (record.data.sampling.index, record.data.sampling.key)
+            wanted = questions[place].sampling
+            assert wanted is not None and (not wanted.ask or place in said), "nobody has agreed"
+            began[place[0]] = began.get(place[0], 0) + (record.data.attempt == 1)
+            assert began[place[0]] <= wanted.limit
 
 
 def check_waits(world: World) -> None:
@@ -362,7 +401,7 @@ def check_compactions(records: list[r.Record], *, ended: bool = False) -> None:
             assert due is not None
             assert state.context == before.context
             due = None
-        elif isinstance(record, r.ModelCallCompleted) and record.data.summary_of is None:
+        elif isinstance(record, r.ModelCallCompleted) and _is_answer(record):
             refused.discard(record.turn_id)
         assert (state.compacting is not None) == (due is not None)
     assert not ended or due is None

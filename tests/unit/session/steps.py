@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.actions import CHOICES, ActionKind, Resolution
-from actors.domain.asking import Asked, Question, QuestionMode
+from actors.domain.asking import Asked, Question, QuestionMode, Sampling
 from actors.domain.budgets import Amounts, Budget
 from actors.domain.calls import RAISED, Attached, CallStatus, ModelCall, ModelOutcome, Outcome, ToolOutcome
 from actors.domain.children import ChildOutcome, NewChild
@@ -251,14 +251,21 @@ def _asks(rng: Random) -> ToolOutcome:
     questions = (
         Question(key="a", mode=QuestionMode.form, message="Who?", form=_FORM),
         Question(key="b", mode=QuestionMode.url, message="Where?", url="https://b.example/"),
+        Question(key="c", mode=QuestionMode.sampling, message="What?", sampling=_sampling(rng)),
+        Question(key="d", mode=QuestionMode.sampling, message="And?", sampling=_sampling(rng)),
     )
     asked = Asked(
-        questions=questions[: rng.choice([1, 1, 2])],
+        questions=rng.choice([questions[:1], questions[:2], questions[1:3], questions[2:3], questions[2:], questions]),
         held=held,
         state=None if held else rng.choice([None, "kept", _LARGE]),
         answer_within_s=rng.choice([60.0, 86_400.0]),
     )
     return ToolOutcome(outcome=Outcome.input_required, content="Who?", asked=asked)
+
+
+def _sampling(rng: Random) -> Sampling:
+    said = (Message.user("What is it?"),)
+    return Sampling(messages=said, max_tokens=rng.choice([1, 500]), ask=rng.random() < 0.5, limit=rng.choice([1, 3]))
 
 
 _FORM: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}

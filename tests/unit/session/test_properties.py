@@ -34,6 +34,7 @@ from tests.unit.session.rules import (
     check_retries,
     check_rounds,
     check_rows_of_tasks,
+    check_sampling,
     check_signals,
     check_tasks,
     check_titles,
@@ -156,13 +157,17 @@ def test_a_title_that_is_wanted_comes_about_once_or_not_at_all(world: World) -> 
     check_titles(world.records)
 
 
+def _is_beside(call: ModelCall) -> bool:
+    return call.summary_of is not None or call.aside
+
+
 _SHORTENING = r.SessionCompacted | r.SessionCleared | r.SessionRewound
 
 
 @many
 @given(worlds())
 def test_a_prompt_begins_with_the_one_before_until_the_context_is_compacted(world: World) -> None:
-    asked = [call for call in world.seen.values() if isinstance(call, ModelCall) and call.summary_of is None]
+    asked = [call for call in world.seen.values() if isinstance(call, ModelCall) and not _is_beside(call)]
     shortened = [one.seq for one in world.records if isinstance(one, _SHORTENING)]
     for one, following in pairwise(asked):
         first, second = (int(call.call_id.rsplit(":", 1)[1]) for call in (one, following))
@@ -186,6 +191,7 @@ def test_an_unsafe_call_runs_twice_only_when_somebody_said_so(world: World) -> N
     check_unsafe(world.records)
     check_limits(world)
     check_questions(world.records)
+    check_sampling(world.records)
     check_held(world.records)
 
 
