@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from actors.domain.mcp_oauth import CALLBACK_PATH
+from actors.domain.mcp_oauth import CALLBACK_PATH, CLIENT_PATH
 from actors.errors import Unauthorized
 from serve_app.auth import Keyring, is_local_host, is_local_origin
 from serve_app.problems import BodyTooLarge, ForeignOrigin, HttpRefusal, NotJson, ProblemResponse, problem_of
@@ -20,9 +20,9 @@ from serve_app.problems import BodyTooLarge, ForeignOrigin, HttpRefusal, NotJson
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """Largest request body: a 5 MB image, the largest that providers take, is 6.7 MB in base64."""
 
-OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/openapi.json", CALLBACK_PATH})
-"""What anybody may read even with keys configured: probes, the description, the page that asks for the key, and where
-browsers come back to from an authorization page, which know its state."""
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/openapi.json", CALLBACK_PATH, CLIENT_PATH})
+"""What anybody may read even with keys configured: probes, the description, the page that asks for the key, where
+browsers come back to from an authorization page, which know its state, and what its server reads about the service."""
 
 OPEN_PREFIX = "/console/"
 

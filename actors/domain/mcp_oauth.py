@@ -14,6 +14,9 @@ from actors.domain.base import Frozen
 CALLBACK_PATH: Final = "/v1/mcp-servers/authorized"
 """Where the service takes back browsers that come from an authorization server."""
 
+CLIENT_PATH: Final = "/v1/mcp-servers/client"
+"""Where the service tells authorization servers about itself."""
+
 DEFAULT_REDIRECT: Final = f"http://127.0.0.1:8000{CALLBACK_PATH}"
 """Of a service that listens where it does by default."""
 
@@ -21,6 +24,12 @@ MAX_REDIRECT_CHARS: Final = 16 * 1024
 """Longest address that a browser is sent back to: codes of some servers are signed documents."""
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def client_document(redirect_url: str) -> str | None:
+    """The address of the document about a service that browsers come back to; None where nobody could fetch it."""
+    own = redirect_url.endswith(CALLBACK_PATH) and redirect_url.startswith("https://")
+    return redirect_url.removesuffix(CALLBACK_PATH) + CLIENT_PATH if own else None
 
 
 class Grant(StrEnum):
@@ -48,7 +57,8 @@ class McpOAuth(Frozen):
         token_url: Of client credentials: where tokens are got; the MCP server is not asked then.
         client_id: As registered with the authorization server; without it the service registers itself.
         private_key: PEM; signs for the client in the place of ``client_secret``.
-        client_metadata_url: An https document about the client, which is its id where authorization servers take that.
+        client_metadata_url: An https document about the client, which is its id where authorization servers take that;
+            the service's own when None, if browsers reach it over https.
         redirect_url: Where browsers are sent back to; the service's own address when None.
         id_token: Of the identity provider, for the person.
         idp_client_id: The service's id there.

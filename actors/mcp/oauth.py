@@ -20,7 +20,7 @@ from mcp.client.auth.utils import extract_field_from_www_auth, issuers_match, un
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from pydantic import AnyUrl, SecretStr
 
-from actors.domain.mcp_oauth import LOOPBACK, Grant, McpOAuth
+from actors.domain.mcp_oauth import LOOPBACK, Grant, McpOAuth, client_document
 from actors.mcp.consent import Consent, Refused
 from actors.mcp.questions import NoQuestion
 from actors.mcp.token_url import TokenUrl, exchanged
@@ -146,7 +146,8 @@ class _ByConsent(OAuthClientProvider):
             scope=self._scope,
             application_type="native" if local else "web",
         )
-        super().__init__(url, metadata, memory, self._visit, self._visited, oauth.client_metadata_url)
+        document = oauth.client_metadata_url or client_document(redirect_url)
+        super().__init__(url, metadata, memory, self._visit, self._visited, document)
 
     async def _initialize(self) -> None:
         await super()._initialize()

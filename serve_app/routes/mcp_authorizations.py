@@ -7,9 +7,10 @@ from pydantic import Field
 from starlette.responses import PlainTextResponse, Response
 
 from actors.domain.mcp import McpStatus
-from actors.domain.mcp_oauth import CALLBACK_PATH, MAX_REDIRECT_CHARS
+from actors.domain.mcp_oauth import CALLBACK_PATH, CLIENT_PATH, MAX_REDIRECT_CHARS, client_document
 from actors.errors import GreenroomError
 from serve_app.dependencies import Manager, act, answer
+from serve_app.problems import RouteNotFound
 from serve_app.schemas.base import Body
 
 router = APIRouter(tags=["mcp"])
@@ -31,6 +32,27 @@ async def take_back_browser(request: Request, manager: Manager) -> Response:
     except GreenroomError as exc:
         return PlainTextResponse(exc.message, exc.status)
     return PlainTextResponse(_AGREED)
+
+
+class Client(Body):
+    """What authorization servers are told about this service (RFC 7591)."""
+
+    client_id: str
+    client_name: str = "Greenroom"
+    redirect_uris: tuple[str, ...]
+    grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
+    response_types: tuple[str, ...] = ("code",)
+    token_endpoint_auth_method: str = "none"
+
+
+@router.get(CLIENT_PATH, response_model=Client)
+async def get_client_document(manager: Manager) -> Response:
+    """The document that is the service's id at authorization servers; there is one where it is reached over https."""
+    redirect_url = manager.settings.redirect_url
+    document = client_document(redirect_url)
+    if document is None:
+        raise RouteNotFound("Set GREENROOM_PUBLIC_URL to the https address of this service: nobody could fetch this.")
+    return answer(Client(client_id=document, redirect_uris=(redirect_url,)))
 
 
 @router.post("/v1/mcp-servers/authorizations", response_model=McpStatus)

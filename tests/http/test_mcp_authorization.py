@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
 from actors.manager import SessionManager
+from actors.settings import Settings
 from serve_app.app import create_app
 from serve_app.auth import Keyring
 from tests.unit.mcp.auth_server import AuthServer
@@ -25,9 +27,10 @@ async def web() -> AsyncGenerator[AuthServer]:
         yield both
 
 
-@pytest.fixture
-async def http() -> AsyncGenerator[httpx.AsyncClient]:
-    async with await SessionManager.local("scripted/prompt") as manager:
+@asynccontextmanager
+async def service(**settings: Any) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of a service with a key."""
+    async with await SessionManager.local("scripted/prompt", settings=Settings(**settings)) as manager:
 
         async def manager_of() -> SessionManager:
             return manager
@@ -37,6 +40,12 @@ async def http() -> AsyncGenerator[httpx.AsyncClient]:
         key = {"Authorization": "Bearer key"}
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=key) as client:
             yield client
+
+
+@pytest.fixture
+async def http() -> AsyncGenerator[httpx.AsyncClient]:
+    async with service() as client:
+        yield client
 
 
 async def connected(http: httpx.AsyncClient) -> None:
@@ -77,3 +86,19 @@ async def test_the_address_of_a_page_that_cannot_be_reached_is_given_by_hand(
     assert (given.status_code, given.json()["name"]) == (200, "web")
     await connected(http)
     assert (await http.post(path, json=back)).json()["code"] == "AuthorizationNotFound"
+
+
+async def test_a_service_that_is_reached_over_https_is_known_by_its_document(web: AuthServer) -> None:
+    web.metadata = {"client_id_metadata_document_supported": True}
+    server = {"name": "web", "transport": "http", "url": f"{web.url}/mcp"}
+    async with service(public_url="https://green.example/room/") as http:
+        added = await http.post(SERVERS, json=server)
+        asks = parse_qs(urlsplit(added.json()["authorization_url"]).query)
+        document = (await http.get(f"{SERVERS}/client", headers={"Authorization": ""})).json()
+        assert document["client_id"] == f"https://green.example/room{SERVERS}/client" == asks["client_id"][0]
+        assert document["redirect_uris"] == [f"https://green.example/room{SERVERS}/authorized"] == asks["redirect_uri"]
+        assert document["token_endpoint_auth_method"] == "none" and web.clients == []
+    async with service() as http:
+        added = await http.post(SERVERS, json=server)
+        assert "client_id=client-1&" in added.json()["authorization_url"], "it registers itself"
+        assert (await http.get(f"{SERVERS}/client")).status_code == 404
