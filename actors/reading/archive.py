@@ -9,7 +9,8 @@ from typing import Any
 from actors.domain.archive import MAX_ARCHIVE_BYTES, SessionArchive, portable
 from actors.domain.records import decode_record
 from actors.domain.session import SessionInfo
-from actors.errors import InvalidRequest, SessionNotFound
+from actors.errors import InvalidRequest
+from actors.reading.stretches import pages
 from actors.session.ports import Store
 from actors.session.projection import blobs_of
 
@@ -23,15 +24,12 @@ async def archive_of(store: Store, info: SessionInfo) -> SessionArchive:
     Raises:
         InvalidRequest: it is larger than a document may be.
         SessionNotFound: it is destroyed meanwhile.
+        RowCorrupt: records of it are missing.
     """
     records: list[dict[str, Any]] = []
     digests: dict[str, None] = {}
     size = 0
-    while len(records) < info.head_seq:
-        page = await store.records(info.tenant, info.journal_id, after=len(records))
-        page = page[: info.head_seq - len(records)]
-        if not page:
-            raise SessionNotFound(info.session_id)
+    async for page in pages(store, info.tenant, info.journal_id, upto=info.head_seq):
         for record in page:
             size += len(record.body)
             records.append(portable(json.loads(record.body)))

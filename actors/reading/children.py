@@ -14,6 +14,7 @@ from actors.domain.messages import Message, Role
 from actors.domain.records import decode_record
 from actors.errors import ChildrenPending, InternalError, InvalidRequest, SessionNotFound
 from actors.reading.following import followed
+from actors.reading.stretches import pages
 from actors.reading.turns import whole
 from actors.session.ports import Store
 
@@ -99,8 +100,8 @@ async def _family(store: Store, tenant: str, session_id: str, journal_id: str) -
     if row is None:
         raise SessionNotFound(session_id)
     family = _Family()
-    while family.head < row.head_seq:
-        family.take(await store.records(tenant, journal_id, after=family.head))
+    async for page in pages(store, tenant, journal_id, upto=row.head_seq):
+        family.take(page)
     return family
 
 

@@ -19,6 +19,7 @@ from actors.domain.ids import utc_now
 from actors.domain.records import Record, decode_record
 from actors.errors import GreenroomError
 from actors.reading.following import followed
+from actors.reading.stretches import pages
 from actors.reading.turns import whole
 from actors.session.own_tools import OWN
 from actors.session.runtime import Runtime
@@ -182,10 +183,6 @@ async def read_records(
     runtime: Runtime, tenant: str, journal_id: str, *, after: int, upto: int
 ) -> AsyncIterator[Record]:
     """The records of a stretch of the journal, page by page."""
-    while after < upto:
-        page = await runtime.store.records(tenant, journal_id, after=after, limit=min(1000, upto - after))
-        if not page:
-            return
+    async for page in pages(runtime.store, tenant, journal_id, after=after, upto=upto):
         for stored in page:
             yield decode_record(stored.body)
-        after = page[-1].seq

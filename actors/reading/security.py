@@ -8,6 +8,7 @@ from actors.domain import records as r
 from actors.domain.records import decode_record
 from actors.domain.security import SecurityReport
 from actors.domain.session import SessionInfo
+from actors.reading.stretches import pages
 from actors.session.ports import Store
 
 _NOTED = r.SecurityNoted.model_fields["type"].default
@@ -18,10 +19,8 @@ _BEGINNINGS = frozenset({"session.forked", "session.imported"})
 async def report_of(store: Store, info: SessionInfo) -> SecurityReport:
     """All that the session's own records note."""
     withheld, orders, treated = Counter[str](), Counter[str](), Counter[str]()
-    after = 0
-    while after < info.head_seq:
-        for stored in await store.records(info.tenant, info.journal_id, after=after):
-            after = stored.seq
+    async for page in pages(store, info.tenant, info.journal_id, upto=info.head_seq):
+        for stored in page:
             if stored.type in _BEGINNINGS:
                 withheld, orders, treated = Counter[str](), Counter[str](), Counter[str]()
             elif stored.type == _NOTED:

@@ -7,6 +7,7 @@ from actors.domain.calls import Outcome
 from actors.domain.records import decode_record
 from actors.domain.session import SessionInfo
 from actors.domain.tool_metrics import ToolMetrics, ToolStats
+from actors.reading.stretches import pages
 from actors.session.ports import Store
 
 _ENDS = r.ToolCallCompleted.model_fields["type"].default
@@ -17,11 +18,8 @@ _BEGINNINGS = frozenset({"session.forked", "session.imported"})
 async def metrics_of(store: Store, info: SessionInfo) -> ToolMetrics:
     """The calls that have ended, each with its last attempt; those that never ran do not count."""
     total, by_tool = ToolStats(), dict[str, ToolStats]()
-    after = 0
-    while after < info.head_seq:
-        page = await store.records(info.tenant, info.journal_id, after=after)
+    async for page in pages(store, info.tenant, info.journal_id, upto=info.head_seq):
         for stored in page:
-            after = stored.seq
             if stored.type in _BEGINNINGS:
                 total, by_tool = ToolStats(), {}
             elif stored.type == _ENDS:

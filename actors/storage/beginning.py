@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from actors.domain.journal import Snapshot, StoredRecord
+from actors.errors import RowCorrupt
 from actors.session.ports import Loaded
 from actors.storage.backend import Backend
 from actors.storage.rules import MAX_PAGE
@@ -36,8 +37,15 @@ class Beginning:
 async def completed(
     loaded: Loaded, head: int, page_after: Callable[[int], Awaitable[tuple[StoredRecord, ...]]]
 ) -> Loaded:
-    """With all records up to ``head``, where the journal stood when its epoch was taken; None come when it is gone."""
-    while loaded.head < head and (page := await page_after(loaded.head)):
+    """With all records up to ``head``, where the journal stood when its epoch was taken.
+
+    Raises:
+        RowCorrupt: it ends before that.
+    """
+    while loaded.head < head:
+        page = await page_after(loaded.head)
+        if not page:
+            raise RowCorrupt("of this session", "records of its journal are missing")
         loaded = replace(loaded, records=(*loaded.records, *page))
     return loaded
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from actors.domain.journal import Snapshot, StoredRecord
-from actors.errors import InvalidRequest, SessionNotFound
+from actors.errors import InvalidRequest, RowCorrupt, SessionNotFound
 from actors.storage.backend import Backend
 
 _REMEMBERED: Final = 64
@@ -124,7 +124,10 @@ class Folder:
         start = self._nearest(fold, tenant, journal_id, target)
         seq, epoch, state = start.seq, start.epoch, start.state
         while seq < target:
-            for record in self._backend.records(tenant, journal_id, after=seq, limit=min(_PAGE, target - seq)):
+            page = self._backend.records(tenant, journal_id, after=seq, limit=min(_PAGE, target - seq))
+            if not page or page[-1].seq != seq + len(page):
+                raise RowCorrupt(self._backend.identity.location, "records of a journal are missing")
+            for record in page:
                 state = fold.apply(state, record)
                 seq, epoch = record.seq, record.epoch
         return Folded(seq, epoch, state)

@@ -116,6 +116,26 @@ async def test_an_append_that_cannot_be_written_takes_none_of_its_commit_with_it
         assert len(await store.records(TENANT, journal("good"))) == 3
 
 
+async def test_a_journal_without_its_end_keeps_nobody_from_reading_another(tmp_path: Path) -> None:
+    async with runtime(store=str(tmp_path)) as manager:
+        await _family(manager)
+        head = (await manager.get_info("bad")).head_seq
+    _damage(tmp_path, f"DELETE FROM records WHERE seq = {head} AND {_JOURNAL}")
+    async with runtime(store=str(tmp_path)) as manager:
+        bad = await manager.get_session("bad")
+        for read in (bad.history, bad.tool_metrics, bad.security_report, bad.wait_children, bad.effects, bad.config):
+            with pytest.raises(RowCorrupt, match="missing"):
+                await read()
+        with pytest.raises(RowCorrupt, match="missing"):
+            await manager.export_session("bad")
+        with pytest.raises(RowCorrupt, match="missing"):
+            await bad.generate("go")
+
+        assert await (await manager.get_session("other")).history() == ()
+        assert (await manager.generate("other", "go")).text == "Yes."
+        assert await manager.destroy_session("bad")
+
+
 async def test_a_text_that_is_no_unicode_any_more_is_no_trouble_of_all_others(tmp_path: Path) -> None:
     async with runtime(store=str(tmp_path)) as manager:
         await _family(manager)
