@@ -9,12 +9,14 @@ from typing import Any
 from actors.cluster.doors import Doors
 from actors.cluster.links import Links
 from actors.effect_host import EffectHost, Executor, HostLimits
+from actors.effect_host.guarded import Vault
 from actors.effect_host.remote import host_handlers
 from actors.effect_host.sink import StoreSink
 from actors.errors import InternalError
 from actors.peers import HostPeer, RuntimeInfo
 from actors.served import Served
 from actors.storage.remote import RemoteStore
+from actors.withheld_logs import withhold_in_logs
 
 
 class HostActor:
@@ -22,6 +24,7 @@ class HostActor:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._vault = Vault()
         self._host: EffectHost | None = None
         self._served: Served | None = None
         self._doors: Doors | None = None
@@ -31,6 +34,7 @@ class HostActor:
         await self._serve(info, kind, EffectHost(self._name, executor, StoreSink(store), limits))
 
     async def _serve(self, info: RuntimeInfo, kind: str, host: EffectHost) -> None:
+        withhold_in_logs(lambda: self._vault.known)
         self._host = host
         self._served = Served(host_handlers(self._host))
         doors = Doors(self._name, self._served, data_plane=info.data_plane, tcp=info.tcp)

@@ -36,6 +36,7 @@ class McpActor(HostActor):
             world = info.world
             own = world.workspace or "/"
             self._server = McpServer(self._name, config, own, sink, self._tell, world.redirect_url, root)
+            self._vault = self._server.vault
             await self._serve(info, "mcp", self._server.effects)
             self._server.start()
         peer = await self.describe()

@@ -19,6 +19,7 @@ from actors.cluster.shared import SharedContexts
 from actors.domain.command import Command
 from actors.domain.commands import COMMAND
 from actors.domain.contexts import Beginning
+from actors.effect_host.guarded import Vault
 from actors.errors import GreenroomError, SessionNotFound, to_wire
 from actors.memory_use import private_bytes
 from actors.peers import Peer, RuntimeInfo, World
@@ -27,6 +28,7 @@ from actors.session.submitted import Submitted
 from actors.session.surroundings import Surroundings
 from actors.session_host import SessionHost, defect_of
 from actors.storage.remote import RemoteStore
+from actors.withheld_logs import withhold_in_logs
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,8 @@ class SessionActor:
         if self._host is not None:
             self._registry.follow(info)
         else:
+            vault = Vault()
+            withhold_in_logs(lambda: vault.known)
             self._registry = RegistryLink(info)
             self._world = info.world
             token = info.token.get_secret_value()

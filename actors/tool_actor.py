@@ -64,6 +64,7 @@ class ToolActor(HostActor):
             workspace = Path(info.world.workspace) if info.world.workspace else None
             # Ray chose the node for its resources, and a workspace may be on another.
             vault, away = Vault([info.token.get_secret_value()]), bool(resources)
+            self._vault = vault
             executor = ToolExecutor(
                 workspace, registry, StoreSink(store), store.blobs, known=lambda: vault.known, elsewhere=away
             )

@@ -14,9 +14,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from actors.effect_host.guarded import Vault
 from actors.errors import InvalidConfig, PortInUse
 from actors.manager import SessionManager
 from actors.settings import Settings
+from actors.withheld_logs import withhold_in_logs
 from serve_app.app import create_app
 from serve_app.auth import Keyring, is_loopback
 
@@ -96,6 +98,8 @@ class Gateway:
     async def __init__(self, settings: Settings, tenant: str, keyring: Keyring) -> None:
         if is_loopback(settings.host):
             _keep_replica_on_loopback()
+        vault = Vault()
+        withhold_in_logs(lambda: vault.known)
         self._manager = await SessionManager.connect(settings=settings, tenant=tenant)
         self._keyring = keyring
 

@@ -6,10 +6,13 @@ What comes out of a call is changed before anybody can read or keep it. What goe
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
+from urllib.parse import quote
 
 from actors.domain.calls import Delta, Emit, Reconciled, ToolCall, ToolOutcome
 from actors.effect_host.cleaning import cleaned, refused
@@ -18,7 +21,7 @@ from actors.effect_host.ports import Call, CallResult, Executor
 from actors.errors import SecurityUnavailable
 from actors.inspection.inspectors import Inspectors
 from actors.policy.security.guard import Collector, Guard
-from actors.policy.security.redaction import Known, Stream
+from actors.policy.security.redaction import MIN_KNOWN, Known, Stream
 
 IN_THREAD_CHARS: Final = 64 * 1024
 """Longer results are looked through beside the event loop: some 10 ms for 100 KB."""
@@ -40,13 +43,26 @@ def secrets_of(environment: Mapping[str, str]) -> set[str]:
     return named | parts | {found for value in environment.values() for found in _IN_ADDRESS.findall(value)}
 
 
+def _forms(value: str) -> Iterator[str]:
+    """A secret as it is, and as it stands in JSON, in an address, and in what encodes it from its beginning on."""
+    yield value
+    yield json.dumps(value)[1:-1]
+    yield quote(value, safe="")
+    raw = value.encode(errors="replace")
+    yield raw.hex()
+    # The last characters depend on what follows it.
+    whole = raw[: len(raw) // 3 * 3]
+    if len(value) >= MIN_KNOWN:
+        yield from (base64.b64encode(whole).decode(), base64.urlsafe_b64encode(whole).decode())
+
+
 class Vault:
     """Secrets of this process and of whoever is served here, in memory only: no outcome tells them."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values = {*values, *secrets_of(os.environ)}
         self._passing: frozenset[str] = frozenset()
-        self._known = Known(self._values)
+        self._known = self._finder()
 
     def __repr__(self) -> str:
         return f"Vault({len(self._values)} secrets)"
@@ -55,12 +71,15 @@ class Vault:
         """Know one more."""
         if value not in self._values:
             self._values.add(value)
-            self._known = Known(self._values | self._passing)
+            self._known = self._finder()
 
     def pass_on(self, values: Iterable[str]) -> None:
         """Know these too, in the place of those that were named so before: secrets that others take the place of."""
         self._passing = frozenset(values)
-        self._known = Known(self._values | self._passing)
+        self._known = self._finder()
+
+    def _finder(self) -> Known:
+        return Known(form for value in self._values | self._passing for form in _forms(value))
 
     @property
     def known(self) -> Known:

@@ -39,7 +39,7 @@ class McpServer:
         redirect_url: str = DEFAULT_REDIRECT,
         root: str = "",
     ) -> None:
-        vault = Vault(config.secrets)
+        vault = self.vault = Vault(config.secrets)
         self._inspectors = Inspectors()
         self.connection = McpConnection(
             config, directory, {HOST_MARK: name}, changed, vault.pass_on, redirect_url, workspace=root or directory

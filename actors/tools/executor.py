@@ -167,7 +167,7 @@ class ToolExecutor:
             async with asyncio.timeout(run.ctx.timeout_s):
                 found = await run.tool.reconcile(run.args, replace(run.ctx, recorded=facts))
         except Exception as error:
-            log.info("tool %s cannot tell what became of call %s: %r", call.name, call.call_id, error)
+            log.info("tool %s cannot tell what became of call %s: %s", call.name, call.call_id, type(error).__name__)
             return UNCLEAR
         if found.outcome is None:
             return found if found.verdict is not Verdict.done else UNCLEAR

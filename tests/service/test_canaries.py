@@ -30,10 +30,13 @@ def test_no_secret_is_in_any_byte_that_the_service_wrote_or_sent(service: Servic
         service.stream("met", canaries.everywhere())
         for name in ("denies", "streams"):
             model = {"provider": "openai", "model": name, "base_url": address, "api_key": canaries.PROVIDER_KEY}
-            _create(http, name, allowed | {"model": model})
-            service.stream(name, f"I am {canaries.TEXT}")
+            # One of them is gone through by a provider as well, in each of its processes.
+            providers = ["tests.unit.inspection.providers:Projects"] if name == "denies" else []
+            _create(http, name, allowed | {"model": model, "security": {"providers": providers}})
+            service.stream(name, f"I am {canaries.TEXT}, of Project Apollo")
         _meet(http, "/v1/sessions/met")
         report = http.get("/v1/sessions/met/security").json()
+        assert http.get("/v1/sessions/denies/security").json()["withheld"]["PROJECT"] == 1
         copy = tmp_path / "copy.db"
         assert CliRunner().invoke(app, ["backup", str(copy), "--data-dir", str(service.data)]).exit_code == 0
 

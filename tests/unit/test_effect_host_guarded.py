@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -190,3 +193,17 @@ async def test_of_a_question_only_what_people_read_is_changed() -> None:
     shown = {"type": "string", "title": hidden, "description": f"as in {hidden}", "default": hidden}
     assert question.form == form | {"properties": {"key": shown}}
     assert outcome.sifted.withheld == {"API_KEY": 4}
+
+
+@pytest.mark.parametrize("secret", ['pa55 w0rd/of "mine"', "k-0123456789abcdef"])
+async def test_a_known_secret_is_withheld_in_the_forms_in_which_tools_write_it(secret: str) -> None:
+    encoded = base64.b64encode(f"{secret}\n".encode()).decode()
+    told = f"{json.dumps({'key': secret})} ?key={quote(secret, safe='')} {secret.encode().hex()} {encoded}"
+
+    outcome: Any = await _guarded(_Gives(ToolOutcome(outcome=Outcome.ok, content=told)), [secret]).execute(
+        _tool_call(), _nowhere
+    )
+
+    shown = outcome.content.removesuffix(outcome.content.split("[REDACTED:SECRET]")[-1])
+    assert shown == '{"key": "[REDACTED:SECRET]"} ?key=[REDACTED:SECRET] [REDACTED:SECRET] [REDACTED:SECRET]'
+    assert len(outcome.content) - len(shown) <= 4

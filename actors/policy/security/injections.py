@@ -48,15 +48,32 @@ _PHRASES: Final = {
     ),
 }
 _MARKUP: Final = re.compile(
-    r"<\|(?:im_start|im_end|system|assistant|user|endoftext)\|>|\[/?INST\]|<</?SYS>>|</?system>", re.I
+    r"<[|\uff5c](?:im_start|im_end|system|assistant|user|endoftext|begin_of_text|start_header_id|end_header_id|eot_id"
+    r"|channel|message|return|tool_call)[|\uff5c]>"
+    r"|</?(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|</?(?:system|system-reminder|system_prompt)>",
+    re.IGNORECASE,
 )
+_TAGS: Final = range(0xE0020, 0xE007F)
+"""Letters that no font shows and that models read: ASCII, moved to where it is not seen."""
+
+_LOOKALIKES: Final = str.maketrans("аеорсухіѕјԁɡոναοιρ\u0131", "aeopcyxisjdgnvaoipi")
+"""Letters of other alphabets that cannot be told from Latin ones by looking."""
+
 _BETWEEN_WORDS: Final = re.compile(r"[\W_]+")
 
 
 def injections(text: str) -> tuple[str, ...]:
-    """What kinds of orders there are in a text: override, role, disclosure, secrecy, addressed, markup."""
+    """What kinds of orders there are in a text: override, role, disclosure, secrecy, addressed, markup, unseen."""
     found = ["markup"] if _MARKUP.search(text) else []
+    readings = [text]
     if not text.isascii():
+        unseen = "".join(chr(ord(char) - 0xE0000) for char in text if ord(char) in _TAGS)
+        # Flags of parts of countries are written with a few of them.
+        found += ["unseen"] if len(unseen) > _FLAG else []
         text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
-    plain = _BETWEEN_WORDS.sub(" ", text).lower()
-    return (*(label for label, phrase in _PHRASES.items() if phrase.search(plain)), *found)
+        readings = [text, text.translate(_LOOKALIKES), unseen]
+    plain = [_BETWEEN_WORDS.sub(" ", reading).lower() for reading in readings]
+    return (*(label for label, phrase in _PHRASES.items() if any(map(phrase.search, plain))), *found)
+
+
+_FLAG: Final = 12
