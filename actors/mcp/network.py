@@ -27,6 +27,9 @@ MAX_DOCUMENT_BYTES: Final = 256 * 1024
 DOCUMENT_S: Final = 10.0
 """Longest wait for a connection, and for a piece of an answer, of an authorization server."""
 
+_ASIDE: Final = "greenroom.aside"
+"""Marks a request that is about an authorization."""
+
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -116,9 +119,11 @@ class Network(httpx2.AsyncHTTPTransport):
 
         Nothing is compressed: a few bytes could become more than any bound.
         """
-        aside = "timeout" not in request.extensions
+        aside = _ASIDE in request.extensions or "timeout" not in request.extensions
         if aside:
-            request.extensions = {**request.extensions, "timeout": httpx2.Timeout(DOCUMENT_S).as_dict()}
+            # What it is redirected to has the same extensions.
+            times = httpx2.Timeout(DOCUMENT_S).as_dict()
+            request.extensions = {**request.extensions, "timeout": times, _ASIDE: True}
             if request.url.scheme == "http":
                 await self._near(request.url)
         request.headers["Accept-Encoding"] = "identity"

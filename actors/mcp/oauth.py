@@ -106,7 +106,7 @@ class Proof(httpx2.Auth):
             async with aclosing(self._provider.async_auth_flow(request)) as flow:
                 outgoing = await anext(flow)
                 while outgoing is not request:
-                    outgoing = await flow.asend((yield outgoing))
+                    outgoing = await flow.asend(_renewing((yield outgoing)))
                 if request.headers.get("Authorization") != sent:
                     response = yield request  # There is another token meanwhile.
                     if not _is_challenge(response):
@@ -129,6 +129,13 @@ def _is_challenge(response: httpx2.Response) -> bool:
     if response.status_code == 403:
         return extract_field_from_www_auth(response, "error") == "insufficient_scope"
     return response.status_code == 401
+
+
+def _renewing(response: httpx2.Response) -> httpx2.Response:
+    """What came of renewing a token; a server that is out of order has not refused it, and nobody is asked for that."""
+    if response.status_code >= 500 or response.status_code == 429:
+        raise Refused(f"the token could not be renewed: the authorization server answered {response.status_code}")
+    return response
 
 
 class _ByConsent(OAuthClientProvider):

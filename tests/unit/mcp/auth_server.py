@@ -39,7 +39,8 @@ class AuthServer:
         answers: Whole answers in the place of documents and endpoints, by path.
         asked: Forms that came to the token endpoint; ``clients``: what was registered.
         challenge: More of the header that refuses.
-        deaf: No token is good enough; ``blabbing``: codes are refused, with all that was sent.
+        deaf: No token is good enough; ``blabbing``: codes are refused, with all that was sent;
+            ``down``: the token endpoint is out of order.
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,7 @@ class AuthServer:
         self.asked: list[dict[str, str]] = []
         self.clients: list[dict[str, Any]] = []
         self.challenge = ""
-        self.deaf = self.blabbing = False
+        self.deaf = self.blabbing = self.down = False
         self._codes: dict[str, tuple[str, str]] = {}
         self._meeting = asyncio.Barrier(2)
 
@@ -146,6 +147,8 @@ class AuthServer:
     async def _token(self, request: Request) -> Response:
         form = {name: str(value) for name, value in (await request.form()).items()}
         self.asked.append(form)
+        if self.down:
+            return Response(status_code=503)
         if self.blabbing:
             return JSONResponse({"error": "invalid_grant", "error_description": str(form)}, 400)
         if form["grant_type"] == "refresh_token":

@@ -175,6 +175,18 @@ async def test_a_token_that_is_not_taken_any_more_is_refreshed_without_anybody(w
         assert (await manager.mcp_status())["web"].authorization_url is None
 
 
+async def test_nobody_is_asked_because_an_authorization_server_is_out_of_order(web: AuthServer) -> None:
+    async with authorized(web) as manager:
+        one = await manager.create_session("a", config(ADD, says("Done.")))
+        web.tokens.clear()
+        web.down = True
+        refused = result_texts((await one.generate("go")).messages)[-1]
+        assert "the token could not be renewed: the authorization server answered 503" in refused
+        assert (await manager.mcp_status())["web"].authorization_url is None
+        web.down = False
+        assert result_texts((await one.generate("go")).messages)[-1] == "3"
+
+
 async def test_a_call_that_needs_more_asks_its_session_for_the_page_and_goes_on(web: AuthServer) -> None:
     web.wanted["admin"] = "all"
     async with authorized(web) as manager:

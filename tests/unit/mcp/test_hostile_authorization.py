@@ -77,6 +77,9 @@ async def test_documents_that_are_too_long_are_cut_short(web: AuthServer) -> Non
     for path in (RESOURCE, METADATA):
         web.answers = {path: StreamingResponse(long(), media_type="text/event-stream")}
         await refused(web, "larger than 256 KiB")
+    web.answers |= {RESOURCE: RedirectResponse(METADATA)}
+    web.answers[METADATA] = StreamingResponse(long(), media_type="text/event-stream")
+    await refused(web, "larger than 256 KiB")
     web.answers = {METADATA: JSONResponse({"issuer": "x" * 300_000})}
     await refused(web, "larger than 256 KiB")
 
