@@ -59,7 +59,10 @@ class RemovalOperations(SessionLookup):
         while stack:
             one = stack[-1]
             await self._stop(one)
-            below = await self._runtime.store.below(self.tenant, one.journal_id)
+            # Damaged rows may name each other as parents.
+            below = [
+                child for child in await self._runtime.store.below(self.tenant, one.journal_id) if child not in stack
+            ]
             stack += below
             if not below:
                 stack.pop()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 from actors.domain.calls import OUTCOME, CallKey, Outcome
-from actors.domain.journal import StoredResult
+from actors.domain.journal import Snapshot, StoredResult
 from actors.domain.records import decode_record
-from actors.errors import SessionNotFound
+from actors.errors import RowCorrupt
 from actors.session.fold import fold
 from actors.session.ports import Loaded, Store
 from actors.session.state import SNAPSHOT_VERSION, State, from_snapshot, initial
 from actors.session.tool_call import CallPhase
+
+log = logging.getLogger(__name__)
 
 _PAGE = 1000
 
@@ -56,11 +59,19 @@ async def recover(store: Store, tenant: str, journal_id: str, loaded: Loaded) ->
         return Recovered(fold(loaded.shared, records), loaded.kept, loaded.results)
     if snapshot is None:
         return Recovered(fold(initial(), records), 0, loaded.results)
-    if snapshot.version == SNAPSHOT_VERSION:
-        return Recovered(fold(from_snapshot(snapshot.body), records), snapshot.seq, loaded.results)
-    # Another release wrote it; all that it says, the records before it say as well.
+    if snapshot.version == SNAPSHOT_VERSION and (kept := _read(snapshot, journal_id)) is not None:
+        return Recovered(fold(kept, records), snapshot.seq, loaded.results)
+    # Another release wrote it, or it is damaged; all that it says, the records before it say as well.
     folded = await _folded(store, tenant, journal_id, snapshot.seq)
     return Recovered(fold(folded, records), 0, loaded.results)
+
+
+def _read(snapshot: Snapshot, journal_id: str) -> State | None:
+    try:
+        return from_snapshot(snapshot.body)
+    except ValueError:
+        log.warning("the snapshot of journal %s cannot be read and is made again from its records", journal_id)
+        return None
 
 
 async def _folded(store: Store, tenant: str, journal_id: str, upto: int) -> State:
@@ -68,6 +79,6 @@ async def _folded(store: Store, tenant: str, journal_id: str, upto: int) -> Stat
     while state.seq < upto:
         page = await store.records(tenant, journal_id, after=state.seq, limit=min(_PAGE, upto - state.seq))
         if not page:
-            raise SessionNotFound(journal_id)
+            raise RowCorrupt("of this session", "records of its journal are missing")
         state = fold(state, (decode_record(record.body) for record in page))
     return state

@@ -5,6 +5,7 @@ Above is ``service``, which runs this in threads; below are a backend and the co
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from typing import Any, Final, Protocol
 from actors.domain.journal import Snapshot, StoredRecord
 from actors.errors import InvalidRequest, RowCorrupt, SessionNotFound
 from actors.storage.backend import Backend
+
+log = logging.getLogger(__name__)
 
 _REMEMBERED: Final = 64
 """Folded states that are kept: those of the sessions that people look at now; some hundred kilobytes each."""
@@ -141,7 +144,11 @@ class Folder:
         # A snapshot of another release says nothing that the records do not say.
         if kept is None or kept.version != fold.version:
             return Folded(0, 0, fold.initial())
-        return Folded(kept.seq, kept.epoch, fold.load(kept.body))
+        try:
+            return Folded(kept.seq, kept.epoch, fold.load(kept.body))
+        except ValueError:
+            log.warning("the snapshot of journal %s cannot be read and is made again from its records", journal_id)
+            return Folded(0, 0, fold.initial())
 
     def _remember(self, key: tuple[str, str], folded: Folded) -> None:
         with self._lock:

@@ -30,7 +30,7 @@ class Legible:
         for row in rows:
             try:
                 yield read(row)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, LookupError, AttributeError):
                 self._tell(row.journal_id)
 
     def _tell(self, journal_id: str) -> None:

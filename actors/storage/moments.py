@@ -28,7 +28,7 @@ def moment(number: int) -> datetime:
     """
     try:
         return _EPOCH + timedelta(microseconds=number)
-    except OverflowError:
+    except (OverflowError, TypeError):
         raise NoMoment(str(number)) from None
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, Final
 
 from pydantic_core import from_json
 
+from actors.domain.budgets import dollars
 from actors.domain.messages import TokenUsage
 from actors.domain.usage import Spent, SpentOn
 
@@ -27,13 +27,17 @@ class Spending:
         self._spent: dict[tuple[date, str], Spent] = {}
 
     def add(self, kind: str, at: datetime, body: bytes) -> None:
-        """Take one record of such a type; an attempt that failed and took nothing counts as none."""
+        """Take one record of such a type; an attempt that failed and took nothing counts as none.
+
+        Raises:
+            ValueError, TypeError, LookupError, AttributeError: It does not have the form that was written.
+        """
         data: Mapping[str, Any] = from_json(body)["data"]
         usage = TokenUsage.model_validate(data.get("usage") or {})
         if kind == FAILED and not usage.total_tokens:
             return
         cost = data.get("cost_usd")
-        one = Spent(calls=1, unpriced_calls=cost is None, usage=usage, cost_usd=format(Decimal(cost or "0"), "f"))
+        one = Spent(calls=1, unpriced_calls=cost is None, usage=usage, cost_usd=format(dollars(cost or "0"), "f"))
         key = (at.date(), f"{data.get('provider', '')}/{data.get('model', '')}")
         self._spent[key] = self._spent.get(key, Spent()) + one
 

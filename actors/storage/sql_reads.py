@@ -67,7 +67,8 @@ def _family(tenant: str, journal_id: str) -> Select[tuple[str]]:
     """A journal, those of the session's children, of theirs, and so on."""
     family = select(_S.journal_id).where(of_journal(SESSIONS, tenant, journal_id)).cte("family", recursive=True)
     children = select(_S.journal_id).where(_S.tenant == tenant, _S.parent_journal_id == family.c.journal_id)
-    return select(family.union_all(children).c.journal_id)
+    # Each once: rows that name each other as parents, as damage can make them, would be gone through for ever.
+    return select(family.union(children).c.journal_id)
 
 
 def _matching(tenant: str, wanted: Filter) -> list[ColumnElement[bool]]:
@@ -239,15 +240,18 @@ class SqlReads:
         if journal_id is not None:
             mine = mine.where(_S.journal_id == journal_id)
         # A journal of which forks still have a part may be without a session.
-        query = select(_R.type, _R.at, _R.body).where(_R.tenant == tenant, SPENDS, _R.journal_id.in_(mine))
+        query = select(_R.type, _R.at, _R.body, _R.journal_id).where(
+            _R.tenant == tenant, SPENDS, _R.journal_id.in_(mine)
+        )
         if since is not None:
             query = query.where(_R.at >= micros(since))
         if until is not None:
             query = query.where(_R.at < micros(until))
         spending = Spending()
         with self._stream() as connection, connection.execute(query) as found:
-            for kind, at, body in found.yield_per(_FETCH):
-                spending.add(kind, moment(at), bytes(body))
+            rows = found.yield_per(_FETCH)
+            for _ in self._legible.of(rows, lambda row: spending.add(row.type, moment(row.at), bytes(row.body))):
+                pass
         return spending.rows
 
     def receivers(self, *, after: tuple[str, str] | None = None, limit: int = 1000) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,7 @@ from tests.unit.local.runtimes import calls, config, runtime, says
 from tests.unit.storage.samples import TENANT, journal, new, part
 
 _JOURNAL = "journal_id = (SELECT journal_id FROM sessions WHERE session_id = 'bad')"
-_ROWS = ("state = 'unheard of'", "budget = '{'", "wake_at = 9223372036854775807", "queued = 'many'")
+_ROWS = ("state = 'unheard of'", "budget = '{'", "wake_at = 9223372036854775807", "updated_at = 'never'")
 _JOURNALS = (
     f"UPDATE records SET body = x'00' WHERE seq = 1 AND {_JOURNAL}",
     f"DELETE FROM records WHERE seq = 2 AND {_JOURNAL}",
@@ -134,6 +134,43 @@ async def test_a_journal_without_its_end_keeps_nobody_from_reading_another(tmp_p
         assert await (await manager.get_session("other")).history() == ()
         assert (await manager.generate("other", "go")).text == "Yes."
         assert await manager.destroy_session("bad")
+
+
+@pytest.mark.parametrize("how", ["body = x'7b'", "body = CAST('[]' AS BLOB)"])
+async def test_a_snapshot_that_cannot_be_read_is_made_again_from_the_records(tmp_path: Path, how: str) -> None:
+    async with runtime(store=str(tmp_path)) as manager:
+        await manager.create_session("bad", config(says("Yes.")))
+        await manager.generate("bad", "one")
+        await manager.snapshot("bad")
+    _damage(tmp_path, f"UPDATE snapshots SET {how}")
+    async with runtime(store=str(tmp_path)) as manager:
+        assert len(await manager.history("bad")) == 2
+        assert (await manager.generate("bad", "two")).text == "Yes."
+        assert len(await manager.history("bad")) == 4
+
+
+async def test_what_was_spent_is_told_without_the_calls_that_cannot_be_read(tmp_path: Path) -> None:
+    async with runtime(store=str(tmp_path)) as manager:
+        await _family(manager)
+        await manager.generate("other", "go")
+        _damage(tmp_path, f"UPDATE records SET body = x'00' WHERE type = 'model.call.completed' AND {_JOURNAL}")
+
+        assert (await manager.usage()).total.calls == 1
+
+
+async def test_sessions_that_name_each_other_as_parents_are_gone_through_once(tmp_path: Path) -> None:
+    async with runtime(store=str(tmp_path)) as manager:
+        await _family(manager)
+        _damage(
+            tmp_path,
+            "UPDATE sessions SET parent_journal_id = (SELECT journal_id FROM sessions WHERE session_id = 'low') "
+            "WHERE session_id = 'bad'",
+        )
+        assert (await manager.actions("bad")).items == ()
+
+        assert await manager.destroy_session("bad", cascade=True)
+
+        assert sorted(row.session_id for row in await manager.get_all_sessions()) == ["other", "top"]
 
 
 async def test_a_text_that_is_no_unicode_any_more_is_no_trouble_of_all_others(tmp_path: Path) -> None:
