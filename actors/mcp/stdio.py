@@ -16,7 +16,6 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.mcp.unasked import Unasked
 from actors.tools import reaper
 from actors.tools.by_force import end_by_force, wake
 from actors.tools.environment import command_environment
@@ -184,11 +183,9 @@ async def stdio_transport(process: ServerProcess) -> AsyncGenerator[tuple[Any, A
     outgoing, from_session = anyio.create_memory_object_stream["SessionMessage"](0)
     loop = asyncio.get_running_loop()
     pumps: list[asyncio.Task[None]] = []
-    unasked = Unasked(loop.time())
     try:
         await process.start()
-        reading, writing = _read(process, to_session, unasked), _write(process, from_session, unasked)
-        pumps = [loop.create_task(reading), loop.create_task(writing)]
+        pumps = [loop.create_task(_read(process, to_session)), loop.create_task(_write(process, from_session))]
         yield messages, outgoing
     finally:
         for pump in pumps:
@@ -215,23 +212,21 @@ async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:
         raise cancelled
 
 
-async def _read(
-    process: ServerProcess, to_session: MemoryObjectSendStream[SessionMessage | Exception], unasked: Unasked
-) -> None:
+async def _read(process: ServerProcess, to_session: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
     try:
         async with to_session:
-            await _read_messages(process, to_session, unasked)
+            await _read_messages(process, to_session)
     finally:
         process.silent.set()
 
 
 async def _read_messages(
-    process: ServerProcess, to_session: MemoryObjectSendStream[SessionMessage | Exception], unasked: Unasked
+    process: ServerProcess, to_session: MemoryObjectSendStream[SessionMessage | Exception]
 ) -> None:
     from mcp.shared.message import SessionMessage
-    from mcp_types import JSONRPCNotification, JSONRPCRequest, jsonrpc_message_adapter
+    from mcp_types import jsonrpc_message_adapter
 
-    junk, loop = 0, asyncio.get_running_loop()
+    junk = 0
     async for line in _lines(process):
         try:
             message = jsonrpc_message_adapter.validate_json(line, by_name=False)
@@ -241,11 +236,6 @@ async def _read_messages(
                 process.problem = "it writes to stdout what is no message of the protocol"
                 return
             continue
-        if isinstance(message, JSONRPCNotification | JSONRPCRequest):
-            unasked.heard(loop.time(), request=isinstance(message, JSONRPCRequest))
-            if unasked.problem is not None:
-                process.problem = unasked.problem
-                return
         await to_session.send(SessionMessage(message))
 
 
@@ -263,15 +253,9 @@ async def _lines(process: ServerProcess) -> AsyncGenerator[bytes]:
             begun = bytearray(rest)
 
 
-async def _write(
-    process: ServerProcess, from_session: MemoryObjectReceiveStream[SessionMessage], unasked: Unasked
-) -> None:
-    from mcp_types import JSONRPCNotification, JSONRPCRequest
-
+async def _write(process: ServerProcess, from_session: MemoryObjectReceiveStream[SessionMessage]) -> None:
     async with from_session:
         async for one in from_session:
             assert process.input is not None, "it was started"
             process.input.write(one.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
             await process.input.drain()
-            if not isinstance(one.message, JSONRPCNotification | JSONRPCRequest):
-                unasked.answered()

@@ -17,31 +17,35 @@ UNANSWERED: Final = 1000
 """Requests of the server that wait for an answer, or for the server to read it."""
 
 
+class Flood(Exception):
+    """A server says too much; the text says what of."""
+
+
 class Unasked:
     """What one server has said unasked.
 
     Args:
         now: The time at the start, in seconds.
-
-    Attributes:
-        problem: Why it is of no use any more, once that is known.
     """
 
     def __init__(self, now: float) -> None:
-        self.problem: str | None = None
         self._room = float(UNASKED_AT_ONCE)
         self._at = now
         self._open = 0
 
     def heard(self, now: float, *, request: bool) -> None:
-        """It has said something; a request wants an answer."""
+        """It has said something; a request wants an answer.
+
+        Raises:
+            Flood: it is of no use any more.
+        """
         self._room = min(self._room + (now - self._at) * UNASKED_PER_S, UNASKED_AT_ONCE) - 1
         self._at = now
         self._open += request
         if self._room < 0:
-            self.problem = f"it floods: it says more than {UNASKED_PER_S} things a second that nobody asked for"
-        elif self._open > UNANSWERED:
-            self.problem = f"it asks and does not listen: {UNANSWERED} of its requests wait for it to read an answer"
+            raise Flood(f"it floods: it says more than {UNASKED_PER_S} things a second that nobody asked for")
+        if self._open > UNANSWERED:
+            raise Flood(f"it asks and does not listen: {UNANSWERED} of its requests wait for it to read an answer")
 
     def answered(self) -> None:
         """It has been sent an answer to a request of its own."""

@@ -13,8 +13,9 @@ from actors.errors import GreenroomError
 ROUND_S = 0.3
 """Between two looks at the inbox, in seconds."""
 
-LATER = 0.4
-"""How often a question is left for the next look: so that some sessions have hibernated when it is answered."""
+LATER, MUCH_LATER = 0.4, 0.7
+"""How often a question is left for the next look, and one of a tool: some sessions have hibernated when it is answered,
+and what keeps the call open was hit meanwhile."""
 
 PAGE = 1000
 
@@ -39,7 +40,8 @@ class Clerk:
             # Where it lost its session, or the answer, or somebody was faster, it is seen at the next look.
             with suppress(GreenroomError):
                 for action in (await self._manager.actions(limit=PAGE)).items:
-                    if action.kind is not ActionKind.external_task and self._random.random() > LATER:
+                    later = MUCH_LATER if action.kind is ActionKind.input else LATER
+                    if action.kind is not ActionKind.external_task and self._random.random() > later:
                         with suppress(GreenroomError):
                             await self._decide(action)
             await asyncio.sleep(ROUND_S)

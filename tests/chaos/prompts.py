@@ -28,7 +28,7 @@ UNSAFE = frozenset(tool for kind, tool in TOOLS.items() if kind not in REPEATABL
 
 KINDS = {
     **{"plain": 4, "once": 6, "again": 3, "slow": 3, "batched": 2, "structured": 1},
-    **{"web": 2, "web again": 2, "web asks": 4},
+    **{"web": 2, "web again": 2, "web asks": 7},
     **{"cancelled": 3, "paused": 2, "compacted": 2, "children": 1, "forks": 1},
 }
 """How often each kind of turn comes.
@@ -38,7 +38,7 @@ A ``batched`` one has two calls of the unsafe tool and one of the other in a bat
 too.
 """
 
-OWN_KINDS = KINDS | {"own": 5, "own asks": 8}
+OWN_KINDS = KINDS | {"own": 6, "own asks": 16}
 """The same for a user whose session has a server of its own."""
 
 STEERED = ("once", "once", "slow", "web", "web asks")

@@ -6,6 +6,7 @@ With a token it lets nobody in who does not show it; ``/token`` gives it to the 
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -33,6 +34,14 @@ async def steps(ctx: Context) -> str:
     """Report progress."""
     await ctx.report_progress(1, 2, "half")
     return "done"
+
+
+@server.tool()
+async def chatter(ctx: Context) -> str:
+    """Report progress without end."""
+    for step in itertools.count():
+        await ctx.report_progress(step, None, "and so on")
+    return ""
 
 
 @server.tool()

@@ -50,7 +50,11 @@ async def test_a_tool_is_called_over_both_transports_with_its_progress(transport
 
 
 @pytest.mark.parametrize("transport", ["streamable-http", "sse"])
-async def test_a_flood_costs_its_call_and_the_connection_which_is_made_again(transport: str) -> None:
+async def test_a_flood_costs_its_call_and_the_connection_which_is_made_again(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.mcp.unasked.UNASKED_AT_ONCE", 100)
+    monkeypatch.setattr("actors.mcp.unasked.UNASKED_PER_S", 10)
     with serving() as url:
         async with connected(at(url, transport)) as server:
             assert len((await server.call("big", {"size": 500_000})).content) == 500_000
@@ -58,6 +62,8 @@ async def test_a_flood_costs_its_call_and_the_connection_which_is_made_again(tra
             assert (outcome.outcome, len(outcome.content) < 1000) == (Outcome.error, True)
             assert (await server.call("add", {"a": 1, "b": 2})).content == "3"
             assert server.connection.tries == 2
+            assert "went away" in (await server.call("chatter")).content
+            await server.until(lambda: "it floods" in (server.connection.status.error or ""))
 
 
 @pytest.mark.parametrize(
