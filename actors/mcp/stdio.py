@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,6 +79,7 @@ class ServerProcess:
         self.input: asyncio.StreamWriter | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._pipes: list[asyncio.ReadTransport] = []
+        self._files: list[FileIO] = []
 
     @property
     def stderr(self) -> str:
@@ -87,12 +89,14 @@ class ServerProcess:
     async def start(self) -> None:
         """Start it. That it cannot be started is told like any end: by ``problem`` and ``ended``."""
         loop = asyncio.get_running_loop()
-        output, errors, report = self._spawn()
+        # Files at once: whoever is cancelled meanwhile leaves them to ``close``.
+        output, errors, report = (os.fdopen(end, "rb", buffering=0) for end in self._spawn())
+        given = os.fdopen(self._stdin, "wb", buffering=0)
+        self._files += [output, errors, report, given]
         self._tasks.append(loop.create_task(self._follow_report(await self._reader(report))))
         self._tasks.append(loop.create_task(self._follow_stderr(await self._reader(errors))))
         self.output = await self._reader(output)
-        pipe = os.fdopen(self._stdin, "wb", buffering=0)
-        writer, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, pipe)
+        writer, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, given)
         self.input = asyncio.StreamWriter(writer, protocol, None, loop)
 
     def _spawn(self) -> tuple[int, int, int]:
@@ -135,10 +139,9 @@ class ServerProcess:
             self._stderr = (self._stderr + chunk)[-STDERR_BYTES:]
             await asyncio.sleep(STDERR_PAUSE_S)
 
-    async def _reader(self, descriptor: int) -> asyncio.StreamReader:
+    async def _reader(self, pipe: FileIO) -> asyncio.StreamReader:
         loop = asyncio.get_running_loop()
         stream = asyncio.StreamReader(limit=CHUNK_BYTES, loop=loop)
-        pipe = os.fdopen(descriptor, "rb", buffering=0)
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream, loop=loop), pipe)
         self._pipes.append(transport)
         return stream
@@ -162,7 +165,7 @@ class ServerProcess:
             end_by_force(self._reaper)
         for task in self._tasks:
             task.cancel()
-        for pipe in self._pipes:
+        for pipe in (*self._pipes, *self._files):
             pipe.close()
 
     async def _ended_within(self, seconds: float) -> None:

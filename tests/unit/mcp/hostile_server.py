@@ -20,7 +20,7 @@ HOW = sys.argv[1:]
 
 WRITING = threading.Lock()
 
-listed = 0
+listed = told = 0
 
 
 def send(message: dict[str, Any]) -> None:
@@ -51,8 +51,10 @@ def insist() -> None:
 
 
 def restless() -> None:
+    global told
     while True:
         send({"method": "notifications/tools/list_changed"})
+        told += 1
         time.sleep(0.002)
 
 
@@ -103,7 +105,7 @@ def pester(number: Any) -> None:
 
 ANSWERS: dict[str, Callable[[Any], None]] = {
     "say": lambda number: send({"id": number, "result": text("said")}),
-    "listed": lambda number: send({"id": number, "result": text(str(listed))}),
+    "listed": lambda number: send({"id": number, "result": text(f"{listed} {told}")}),
     "another_id": another_id,
     "id_as_text": id_as_text,
     "twice": twice,

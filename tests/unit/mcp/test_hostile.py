@@ -82,8 +82,10 @@ def test_a_server_whose_requests_are_answered_may_ask_as_often_as_it_likes() -> 
 async def test_a_list_that_changes_hundreds_of_times_a_second_is_read_again_once_in_a_while() -> None:
     async with connected(hostile("restless")) as server:
         await server.until(lambda: "tool_2" in names(server))
-        for _ in range(20):
-            assert int((await server.call("listed")).content) < 5
+        listed, told = 1, 0
+        while told < 200:
+            listed, told = map(int, (await server.call("listed")).content.split())
+        assert listed * 10 < told
         assert server.connection.tries == 1
 
 
@@ -113,13 +115,13 @@ async def test_what_comes_under_a_wrong_id_or_twice_is_nobodys() -> None:
 
 
 async def test_an_answer_that_is_none_fails_its_call_and_spares_the_connection() -> None:
-    async with connected(hostile(tool_timeout_s=0.2)) as server:
+    async with connected(hostile()) as server:
         for lie in ("no_content", "not_a_list", "strange_block"):
             outcome = await server.call(lie)
             assert outcome.outcome is Outcome.error
             assert outcome.content.startswith("MCP server h gave no valid answer: content")
         for lie in ("not_an_object", "neither", "strange_error"):
-            assert (await server.call(lie)).outcome is Outcome.timeout
+            assert (await server.call(lie, limit_s=0.1)).outcome is Outcome.timeout
         assert (await server.call("say")).content == "said"
         assert server.connection.tries == 1
 
