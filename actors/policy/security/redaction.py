@@ -59,6 +59,11 @@ class Known:
         chosen = {value for value in values if MIN_KNOWN <= len(value) <= MAX_KNOWN}
         self._values = sorted(chosen, key=lambda value: (-len(value), value))
         self._whole = re.compile("|".join(map(re.escape, self._values)) or r"(?!)")
+        self._by_first: dict[str, list[str]] = {}
+        for value in self._values:
+            self._by_first.setdefault(value[0], []).append(value)
+        self._first = re.compile(f"[{re.escape(''.join(self._by_first))}]" if self._by_first else r"(?!)")
+        self._longest = max(map(len, self._values), default=0)
 
     def __bool__(self) -> bool:
         return bool(self._values)
@@ -70,20 +75,22 @@ class Known:
 
     def undecided(self, text: str, start: int) -> int | None:
         """See ``Finder.undecided``."""
-        return min((place for value in self._values for place in _begun(text, value, start)), default=None)
+        for match in self._first.finditer(text, max(start, len(text) - self._longest + 1)):
+            if any(_begins(value, text, match.start()) for value in self._by_first[match.group()]):
+                return match.start()
+        return None
 
 
 NOTHING_KNOWN = Known(())
 
 
-def _begun(text: str, value: str, start: int) -> Iterator[int]:
-    """Where at the end of the text the value begins and goes on behind it: the first such place, if there is one."""
-    place = text.find(value[0], max(start, len(text) - len(value) + 1))
-    while place != -1:
-        if value.startswith(text[place:]):
-            yield place
-            return
-        place = text.find(value[0], place + 1)
+def _begins(value: str, text: str, place: int) -> bool:
+    """Whether the text ends within a value that begins at a place in it."""
+    left = len(text) - place
+    # Most are told by their first characters, without a copy of what may be long.
+    return (
+        left < len(value) and text.startswith(value[: min(left, MIN_KNOWN)], place) and value.startswith(text[place:])
+    )
 
 
 class Led:

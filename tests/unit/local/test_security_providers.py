@@ -9,12 +9,13 @@ import pytest
 from actors.domain import records as r
 from actors.domain.children import ChildSpec
 from actors.domain.events import MessageDelta
+from actors.domain.permissions import PermissionPolicy
 from actors.domain.security import SecurityConfig
 from actors.domain.session import SessionConfig
 from actors.errors import InvalidConfig, SecurityUnavailable, TurnFailed
 from actors.inspection import inspector
 from actors.tools.function import tool
-from tests.unit.local.runtimes import calls, config, records, result_texts, runtime, says
+from tests.unit.local.runtimes import asking, calls, config, record_of, records, result_texts, runtime, says
 
 HERE = "tests.unit.inspection.providers"
 NAME = "Project Apollo"
@@ -104,3 +105,20 @@ async def test_a_provider_that_cannot_be_loaded_is_refused_where_it_is_named() -
     with pytest.raises(InvalidConfig, match="cannot be loaded"):
         async with runtime(security=_with("Nobody")):
             pass
+
+
+async def test_what_a_child_reports_is_taken_while_a_provider_fails_and_its_words_are_not_shown() -> None:
+    async with runtime(tells) as manager:
+        parent = await manager.create_session("p", config())
+        waits = asking(calls(("tells", {"text": "x"})), says(NAME), permission_policy=PermissionPolicy())
+        (child,) = await parent.spawn_many([ChildSpec(prompt="go", config=waits)])
+        asked = await record_of(await manager.get_session(child.session_id), r.ActionRequested)
+        await parent.configure(security=_with("Raises", kinds=()))
+
+        await manager.confirm_tool(child.session_id, asked.data.action_id, True)
+        (outcome,) = await parent.wait_children()
+
+        (report,) = await records(parent, r.ChildCompleted)
+        assert (outcome.outcome, report.data.text) == ("completed", "[REDACTED:UNCHECKED]")
+        (noted,) = await records(parent, r.SecurityNoted)
+        assert noted.data.withheld == {"UNCHECKED": 1}
