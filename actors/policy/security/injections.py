@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
-_INVISIBLE: Final = dict.fromkeys(
-    (0xAD, 0x34F, 0x61C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070))
-)
-"""Characters that are not seen and stand between letters of a phrase that is to be overlooked."""
+_WIDE: Final[dict[int, str | None]] = dict.fromkeys((0x115F, 0x1160, 0x3164, 0xFFA0), " ")
+"""Letters that look like spaces."""
+
+_MARKS: Final = frozenset({"Cf", "Me", "Mn"})
 
 _OLD: Final = r"(?:(?:previous|prior|above|earlier|preceding|foregoing|all|any|your|other|of|the|my|these|those) )"
 _ORDERS: Final = r"(?:instructions?|prompts?|rules|directions|guidelines|directives|commands|programming)"
@@ -53,8 +54,9 @@ _MARKUP: Final = re.compile(
     r"|</?(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|</?(?:system|system-reminder|system_prompt)>",
     re.IGNORECASE,
 )
-_TAGS: Final = range(0xE0020, 0xE007F)
-"""Letters that no font shows and that models read: ASCII, moved to where it is not seen."""
+_AS_LETTERS: Final = {first + code - 0x20: chr(code) for first in (0xE0020, 0xE0110) for code in range(0x20, 0x7F)}
+_UNSEEN: Final = re.compile("[\U000e0020-\U000e007e\U000e0110-\U000e016e]+")
+"""Tags and selectors: none is seen, and models read them as the letters whose numbers they bear."""
 
 _LOOKALIKES: Final = str.maketrans("аеорсухіѕјԁɡոναοιρ\u0131", "aeopcyxisjdgnvaoipi")
 """Letters of other alphabets that cannot be told from Latin ones by looking."""
@@ -67,13 +69,26 @@ def injections(text: str) -> tuple[str, ...]:
     found = ["markup"] if _MARKUP.search(text) else []
     readings = [text]
     if not text.isascii():
-        unseen = "".join(chr(ord(char) - 0xE0000) for char in text if ord(char) in _TAGS)
-        # Flags of parts of countries are written with a few of them.
-        found += ["unseen"] if len(unseen) > _FLAG else []
-        text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
+        unseen = "".join(_UNSEEN.findall(text)).translate(_AS_LETTERS)
+        # Flags of parts of countries are written with a few of them, and each of some names of Japan with one.
+        found += ["unseen"] if any(len(run) > _FLAG for run in _UNSEEN.findall(text)) else []
+        text = _in_letters(text)
         readings = [text, text.translate(_LOOKALIKES), unseen]
     plain = [_BETWEEN_WORDS.sub(" ", reading).lower() for reading in readings]
     return (*(label for label, phrase in _PHRASES.items() if any(map(phrase.search, plain))), *found)
+
+
+def _in_letters(text: str) -> str:
+    """A text without what is not seen, and what stands above, below or around a letter."""
+    # First of all: letters are taken apart in a time by the square of how many marks one of them has.
+    apart = unicodedata.normalize("NFKD", text.translate(_plain()))
+    return apart.translate(_plain())
+
+
+@lru_cache(maxsize=1)
+def _plain() -> dict[int, str | None]:
+    codes = (*range(0x20000), *range(0xE0000, 0xE0200))
+    return dict.fromkeys(code for code in codes if unicodedata.category(chr(code)) in _MARKS) | _WIDE
 
 
 _FLAG: Final = 12
