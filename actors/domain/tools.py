@@ -49,6 +49,7 @@ class ToolDefinition(Frozen):
         looking: Values of arguments, such as of one that names a command, with which a call only reads: it is pure.
         resources: What of the cluster its host takes for itself, by Ray's names: ``GPU``, ``CPU``, or one of your own.
         timeout_s: Longest run in seconds; None leaves it to the session's ``tool_timeout_s``.
+        orders: Kinds of orders that what its server says of it seems to give the model.
     """
 
     name: str = Field(min_length=1, max_length=MAX_TOOL_NAME, pattern=r"^[A-Za-z0-9_.-]+$")
@@ -59,6 +60,7 @@ class ToolDefinition(Frozen):
     looking: dict[str, tuple[str, ...]] = {}
     resources: Annotated[dict[str, Annotated[float, Field(gt=0, le=MAX_RESOURCE)]], AfterValidator(_placeable)] = {}
     timeout_s: float | None = Field(default=None, gt=0)
+    orders: tuple[str, ...] = ()
 
 
 SandboxMode = Literal["auto", "required", "off"]

@@ -21,7 +21,8 @@ from actors.mcp.consent import Consent
 from actors.mcp.http import HttpWay
 from actors.mcp.listing import Listing
 from actors.mcp.open_calls import OpenCalls
-from actors.mcp.problems import NotConnected, sentence
+from actors.mcp.problems import NotConnected, hidden, sentence
+from actors.mcp.quiet import keep_quiet
 from actors.mcp.roots import roots_of
 from actors.mcp.sifting import sifted
 from actors.mcp.stdio import EXIT_S, GONE_S, ServerProcess, stdio_transport
@@ -81,7 +82,7 @@ class McpConnection:
         self.secrets = config.secrets
         self.open_calls = OpenCalls(lambda: self.secrets)
         self.consent = Consent(self.open_calls, self._consenting)
-        self.listing = Listing(config, changed)
+        self.listing = Listing(config, changed, lambda: self.secrets)
         self.tries = 0
         self._directory = directory
         self._environment = environment
@@ -130,7 +131,7 @@ class McpConnection:
             self.config,
             McpState.needs_authorization if waits else self._state,
             protocol=client.protocol_version if client is not None else None,
-            server=f"{info.name} {info.version}"[:200] if info is not None else None,
+            server=hidden(f"{info.name} {info.version}", self.secrets)[:200] if info is not None else None,
             tool_count=len(self.listing.published.definitions),
             tools_left_out=self.listing.published.left_out,
             error=self._error,
@@ -207,6 +208,7 @@ class McpConnection:
         from mcp import Client
         from mcp_types import Implementation
 
+        keep_quiet()
         target: Any = stdio_transport(process) if process is not None else self._way.open()
 
         async def sample(context: Any, params: CreateMessageRequestParams) -> Any:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.domain.base import is_deep
 from actors.domain.mcp import McpServerConfig
 from actors.domain.tools import EffectClass, ToolDefinition
 from actors.errors import InvalidConfig
 from actors.json_schema import validator
 from actors.mcp.names import published
+from actors.mcp.problems import hidden
+from actors.policy.security.offers import orders_in, reworded
 
 if TYPE_CHECKING:
     from mcp_types import Tool, ToolAnnotations
@@ -27,6 +30,9 @@ MAX_LISTED_BYTES: Final = 1024 * 1024
 """Descriptions and schemas of all tools of one server: every session actor holds them."""
 
 MAX_DESCRIPTION_CHARS: Final = 4096
+
+_SHOWN: Final = frozenset({"title", "description", "default"})
+"""Of a schema: where a server may have written what it was given itself."""
 
 _ANYTHING: Final[dict[str, Any]] = {"type": "object", "properties": {}}
 
@@ -45,13 +51,13 @@ class Published:
     left_out: int = 0
 
 
-def publish(config: McpServerConfig, tools: Iterable[Tool], *, more: int = 0) -> Published:
+def publish(config: McpServerConfig, tools: Iterable[Tool], *, more: int = 0, secrets: Sequence[str] = ()) -> Published:
     """What is published of a server's tools; ``more`` were not even listed."""
     found: dict[str, ToolDefinition] = {}
     names: dict[str, str] = {}
     left_out, room = more, MAX_LISTED_BYTES
     for tool in tools:
-        definition = _definition(config, tool)
+        definition = _definition(config, tool, secrets)
         size = _size(definition)
         callable_ = bool(tool.name) and not _as_task_only(tool)
         if not callable_ or definition.name in found or len(found) >= MAX_TOOLS or not 0 <= size <= room:
@@ -68,16 +74,17 @@ def _as_task_only(tool: Tool) -> bool:
     return tool.execution is not None and tool.execution.task_support == "required"
 
 
-def _definition(config: McpServerConfig, tool: Tool) -> ToolDefinition:
+def _definition(config: McpServerConfig, tool: Tool, secrets: Sequence[str]) -> ToolDefinition:
     schema = tool.input_schema if tool.input_schema.get("type") == "object" else _ANYTHING
-    described = (tool.description or tool.title or "").replace("\0", " ").strip()[:MAX_DESCRIPTION_CHARS]
-    return ToolDefinition(
+    described = hidden(tool.description or tool.title or "", secrets).strip()[:MAX_DESCRIPTION_CHARS]
+    definition = ToolDefinition(
         name=published(config.name, tool.name),
         description=described or f"Tool {tool.name[:64]} of the MCP server {config.name}.",
-        parameters=schema,
+        parameters=schema if is_deep(schema) else reworded(schema, partial(hidden, secrets=secrets), _SHOWN),
         effect=_effect(tool.annotations) if config.trust_annotations else EffectClass.unsafe,
         timeout_s=config.tool_timeout_s,
     )
+    return definition if is_deep(schema) else definition.model_copy(update={"orders": orders_in(definition)})
 
 
 def _effect(told: ToolAnnotations | None) -> EffectClass:
@@ -88,6 +95,8 @@ def _effect(told: ToolAnnotations | None) -> EffectClass:
 
 def _size(definition: ToolDefinition) -> int:
     """Bytes of a definition; -1 when its schema is none that can be sent to a model."""
+    if is_deep(definition.parameters):
+        return -1
     try:
         schema = json.dumps(definition.parameters, allow_nan=False)
     except (ValueError, RecursionError):

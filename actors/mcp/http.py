@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -74,9 +73,6 @@ class HttpWay:
     def _prepare(self) -> None:
         from actors.mcp.oauth import auth_of
 
-        # They tell URLs with their queries, and what authorization servers answer.
-        for name in ("httpx2", "mcp.client.auth"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
         if self._auth is None and not any(name.lower() == "authorization" for name in self._headers):
             # What its URL has beside the address is a secret, and no part of what a token is for.
             self._auth = auth_of(self._given.address, self._oauth, self._consent, self._redirect_url, self._learn)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from actors.domain.mcp import McpServerConfig
@@ -58,19 +58,23 @@ class Listing:
 
     Args:
         changed: Called when the list of tools is another one.
+        secrets: What must not appear in it.
 
     Attributes:
         published: The tools that can be called, as they were listed last.
         reading: The names of the tools by which its resources are listed and read, when it has any.
     """
 
-    def __init__(self, config: McpServerConfig, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, config: McpServerConfig, changed: Callable[[], None], secrets: Callable[[], Sequence[str]]
+    ) -> None:
         self.published = Published()
         self.reading: tuple[str, str] | None = None
         self.resources: Shelf[McpResources] = Shelf()
         self.prompts: Shelf[McpPrompts] = Shelf()
         self._config = config
         self._changed = changed
+        self._secrets = secrets
         self._again = asyncio.Event()
         self._listens = False
 
@@ -106,7 +110,7 @@ class Listing:
             self.published = Published()
             return
         found = await gathered(lambda cursor: client.list_tools(cursor=cursor), lambda page: page.tools, MAX_TOOLS)
-        self.published = publish(self._config, found.items, more=found.left_out)
+        self.published = publish(self._config, found.items, more=found.left_out, secrets=self._secrets())
 
     def told(self, what: Any) -> None:
         """The server says something unasked: a notification, or an event that was subscribed to."""

@@ -7,9 +7,11 @@ from typing import Any
 from actors.domain.calls import ModelCall, ToolCall
 from actors.domain.llm import LlmConfig
 from actors.domain.policies import SessionLane
+from actors.domain.tools import ToolDefinition
 from actors.policy.lanes import full_after_s
 from actors.policy.permissions import demands_sandbox
 from actors.policy.prompts import system_prompt
+from actors.policy.security.offers import offered
 from actors.session import asking, sampling, titles, unpriced, workspace
 from actors.session.spilling import artifact_read_by
 from actors.session.state import State
@@ -60,20 +62,25 @@ def _model_call(state: State, turn: Turn, call: ModelCallState, around: Surround
     if turn.title:
         model = model.model_copy(update={"max_tokens": min(model.max_tokens or titles.MAX_TOKENS, titles.MAX_TOKENS)})
     summing_up = turn.summary_of is not None
-    definitions = tuple(spec.definition for _, spec in sorted(around.tools.items()))
     return ModelCall.model_construct(
         **_whose(state, turn, call, around),
         kind="model",
         llm=model,
         system=system_prompt(config.system_prompt) if not summing_up else None,
         messages=tuple(entry.message for entry in state.context),
-        tools=definitions if not summing_up else (),
+        tools=_tools(state, around) if not summing_up else (),
         thinking_budget=(config.thinking_budget or 1024) if config.thinking_enabled and not summing_up else None,
         priced_only=unpriced.is_refused(state, model),
         summary_of=turn.summary_of,
         output=turn.output if not summing_up else None,
         delay_s=ATTEMPT_DELAY_S * turn.failures,
     )
+
+
+def _tools(state: State, around: Surroundings) -> tuple[ToolDefinition, ...]:
+    definitions = tuple(spec.definition for _, spec in sorted(around.tools.items()))
+    security = state.config.security_in_force(around.security)
+    return offered(definitions, security.on_injection) if security is not None else definitions
 
 
 def _for_tool(state: State, turn: Turn, call: ModelCallState, around: Surroundings, model: LlmConfig) -> ModelCall:
