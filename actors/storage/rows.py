@@ -103,6 +103,8 @@ def info_of(row: AnyRow) -> SessionInfo:
 
 def legible_of(row: AnyRow) -> SessionInfo:
     """What can be read of the same: where a value is none that was ever written, it has its default."""
+    with suppress(ValueError, TypeError):
+        return info_of(row)
     got = _mapping(row)
     values: Values = {name: str(got[name]) for name in ("tenant", "session_id", "journal_id")}
     values |= {"created_at": moment(0), "updated_at": moment(0)}
