@@ -23,6 +23,10 @@ class BackendIndex(Protocol):
         """What can be read of a session's row: where a value is none that was ever written, it has its default."""
         ...
 
+    def remembers(self, tenant: str, command_id: str) -> bool:
+        """Whether this command created or destroyed sessions, or found none, in the last day."""
+        ...
+
     def waiting_tenants(self, kind: str, *, after: str = "", limit: int = 1000) -> tuple[str, ...]:
         """Tenants of whom a session waits for an action of a kind, in order, behind ``after``."""
         ...

@@ -25,6 +25,11 @@ class MemoryIndex(MemoryReads):
         """See ``Backend.legible``."""
         return self.row(tenant, journal_id)
 
+    def remembers(self, tenant: str, command_id: str) -> bool:
+        """See ``Backend.remembers``."""
+        with self._access():
+            return (tenant, command_id) in self._commands
+
     def waiting_tenants(self, kind: str, *, after: str = "", limit: int = 1000) -> tuple[str, ...]:
         """See ``Backend.waiting_tenants``."""
         with self._access():

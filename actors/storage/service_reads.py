@@ -88,6 +88,10 @@ class StoreReads:
         """See ``Backend.known``."""
         return await self._read(lambda: self._backend.known(tenant, session_id))
 
+    async def remembers(self, tenant: str, command_id: str) -> bool:
+        """See ``Backend.remembers``."""
+        return await self._read(lambda: self._backend.remembers(tenant, command_id))
+
     async def legible(self, tenant: str, journal_id: str) -> SessionInfo | None:
         """See ``Backend.legible``."""
         return await self._read(lambda: self._backend.legible(tenant, journal_id))

@@ -13,7 +13,7 @@ from actors.domain.journal import Known
 from actors.domain.session import SessionInfo
 from actors.storage.rows import legible_of
 from actors.storage.rules import session_key
-from actors.storage.schema import ACTIONS, HAS_PARENT, PENDING, SESSIONS
+from actors.storage.schema import ACTIONS, COMMANDS, HAS_PARENT, PENDING, SESSIONS
 from actors.storage.sql_reads import SqlReads, of_journal
 
 _S: Final = SESSIONS.c
@@ -46,6 +46,13 @@ class SqlIndex(SqlReads):
         """See ``Backend.legible``."""
         with self._read() as connection:
             return legible_row(connection, tenant, journal_id)
+
+    def remembers(self, tenant: str, command_id: str) -> bool:
+        """See ``Backend.remembers``."""
+        of = COMMANDS.c
+        query = select(of.command_id).where(of.tenant == tenant, of.command_id == command_id)
+        with self._read() as connection:
+            return connection.execute(query).one_or_none() is not None
 
     def waiting_tenants(self, kind: str, *, after: str = "", limit: int = 1000) -> tuple[str, ...]:
         """See ``Backend.waiting_tenants``."""

@@ -69,6 +69,17 @@ class Homes:
         await self.of(tenant, journal_id)
         return self._journals.get((tenant, journal_id))
 
+    async def is_used_elsewhere(self, tenant: str, command_id: str, home: Member) -> bool:
+        """Whether a command is known to another store than the one that it is for, and not to that one.
+
+        A store that cannot be asked now is left out, as when ids are given.
+        """
+        if await home.service.remembers(tenant, command_id):
+            return False
+        others = (member for member in self.members if member is not home)
+        asked = (member.ask(lambda store: store.remembers(tenant, command_id)) for member in others)
+        return any(answer is True for answer in await asyncio.gather(*asked))
+
     async def find(self, tenant: str, session_id: str) -> SessionInfo | None:
         """The row of a session id, of the first store that has it.
 

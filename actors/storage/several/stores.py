@@ -18,7 +18,7 @@ from actors.domain.mcp import KnownServer
 from actors.domain.retention import Retention
 from actors.domain.session import SnapshotInfo
 from actors.domain.stores import DEFAULT_STORE
-from actors.errors import InvalidConfig, StoreUnavailable
+from actors.errors import CommandConflict, InvalidConfig, StoreUnavailable
 from actors.session.ports import Activation
 from actors.storage.beginning import Beginning
 from actors.storage.service import StoreService
@@ -86,6 +86,7 @@ class SeveralStores(SeveralReads):
         """See ``Store.create``. Forks are born where their source lives, whatever is asked for."""
         origin = next((new.origin for new in sessions if new.origin is not None), None)
         home = self._named(store) if origin is None else await self._homes.of(tenant, origin.journal_id)
+        await self._check_new(tenant, command_id, home)
         async with self._naming.giving(sessions, home) as taken:
             if (error := taken.refusal(sessions)) is not None:
                 raise error
@@ -93,6 +94,11 @@ class SeveralStores(SeveralReads):
         if created:
             self._settle_births(tenant, sessions, home)
         return created
+
+    async def _check_new(self, tenant: str, command_id: str, home: Member) -> None:
+        """Raise CommandConflict when the command was given before, about sessions of another store."""
+        if await self._homes.is_used_elsewhere(tenant, command_id, home):
+            raise CommandConflict(command_id)
 
     def _settle_births(self, tenant: str, sessions: Sequence[NewSession], home: Member) -> None:
         for new in sessions:
@@ -102,6 +108,7 @@ class SeveralStores(SeveralReads):
         """See ``Backend.destroy``."""
         home = await self._homes.known(tenant, journal_id) if journal_id else None
         if home is not None:
+            await self._check_new(tenant, command_id, home)
             return await home.service.destroy(tenant, journal_id, command_id, digest)
         # The session is gone: the store that it was in knows the command, and what it led to.
         return any(await self._homes.answers(lambda one: one.destroy(tenant, journal_id, command_id, digest)))
@@ -110,6 +117,7 @@ class SeveralStores(SeveralReads):
         """See ``StoreService.purge_session``."""
         home = await self._homes.known(tenant, journal_id) if journal_id else None
         if home is not None:
+            await self._check_new(tenant, command_id, home)
             return await home.service.purge_session(tenant, journal_id, command_id, digest)
         return any(await self._homes.answers(lambda one: one.purge_session(tenant, journal_id, command_id, digest)))
 

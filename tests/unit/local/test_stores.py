@@ -11,7 +11,14 @@ import pytest
 
 from actors.domain.children import ChildOutcome, ChildSpec
 from actors.domain.session import Activity, SessionConfig, StorageType
-from actors.errors import InvalidConfig, InvalidRequest, SessionExists, SessionNotFound, StoreUnavailable
+from actors.errors import (
+    CommandConflict,
+    InvalidConfig,
+    InvalidRequest,
+    SessionExists,
+    SessionNotFound,
+    StoreUnavailable,
+)
 from actors.manager import SessionManager
 from actors.storage.several import member, opening
 from actors.storage.verify import Verification
@@ -46,6 +53,24 @@ async def test_storage_type_or_a_name_chooses_the_store_of_a_session(tmp_path: P
             ("notes", FILE, True),
             ("scratch", MEMORY, True),
         ]
+
+
+async def test_a_command_is_known_to_all_stores(tmp_path: Path) -> None:
+    async with beside(tmp_path) as manager:
+        for _ in range(2):
+            await manager.create_session("a", store="notes", command_id="one")
+        await manager.create_session("b")
+        with pytest.raises(CommandConflict):
+            await manager.create_session("c", command_id="one")
+        for _ in range(2):
+            assert await manager.destroy_session("a", command_id="two")
+        for remove in (manager.destroy_session, manager.purge_session):
+            with pytest.raises(CommandConflict):
+                await remove("b", command_id="two")
+        with pytest.raises(CommandConflict):
+            await manager.create_session("a", command_id="one")
+
+        assert [row.session_id for row in (await manager.list_sessions()).items] == ["b"]
 
 
 async def test_what_is_in_memory_goes_with_its_process_and_what_is_in_databases_is_there_again(tmp_path: Path) -> None:

@@ -385,7 +385,7 @@ async def test_a_store_that_cannot_be_reached_at_the_start_is_opened_later(
         opening = stores._homes.members[1]._opening  # pyright: ignore[reportPrivateUsage] - what there is to wait for
         assert opening is not None
         await opening
-        assert await stores.create(TENANT, "c", "d", [new("s")], store="late")
+        assert await stores.create(TENANT, "late", "d", [new("s")], store="late")
 
 
 async def test_a_store_that_cannot_work_lets_none_be_opened(tmp_path: Path) -> None:
