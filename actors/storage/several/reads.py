@@ -123,8 +123,7 @@ class SeveralReads:
 
     async def below(self, tenant: str, journal_id: str, *, limit: int = 1000) -> tuple[Known, ...]:
         """See ``Store.below``; families live in one store."""
-        children = await (await self._in(tenant, journal_id)).below(tenant, journal_id, limit=limit)
-        return tuple(children)
+        return await (await self._in(tenant, journal_id)).below(tenant, journal_id, limit=limit)
 
     async def waiting_tenants(self, kind: str, *, after: str = "", limit: int = 1000) -> tuple[str, ...]:
         """See ``Store.waiting_tenants``."""
