@@ -31,6 +31,9 @@ MAX_SERVER_NAME: Final = 32
 MAX_SERVERS: Final = 64
 """Servers of one tenant that all its sessions share, and of one session alone: each is a process of about 170 MB."""
 
+MAX_ALL_SERVERS: Final = 512
+"""Servers of a whole runtime, those of its sessions too: some 90 GB of processes."""
+
 MAX_ANSWER_S: Final = 7 * 86400.0
 """Longest time for an answer, in seconds: a server of the older protocols keeps its call open as long."""
 

@@ -9,11 +9,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from pydantic import ValidationError
 
-from actors.domain.mcp import MAX_SERVERS, KnownServer, McpServerConfig, McpStatus
+from actors.domain.mcp import MAX_ALL_SERVERS, MAX_SERVERS, KnownServer, McpServerConfig, McpStatus
 from actors.domain.mcp_oauth import Redirect
 from actors.errors import (
     AuthorizationNotFound,
@@ -55,6 +56,7 @@ class Roster(Keeping):
         self._known = False
         self._looked = asyncio.Event()
         self._dropped: set[Key] = set()
+        self._adding: set[Key] = set()
 
     # --- coming up ---------------------------------------------------------------------------------------------------
 
@@ -97,9 +99,14 @@ class Roster(Keeping):
         async with self._sweeping:
             self._dropped.clear()
             failed: GreenroomError | None = None
-            for tenant, journal_id, known in await self._store.servers():
+            rows = await self._store.servers()
+            work = [partial(self._take_up, *row) for row in rows]
+            kept = {(tenant, journal_id) for tenant, journal_id, _ in rows}
+            # Whoever forgot it may have died before it was ended.
+            others = [key for key in self._servers if key.journal_id and key[:2] not in kept]
+            for one in (*work, *(partial(self._leave_if_gone, key) for key in others)):
                 try:
-                    await self._take_up(tenant, journal_id, known)
+                    await one()
                 except GreenroomError as exc:
                     failed = exc
             for key, server in self._servers.items():
@@ -126,6 +133,10 @@ class Roster(Keeping):
             if known.complete and config.enabled:
                 self._spawn(self._restart(key, server))
 
+    async def _leave_if_gone(self, key: Key) -> None:
+        if await self._session_of(key) is None:
+            await self._forgotten(key)
+
     async def _session_of(self, key: Key) -> str | None:
         row = await self._store.row(key.tenant, key.journal_id) if key.journal_id else None
         return row.session_id if row is not None else None
@@ -149,12 +160,11 @@ class Roster(Keeping):
         await self._know()
         async with self._turn(key):
             self._check(key)
-            await self._store.put_server(key.tenant, key.journal_id, key.name, config.without_secrets())
-            if session_id is not None and await self._session_of(key) is None:
-                # Whoever destroyed it may have looked for its servers before this one was among them.
-                await self._drop(key)
-                raise SessionNotFound(session_id)
-            server = self._servers.setdefault(key, Server(config, session_id))
+            self._adding.add(key)
+            try:
+                server = await self._kept(key, session_id, config)
+            finally:
+                self._adding.discard(key)
             await self._stop(server)
             server.config, server.complete, server.pause_s = config, True, 0.0
             if config.enabled:
@@ -165,18 +175,32 @@ class Roster(Keeping):
         await self._tell()
         return server.status
 
+    async def _kept(self, key: Key, session_id: str | None, config: McpServerConfig) -> Server:
+        """A server, once the store knows of it."""
+        await self._store.put_server(key.tenant, key.journal_id, key.name, config.without_secrets())
+        if session_id is not None and await self._session_of(key) is None:
+            # Whoever destroyed it may have looked for its servers before this one was among them.
+            await self._drop(key)
+            raise SessionNotFound(session_id)
+        return self._servers.setdefault(key, Server(config, session_id))
+
     async def _know(self) -> None:
         """Nothing is changed before it is known what there is."""
         if not self._known:
             await self.sweep()
 
     def _check(self, key: Key) -> None:
-        others = [one for one in self._servers if one.tenant == key.tenant and one != key]
+        known = (self._servers.keys() | self._adding) - {key}
+        others = [one for one in known if one.tenant == key.tenant]
         for other in others:
             if other.name == key.name and SHARED in (other.journal_id, key.journal_id):
                 raise McpServerExists(key.name)
         if sum(one.journal_id == key.journal_id for one in others) >= MAX_SERVERS:
             raise InvalidConfig(f"There are {MAX_SERVERS} MCP servers already: remove one first.")
+        if len(known) >= MAX_ALL_SERVERS:
+            raise InvalidConfig(
+                f"All sessions together have {MAX_ALL_SERVERS} MCP servers already: share some of them."
+            )
 
     async def remove(self, key: Key) -> bool:
         """Forget a server and end it; False when there is none. Its running calls fail.

@@ -12,7 +12,7 @@ import pytest
 from actors.domain.calls import HostRef
 from actors.domain.mcp import KnownServer, McpOffer, McpServerConfig, McpState, status_of
 from actors.domain.mcp_oauth import Redirect
-from actors.errors import HostGone, SessionNotFound, StoreUnavailable
+from actors.errors import HostGone, InvalidConfig, McpServerExists, SessionNotFound, StoreUnavailable
 from actors.mcp.keeping import WAITED_FOR_S
 from actors.mcp.roster import SWEEP_S, Roster
 from actors.mcp.running import STEADY_S, Key, Running, Server
@@ -194,6 +194,38 @@ async def test_no_server_is_left_of_a_session_that_is_destroyed_while_one_is_add
     with pytest.raises(SessionNotFound):
         await scene.roster.add(Key.of("acme", "journal", "x"), "s", CONFIG)
     assert not scene.live.begun and not scene.roster.status("acme") and not scene.kept.rows
+
+
+async def test_a_name_is_taken_from_the_moment_that_somebody_begins_to_add_it(scene: Scene) -> None:
+    scene.kept.sessions = {"j": "s"}
+    scene.kept.slow = asyncio.Event()
+    private = asyncio.create_task(scene.roster.add(Key.of("acme", "j", "x"), "s", CONFIG))
+    await quiet()
+    with pytest.raises(McpServerExists):
+        await scene.roster.add(SHARED, None, CONFIG)
+    scene.kept.slow.set()
+    await scene.come_to_an_end(private)
+    assert len(scene.live.now) == len(scene.kept.rows) == 1
+
+
+async def test_the_servers_of_all_sessions_together_are_bounded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.mcp.roster.MAX_ALL_SERVERS", 1)
+    scene.kept.sessions = {"j": "s", "k": "t"}
+    await scene.roster.add(Key.of("acme", "j", "x"), "s", CONFIG)
+    await scene.roster.add(Key.of("acme", "j", "x"), "s", CONFIG)
+    with pytest.raises(InvalidConfig, match="together"):
+        await scene.roster.add(Key.of("acme", "k", "x"), "t", CONFIG)
+    assert len(scene.live.now) == len(scene.kept.rows) == 1
+
+
+async def test_a_server_that_was_forgotten_by_a_registry_which_died_before_it_ended_it_is_ended(scene: Scene) -> None:
+    scene.kept.sessions = {"k": "t"}
+    for journal_id in ("j", "k"):
+        one = One(scene.live, CONFIG)
+        scene.live.now.add(one)
+        await scene.roster.adopt(Key.of("acme", journal_id, "x"), CONFIG, one)
+    await scene.roster.load()
+    assert len(scene.live.now) == 1
 
 
 async def test_one_server_that_cannot_be_taken_up_keeps_none_of_the_others_away(
