@@ -43,10 +43,11 @@ class Reach:
 
     def __init__(self, url: str, more: Iterable[str] = ()) -> None:
         self._server = _place(url)
-        self._chosen = {self._server, *map(_place, more)}
+        self._chosen = set(map(_place, more))
+        self._own: list[Address] = []
 
     async def addresses(self, host: str, port: int, *, plain: bool = False) -> list[str]:
-        """The addresses of a host that may be connected to; the host itself when it was chosen by whoever configured.
+        """The addresses of a host that may be connected to; the host itself when it was chosen beside the server.
 
         Args:
             plain: For a request that is not encrypted: these stay on near networks.
@@ -56,13 +57,30 @@ class Reach:
         """
         if (host, port) in self._chosen:
             return [host]
-        near = await _resolved(*self._server)
         found = await _resolved(host, port)
-        good = [one for one in found if (is_public(one) and not plain) or any(_as_near(one, own) for own in near)]
+        if not self._own:
+            self._own = found if (host, port) == self._server else await _resolved(*self._server)
+        if (host, port) == self._server:
+            good = [
+                one for one in found if self._is_near(one) or (is_public(one) if self._is_far else one in self._own)
+            ]
+        else:
+            good = [one for one in found if self._is_near(one) or (is_public(one) and not plain)]
         if not good:
             why = "not reached without encryption" if plain else "not connected to"
             raise httpcore2.ConnectError(f"{host[:100]} is no address of the public internet that may be led to: {why}")
-        return [str(one) for one in good]
+        return [str(one) for one in sorted(good, key=lambda one: one.version)]
+
+    @property
+    def _is_far(self) -> bool:
+        """Whether the server was on the public internet when it was first connected to; then nothing near is its own.
+
+        Whoever has its name decides what that resolves to: the addresses of this machine, too, and at any time.
+        """
+        return any(map(is_public, self._own))
+
+    def _is_near(self, address: Address) -> bool:
+        return not self._is_far and any(_as_near(address, own) for own in self._own)
 
 
 async def _resolved(host: str, port: int) -> list[Address]:
@@ -70,7 +88,12 @@ async def _resolved(host: str, port: int) -> list[Address]:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as exc:
         raise httpcore2.ConnectError(f"{host[:100]} has no address: {exc.strerror}") from None
-    return [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
+    return [_unwrapped(ipaddress.ip_address(str(one[4][0]).partition("%")[0])) for one in found]
+
+
+def _unwrapped(address: Address) -> Address:
+    """An address of IPv4 as such, also when it is written as one of IPv6."""
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _as_near(address: Address, own: Address) -> bool:
@@ -93,11 +116,11 @@ class _Backend(httpcore2.AsyncNetworkBackend):
         self._inner = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
 
     async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
-        last: httpcore2.ConnectError | None = None
+        last: Exception | None = None
         for address in await self._reach.addresses(host, port):
             try:
                 return await self._inner.connect_tcp(address, port, *args, **options)
-            except httpcore2.ConnectError as exc:
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as exc:
                 last = exc
         raise last or httpcore2.ConnectError("there is no address")
 

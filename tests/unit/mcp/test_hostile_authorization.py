@@ -130,6 +130,8 @@ async def test_each_server_has_a_page_of_its_own(web: AuthServer) -> None:
         ("http://10.0.0.2/mcp", "127.0.0.1", False, False),
         ("http://10.0.0.2/mcp", "169.254.169.254", False, False),
         ("http://10.0.0.2/mcp", "0.0.0.0", False, False),
+        ("http://10.0.0.2/mcp", "::ffff:127.0.0.1", False, False),
+        ("http://10.0.0.2/mcp", "::ffff:169.254.169.254", False, False),
         ("https://8.8.8.8/mcp", "1.1.1.1", False, True),
         ("https://8.8.8.8/mcp", "1.1.1.1", True, False),
         ("https://8.8.8.8/mcp", "8.8.8.8", False, True),
@@ -149,6 +151,29 @@ async def test_what_a_server_leads_to_is_public_or_as_near_as_itself(
     else:
         with pytest.raises(httpcore2.ConnectError):
             await reach.addresses(host, 443, plain=plain)
+
+
+@pytest.mark.parametrize("later", [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"]])
+async def test_a_server_on_the_internet_does_not_become_near_by_what_its_name_resolves_to(
+    monkeypatch: pytest.MonkeyPatch, later: list[str]
+) -> None:
+    names = {"evil.example": ["8.8.8.8"], "inside.evil.example": ["127.0.0.1"]}
+
+    async def resolved(host: str, port: int) -> list[Any]:
+        return [ipaddress.ip_address(one) for one in names.get(host, [host])]
+
+    monkeypatch.setattr("actors.mcp.network._resolved", resolved)
+    reach = Reach("https://evil.example/mcp")
+    assert await reach.addresses("evil.example", 443) == ["8.8.8.8"]
+    names["evil.example"] = later
+    for host in ("127.0.0.1", "inside.evil.example"):
+        with pytest.raises(httpcore2.ConnectError):
+            await reach.addresses(host, 22)
+    if "8.8.8.8" in later:
+        assert await reach.addresses("evil.example", 443) == ["8.8.8.8"]
+    else:
+        with pytest.raises(httpcore2.ConnectError):
+            await reach.addresses("evil.example", 443)
 
 
 async def test_where_the_configuration_leads_is_reached_wherever_it_is() -> None:
