@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.tools import reaper
-from actors.tools.by_force import end_by_force, wake
+from actors.tools.by_force import end_by_force, end_unguarded, wake
 from actors.tools.environment import command_environment
 
 if TYPE_CHECKING:
@@ -124,14 +124,23 @@ class ServerProcess:
         return output, errors, report
 
     async def _follow_report(self, stream: asyncio.StreamReader) -> None:
+        server: int | None = None
         async for line in stream:
             what, _, value = line.decode(errors="replace").strip().partition(" ")
             if what == "reaper":
                 self._reaper = int(value)
+            elif what == "pid":
+                server = int(value)
             elif what == "error":
                 self.problem = f"{self._argv[0]} could not be started: {value}"
-            elif what == "exit" and self.problem is None and not self._closing:
-                self.problem = f"it ended with exit code {value}"
+            elif what == "exit":
+                server = None
+                if self.problem is None and not self._closing:
+                    self.problem = f"it ended with exit code {value}"
+        if server is not None:
+            # It has killed its reaper, and nobody else would end it.
+            self.problem = self.problem or "it was killed from outside"
+            end_unguarded(server)
         self.ended.set()
 
     async def _follow_stderr(self, stream: asyncio.StreamReader) -> None:

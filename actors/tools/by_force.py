@@ -35,6 +35,16 @@ def end_by_force(top: int) -> None:
     _kill(top)
 
 
+def end_unguarded(leader: int) -> None:
+    """Kill a command whose reaper somebody has killed: all below its first process, that process, and its group.
+
+    What has left both, as a process that was orphaned in a session of its own, goes on: nobody adopts it.
+    """
+    end_by_force(leader)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 def _kill(pid: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGKILL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.errors import ToolError
-from actors.tools.by_force import end_by_force, wake
+from actors.tools.by_force import end_by_force, end_unguarded, wake
 
 MAX_ARGUMENT_BYTES = 128 * 1024 - 1
 """Linux refuses a single argument of 128 KiB and more (MAX_ARG_STRLEN)."""
@@ -179,14 +178,9 @@ class _Command:
             self.finished.set_result(None)
 
     def _kill_unguarded(self) -> None:
-        """Kill the command when somebody has killed the reaper: all below it, and its group.
-
-        What has left both, as a process that was orphaned in a session of its own, goes on: nobody adopts it.
-        """
+        """Kill the command when somebody has killed the reaper."""
         if self.exit_code is None and self._pid is not None:
-            end_by_force(self._pid)
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._pid, signal.SIGKILL)
+            end_unguarded(self._pid)
 
 
 def _start(

@@ -13,8 +13,10 @@ from actors.domain.calls import Outcome
 from actors.domain.mcp import McpState
 from actors.domain.messages import Base64Source
 from actors.domain.tools import EffectClass
+from actors.mcp.stdio import ServerProcess
 from actors.tools.leftovers import leftovers_of
 from tests.unit.mcp.servers import connected, raw
+from tests.unit.tools.processes import is_gone
 
 
 async def test_a_tool_is_called_and_its_text_comes_back() -> None:
@@ -152,3 +154,15 @@ async def test_nothing_is_left_of_a_server_that_does_not_want_to_end() -> None:
     async with connected(raw("x", "--stubborn", env={"TOOL_HOST_ID": "mcp-test-stubborn"})):
         assert leftovers_of("mcp-test-stubborn")
     assert not leftovers_of("mcp-test-stubborn")
+
+
+async def test_a_server_that_kills_its_reaper_is_ended_with_all_below_it(tmp_path: Path) -> None:
+    script = f"setsid sleep 1000 & echo $! $$ > {tmp_path}/pids; kill -9 $PPID; sleep 1000"
+    process = ServerProcess(("bash", "-c", script), "/", {})
+    await process.start()
+    async with asyncio.timeout(30.0):
+        await process.ended.wait()
+    await process.close()
+
+    assert process.problem == "it was killed from outside"
+    assert all(is_gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
