@@ -32,7 +32,7 @@ from actors.errors import (
 )
 from actors.faults import Point
 from actors.inspection.inspectors import Inspectors
-from actors.session.inspecting import Inspected, to_inspect
+from actors.session.inspecting import Inspected, can_wait, to_inspect
 from actors.session.loading import recover
 from actors.session.own_tools import with_own
 from actors.session.ports import Hosts, Store, ToolSpec
@@ -199,12 +199,7 @@ class SessionHost:
         """What became of one letter; nearly all are new, and the store knows the others."""
         try:
             command = COMMAND.validate_json(letter).model_copy(update={"fresh": True})
-            try:
-                inspected = await self._inspected(runner, command)
-            except SecurityUnavailable:
-                # It cannot be refused: what happened has happened. Its texts are withheld.
-                inspected = {}
-            await runner.submit(command, inspected=inspected)
+            await runner.submit(command, inspected=await self._inspected(runner, command))
         except GreenroomError as exc:
             return exc
         except ValidationError:
@@ -213,7 +208,12 @@ class SessionHost:
 
     async def _inspected(self, runner: SessionRunner, command: Command) -> Inspected:
         wanted = to_inspect(runner.state, self._around, command)
-        return await self._inspectors.inspect(*wanted) if wanted is not None else None
+        try:
+            return await self._inspectors.inspect(*wanted) if wanted is not None else None
+        except SecurityUnavailable:
+            if can_wait(command):
+                raise
+            return {}
 
     def _runner(self, journal_id: str, assignment_no: int) -> SessionRunner:
         runner = self._runners.get(journal_id)

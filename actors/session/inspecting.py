@@ -21,6 +21,15 @@ Inspected = Mapping[str, Inspection] | None
 """By text, what was found in it; None where nobody was asked."""
 
 
+def can_wait(command: c.Command) -> bool:
+    """Whether a command is refused while providers do not answer; of all others the words are withheld.
+
+    What brings something in can be given again later. A turn can be cancelled, a question decided, an answer of a child
+    taken at any time.
+    """
+    return isinstance(command, c.Send | c.AddMessage | c.SetTasks | c.SpawnChildren | c.CompleteTask)
+
+
 def to_inspect(state: State, around: Surroundings, command: c.Command) -> tuple[SecurityConfig, set[str]] | None:
     """The texts that the command would write down, and who has to look through them; None when nobody has to.
 

@@ -99,7 +99,8 @@ def _usable(guard: Guard, draft: Draft) -> None:
     config = draft.birth.config if draft.birth is not None else None
     if isinstance(data, r.SessionConfigured.Data):
         config = SessionConfig(name=data.change.name or "", system_prompt=data.change.system_prompt)
-    why = secret_in(guard, config) if config is not None else None
+    # It is not shown to providers: what it says it says at once.
+    why = secret_in(Guard(guard.config), config) if config is not None else None
     if why is not None:
         raise InvalidRequest(f"This configuration is not kept: {why}")
 

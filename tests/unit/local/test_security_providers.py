@@ -122,3 +122,23 @@ async def test_what_a_child_reports_is_taken_while_a_provider_fails_and_its_word
         assert (outcome.outcome, report.data.text) == ("completed", "[REDACTED:UNCHECKED]")
         (noted,) = await records(parent, r.SecurityNoted)
         assert noted.data.withheld == {"UNCHECKED": 1}
+
+
+async def test_a_turn_can_be_cancelled_and_a_question_decided_while_a_provider_fails() -> None:
+    async with runtime(tells) as manager:
+        waits = asking(calls(("tells", {"text": "x"})), says("Done."), permission_policy=PermissionPolicy())
+        one = await manager.create_session("s", waits)
+        for decide in (True, False):
+            receipt = await one.send("go")
+            asked = await record_of(one, r.ActionRequested, count=1 if decide else 2)
+            await one.configure(security=_with("Raises", kinds=()), system_prompt="It is not shown to a provider.")
+            if decide:
+                await one.resolve_action(asked.data.action_id, "reject", reason="for sesame")
+            else:
+                await one.cancel("for sesame too")
+            with pytest.raises(TurnFailed):
+                await one.wait_turn(receipt)
+            await one.configure(security=SecurityConfig(enabled=False))
+
+        everything = "".join(repr(record) for record in await one.records(limit=1000))
+        assert "sesame" not in everything
