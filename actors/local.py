@@ -98,7 +98,7 @@ class LocalRuntime(LocalSettings):
         self._models = EffectHost(f"models-{name}", models, sink)
         self._tools = EffectHost(f"tools-{name}", tools, sink)
         self._registry = registry
-        self._servers = LocalServers(self._store, sink, self._workspace, self._resurround, self._settings.redirect_url)
+        self._servers = LocalServers(self._store, sink, self._workspace, self._resurround, self._settings.redirect_uri)
         self._hosts = LocalHosts(self._models, self._tools, registry, self._servers)
         self._sessions = SessionHost(
             self._store, self._hosts, self._around(), inspectors=self._inspectors, on_end=self._ended

@@ -23,7 +23,7 @@ class LocalServers:
     Args:
         directory: Where stdio servers start that name none.
         changed: Called when the tools that sessions can use may be others.
-        redirect_url: Where browsers come back to that visit an authorization page.
+        redirect_uri: Where browsers come back to that visit an authorization page.
     """
 
     def __init__(
@@ -32,19 +32,19 @@ class LocalServers:
         sink: ResultSink,
         directory: str,
         changed: Callable[[], Awaitable[None]],
-        redirect_url: str = DEFAULT_REDIRECT,
+        redirect_uri: str = DEFAULT_REDIRECT,
     ) -> None:
         self.roster = Roster(store, self._start, changed)
         self._store = store
         self._sink = sink
-        self._redirect_url = redirect_url
+        self._redirect_uri = redirect_uri
         self._directory = directory
         self._running: dict[Key, McpServer] = {}
 
     async def _start(self, key: Key, config: McpServerConfig) -> Running:
         name = f"mcp-{new_ulid()}"
         told, root = partial(self.roster.look, key), await root_for(self._store, key, config)
-        server = McpServer(name, config, self._directory, self._sink, told, self._redirect_url, root)
+        server = McpServer(name, config, self._directory, self._sink, told, self._redirect_uri, root)
         self._running[key] = server
         server.start()
         return server

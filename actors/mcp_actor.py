@@ -35,7 +35,7 @@ class McpActor(HostActor):
             sink = StoreSink(RemoteStore(links.to(info.store)))
             world = info.world
             own = world.workspace or "/"
-            self._server = McpServer(self._name, config, own, sink, self._tell, world.redirect_url, root)
+            self._server = McpServer(self._name, config, own, sink, self._tell, world.redirect_uri, root)
             self._vault = self._server.vault
             await self._serve(info, "mcp", self._server.effects)
             self._server.start()

@@ -55,7 +55,7 @@ class World(Frozen):
     """What session actors are told of the runtime; a new one, of a higher version, replaces the old.
 
     Attributes:
-        redirect_url: Where browsers come back to that visit the authorization page of an MCP server.
+        redirect_uri: Where browsers come back to that visit the authorization page of an MCP server.
     """
 
     version: int = 0
@@ -65,7 +65,7 @@ class World(Frozen):
     workspace: str = ""
     shared_workspaces: bool = False
     stores: tuple[StorePlace, ...] = ()
-    redirect_url: str = DEFAULT_REDIRECT
+    redirect_uri: str = DEFAULT_REDIRECT
 
 
 class RuntimeInfo(Frozen):

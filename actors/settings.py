@@ -142,7 +142,7 @@ class Settings(BaseSettings):
         return ToolOptions(sandbox=self.sandbox, sandbox_network=self.sandbox_network, web_search=self.web_search)
 
     @property
-    def redirect_url(self) -> str:
+    def redirect_uri(self) -> str:
         """Where browsers come back to that visit the authorization page of an MCP server."""
         here = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host
         shown = f"[{here}]" if ":" in here else here

@@ -60,7 +60,7 @@ class Launch(Frozen):
             workspace=self.workspace,
             shared_workspaces=self.settings.shared_workspaces,
             stores=places_of(self.store_url, self.settings.stores),
-            redirect_url=self.settings.redirect_url,
+            redirect_uri=self.settings.redirect_uri,
         )
         return RuntimeInfo(
             runtime=self.settings.runtime,

@@ -26,10 +26,10 @@ MAX_REDIRECT_CHARS: Final = 16 * 1024
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-def client_document(redirect_url: str) -> str | None:
+def client_document(redirect_uri: str) -> str | None:
     """The address of the document about a service that browsers come back to; None where nobody could fetch it."""
-    own = redirect_url.endswith(CALLBACK_PATH) and redirect_url.startswith("https://")
-    return redirect_url.removesuffix(CALLBACK_PATH) + CLIENT_PATH if own else None
+    own = redirect_uri.endswith(CALLBACK_PATH) and redirect_uri.startswith("https://")
+    return redirect_uri.removesuffix(CALLBACK_PATH) + CLIENT_PATH if own else None
 
 
 class Grant(StrEnum):
@@ -50,16 +50,17 @@ class McpOAuth(Frozen):
 
     Attributes:
         access_token: Sent as it is; nothing else is needed then.
-        grant: Inferred when not given: ``client_credentials`` with ``token_url`` or ``private_key``,
-            ``identity_assertion`` with ``id_token``, else ``authorization_code``.
+        grant: Inferred when not given: ``client_credentials`` with ``private_key``, or with ``token_url`` and without
+            ``auth_url``; ``identity_assertion`` with ``id_token``; else ``authorization_code``.
         issuer: The authorization server that the credentials are for. Without it they go to the one that the MCP
             server names.
-        token_url: Of client credentials: where tokens are got; the MCP server is not asked then.
+        auth_url: The authorization page; with ``token_url`` and ``client_id``, the MCP server is not asked for any.
+        token_url: Where tokens are got; of client credentials the MCP server is not asked then.
         client_id: As registered with the authorization server; without it the service registers itself.
         private_key: PEM; signs for the client in the place of ``client_secret``.
         client_metadata_url: An https document about the client, which is its id where authorization servers take that;
             the service's own when None, if browsers reach it over https.
-        redirect_url: Where browsers are sent back to; the service's own address when None.
+        redirect_uri: Where browsers are sent back to; the service's own address when None.
         id_token: Of the identity provider, for the person.
         idp_client_id: The service's id there.
         idp_token_url: Where the provider exchanges ``id_token`` for an assertion.
@@ -68,13 +69,14 @@ class McpOAuth(Frozen):
     access_token: SecretStr | None = None
     grant: Grant = Grant.authorization_code
     issuer: str | None = Field(default=None, max_length=2048)
+    auth_url: str | None = Field(default=None, max_length=2048)
     token_url: str | None = Field(default=None, max_length=2048)
     client_id: str | None = Field(default=None, min_length=1, max_length=1024)
     client_secret: SecretStr | None = None
     private_key: SecretStr | None = None
     signing_algorithm: str = Field(default="RS256", pattern=r"^(RS|ES|PS)(256|384|512)$")
     client_metadata_url: str | None = Field(default=None, max_length=2048)
-    redirect_url: str | None = Field(default=None, max_length=2048)
+    redirect_uri: str | None = Field(default=None, max_length=2048)
     scopes: tuple[str, ...] = Field(default=(), max_length=64)
     id_token: SecretStr | None = None
     idp_client_id: str | None = Field(default=None, min_length=1, max_length=1024)
@@ -86,11 +88,11 @@ class McpOAuth(Frozen):
         if not isinstance(data, dict) or "grant" in data:
             return data
         given = cast("dict[str, Any]", data)
-        if given.get("token_url") or given.get("private_key"):
+        if given.get("private_key") or (given.get("token_url") and not given.get("auth_url")):
             return given | {"grant": Grant.client_credentials}
         return given | {"grant": Grant.identity_assertion} if given.get("id_token") else given
 
-    @field_validator("issuer", "token_url", "client_metadata_url", "redirect_url", "idp_token_url")
+    @field_validator("issuer", "auth_url", "token_url", "client_metadata_url", "redirect_uri", "idp_token_url")
     @classmethod
     def _plain(cls, value: str | None) -> str | None:
         if value is not None:
@@ -106,7 +108,7 @@ class McpOAuth(Frozen):
             raise ValueError("must be an https URL with a path")
         return value
 
-    @field_validator("redirect_url")
+    @field_validator("redirect_uri")
     @classmethod
     def _safe(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme != "https" and urlsplit(value).hostname not in LOOPBACK:
@@ -126,6 +128,10 @@ class McpOAuth(Frozen):
             return self
         if self.client_secret is not None and self.client_id is None:
             raise ValueError("a client_secret is of a client_id")
+        coded = self.grant is Grant.authorization_code
+        fixed = coded and self.auth_url and self.token_url and self.client_id and not self.issuer
+        if (self.auth_url or (coded and self.token_url)) and not fixed:
+            raise ValueError("auth_url goes with token_url and client_id, without issuer, for authorization_code")
         if self.grant is Grant.client_credentials and not (
             self.client_id and (self.client_secret if self.token_url else self.client_secret or self.private_key)
         ):

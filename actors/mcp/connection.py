@@ -61,7 +61,7 @@ class McpConnection:
         environment: Variables for a stdio server beside those of its configuration.
         changed: Called when its state, or its list of tools, has changed.
         withhold: Told of the secrets that have come to be known, as often as there is another.
-        redirect_url: Where browsers come back to that visit its authorization page.
+        redirect_uri: Where browsers come back to that visit its authorization page.
         back_off_s: The first pause before a new connection.
         workspace: What it is told as its root, when it is configured so.
     """
@@ -73,7 +73,7 @@ class McpConnection:
         environment: dict[str, str],
         changed: Callable[[], None],
         withhold: Callable[[Iterable[str]], None] = lambda secrets: None,
-        redirect_url: str = DEFAULT_REDIRECT,
+        redirect_uri: str = DEFAULT_REDIRECT,
         back_off_s: float = BACK_OFF_FIRST_S,
         workspace: str = "/",
     ) -> None:
@@ -89,7 +89,7 @@ class McpConnection:
         self._learned: deque[str] = deque(maxlen=MAX_LEARNED)
         self._withhold = withhold
         if isinstance(config.transport, HttpTransport):
-            self._way = HttpWay(config.transport, config.oauth, self.consent, redirect_url, self._learn)
+            self._way = HttpWay(config.transport, config.oauth, self.consent, redirect_uri, self._learn)
         self._changed = changed
         self._first_pause_s = back_off_s
         self._state = McpState.connecting if config.enabled else McpState.disabled

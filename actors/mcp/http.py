@@ -26,7 +26,7 @@ class HttpWay:
 
     Args:
         consent: Asks people where the server wants that.
-        redirect_url: Where browsers are sent back to, unless the configuration says otherwise.
+        redirect_uri: Where browsers are sent back to, unless the configuration says otherwise.
         learn: Told of each secret that comes to be known.
     """
 
@@ -35,7 +35,7 @@ class HttpWay:
         transport: HttpTransport,
         oauth: McpOAuth | None,
         consent: Consent,
-        redirect_url: str,
+        redirect_uri: str,
         learn: Callable[[str], None],
     ) -> None:
         self._given = transport
@@ -45,7 +45,7 @@ class HttpWay:
             self._headers["Authorization"] = f"Bearer {oauth.access_token.get_secret_value()}"
         self._oauth = oauth or McpOAuth()
         self._consent = consent
-        self._redirect_url = redirect_url
+        self._redirect_uri = redirect_uri
         self._learn = learn
         self._auth: httpx2.Auth | None = None
 
@@ -75,7 +75,7 @@ class HttpWay:
 
         if self._auth is None and not any(name.lower() == "authorization" for name in self._headers):
             # What its URL has beside the address is a secret, and no part of what a token is for.
-            self._auth = auth_of(self._given.address, self._oauth, self._consent, self._redirect_url, self._learn)
+            self._auth = auth_of(self._given.address, self._oauth, self._consent, self._redirect_uri, self._learn)
 
     def _client(self, headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
         import httpx2

@@ -25,7 +25,7 @@ class McpServer:
     Args:
         name: Of its host; every process of the server carries it.
         changed: Called when what it offers has changed.
-        redirect_url: Where browsers come back to that visit its authorization page.
+        redirect_uri: Where browsers come back to that visit its authorization page.
         root: The workspace that it is told of, when it is told of one; ``directory`` when empty.
     """
 
@@ -36,13 +36,13 @@ class McpServer:
         directory: str,
         sink: ResultSink,
         changed: Callable[[], None],
-        redirect_url: str = DEFAULT_REDIRECT,
+        redirect_uri: str = DEFAULT_REDIRECT,
         root: str = "",
     ) -> None:
         vault = self.vault = Vault(config.secrets)
         self._inspectors = Inspectors()
         self.connection = McpConnection(
-            config, directory, {HOST_MARK: name}, changed, vault.pass_on, redirect_url, workspace=root or directory
+            config, directory, {HOST_MARK: name}, changed, vault.pass_on, redirect_uri, workspace=root or directory
         )
         self.executor = McpExecutor(self.connection)
         self.library = McpLibrary(self.connection)

@@ -48,11 +48,11 @@ class Client(Body):
 @router.get(CLIENT_PATH, response_model=Client)
 async def get_client_document(manager: Manager) -> Response:
     """The document that is the service's id at authorization servers; there is one where it is reached over https."""
-    redirect_url = manager.settings.redirect_url
-    document = client_document(redirect_url)
+    redirect_uri = manager.settings.redirect_uri
+    document = client_document(redirect_uri)
     if document is None:
         raise RouteNotFound("Set GREENROOM_PUBLIC_URL to the https address of this service: nobody could fetch this.")
-    return answer(Client(client_id=document, redirect_uris=(redirect_url,)))
+    return answer(Client(client_id=document, redirect_uris=(redirect_uri,)))
 
 
 @router.post("/v1/mcp-servers/authorizations", response_model=McpStatus)

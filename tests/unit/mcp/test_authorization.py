@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from starlette.responses import Response
 
 from actors.domain import records as r
 from actors.domain.actions import Action
@@ -19,7 +20,7 @@ from actors.errors import AuthorizationNotFound, InvalidRequest
 from actors.handle import SessionHandle
 from actors.manager import SessionManager
 from tests.unit.local.runtimes import calls, config, record_of, result_texts, runtime, says
-from tests.unit.mcp.auth_server import AuthServer
+from tests.unit.mcp.auth_server import METADATA, RESOURCE, AuthServer
 
 ADD = calls(("mcp__web__add", {"a": 1, "b": 2}))
 ADMIN = calls(("mcp__web__admin", {}))
@@ -100,6 +101,16 @@ async def test_a_server_over_sse_is_authorized_too(web: AuthServer) -> None:
         one = await manager.create_session("a", config(ADD, says("Three.")))
         web.tokens.clear()
         assert result_texts((await one.generate("go")).messages) == ["3"]
+
+
+async def test_a_configuration_that_names_the_places_asks_the_server_for_none(web: AuthServer) -> None:
+    web.answers = dict.fromkeys((RESOURCE, METADATA, "/register"), Response(status_code=500))
+    places = {"auth_url": f"{web.url}/authorize", "token_url": f"{web.url}/token"}
+    async with authorized(web, oauth=places | {"client_id": "mine", "scopes": ["use"]}) as manager:
+        one = await manager.create_session("a", config(ADD, says("Three.")))
+        web.tokens.clear()
+        assert result_texts((await one.generate("go")).messages) == ["3"]
+        assert [form["client_id"] for form in web.asked] == ["mine", "mine"]
 
 
 async def test_what_the_url_of_a_server_has_beside_its_address_is_not_in_the_page_s(web: AuthServer) -> None:

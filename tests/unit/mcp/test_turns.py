@@ -153,7 +153,8 @@ async def test_a_call_that_is_cancelled_ends_with_its_turn(tmp_path: Path) -> No
         ({"name": "a", "transport": "http", "url": "http://x", "headers": {"A": "b\nc"}}, "headers"),
         ({"name": "a", "transport": "http", "url": "http://x", "oauth": {"client_secret": "x"}}, "client_id"),
         ({"name": "a", "transport": "http", "url": "http://x", "oauth": {"token_url": "http://y"}}, "credentials"),
-        ({"name": "a", "transport": "http", "url": "http://x", "oauth": {"redirect_url": "http://y"}}, "https"),
+        ({"name": "a", "transport": "http", "url": "http://x", "oauth": {"redirect_uri": "http://y"}}, "https"),
+        ({"name": "a", "transport": "http", "url": "http://x", "oauth": {"auth_url": "http://y"}}, "token_url"),
         ({"name": "a", "transport": "http", "url": "http://x", "oauth": {"id_token": "y"}}, "idp_token_url"),
     ],
 )
