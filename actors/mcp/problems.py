@@ -12,6 +12,10 @@ from actors.domain.asking import MAX_MESSAGE_BYTES
 from actors.mcp.stdio import ServerProcess
 
 MAX_CHARS: Final = 1000
+MAX_STDERR_CHARS: Final = 700
+"""Of the end of what a server wrote to stderr: what has gone wrong stands last."""
+
+_OF_STDERR: Final = ". The end of its stderr: "
 _SHORTEST_SECRET: Final = 4
 """Shorter values are no secrets, and replacing them would spoil the sentence."""
 
@@ -31,9 +35,11 @@ class Lost(Exception):
 def sentence(why: BaseException | None, process: ServerProcess | None, secrets: Sequence[str]) -> str:
     """What has gone wrong, as far as it can be said."""
     text = process.problem if process is not None and process.problem else _text(why)
+    text = hidden(text, secrets)[:MAX_CHARS]
     if process is not None and process.stderr:
-        text = f"{text}. The end of its stderr: {process.stderr}"
-    return hidden(text, secrets)[:MAX_CHARS]
+        said = hidden(process.stderr, secrets)[-MAX_STDERR_CHARS:]
+        text = f"{text[: MAX_CHARS - len(said) - len(_OF_STDERR)]}{_OF_STDERR}{said}"
+    return text
 
 
 def misfit(error: ValidationError) -> str:

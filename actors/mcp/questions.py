@@ -21,6 +21,7 @@ from actors.domain.mcp import McpServerConfig
 from actors.mcp.problems import NoQuestion, hidden, shortened
 from actors.mcp.roots import roots_of
 from actors.mcp.sampling import sampled, sampling_of, size_of
+from actors.policy.security.redaction import MIN_KNOWN
 
 if TYPE_CHECKING:
     from mcp_types import (
@@ -49,7 +50,9 @@ def question_of(key: str, params: ElicitRequestParams, secrets: Sequence[str]) -
         raise NoQuestion(f"its name has more than {MAX_KEY_CHARS} characters")
     if params.mode == "url":
         if len(params.url) > MAX_URL_CHARS or not _is_page(params.url):
-            raise NoQuestion(f"its page is no http(s) address of at most {MAX_URL_CHARS} characters")
+            raise NoQuestion(f"its page is no plain http(s) address of at most {MAX_URL_CHARS} characters")
+        if any(len(secret) >= MIN_KNOWN and secret in params.url for secret in secrets):
+            raise NoQuestion("the address of its page holds a secret of the server's")
         return Question(key=key, mode=QuestionMode.url, message=message, url=params.url)
     why = unfit(params.requested_schema)
     if why is not None:
@@ -62,7 +65,9 @@ def _is_page(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and url.isprintable()
+    # Who reads https://bank.example@evil.example takes the one for the other.
+    plain = parts.username is None and parts.password is None and "\\" not in url
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain and url.isprintable()
 
 
 def asked_in(result: InputRequiredResult, config: McpServerConfig, secrets: Sequence[str]) -> Asked:

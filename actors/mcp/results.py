@@ -15,6 +15,7 @@ from actors.domain.calls import Outcome, ToolOutcome
 from actors.domain.messages import Base64Source, ImageBlock
 from actors.tools.base import MAX_BESIDE_IMAGES, capped
 from actors.tools.bounding import MAX_IMAGE_CHARS, MAX_IMAGES
+from actors.tools.files import image_type
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, ReadResourceResult
@@ -23,6 +24,9 @@ MAX_STRUCTURED_CHARS: Final = 32 * 1024
 """Structured content that is kept beside the text; what is larger, or deeper than JSON may be here, is in the text."""
 
 TAKEN_IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+
+_HEAD_CHARS: Final = 16
+"""Base64 characters by which an image is known."""
 
 _MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,128}( *; *[ -~]{0,128})?")
 _TEXTUAL: Final = re.compile(
@@ -34,6 +38,17 @@ _UNKNOWN_TYPE: Final = "application/octet-stream"
 def media_type(given: str | None) -> str | None:
     """A media type, when it is one."""
     return given if given is not None and _MEDIA_TYPE.fullmatch(given) else None
+
+
+def image(kind: str | None, data: str) -> ImageBlock | None:
+    """An image that models take, as what it is; None of another, and of bytes that are none.
+
+    Providers refuse a request for one image that is none, and with it each further one of a session.
+    """
+    if kind not in TAKEN_IMAGES or len(data) > MAX_IMAGE_CHARS or not _is_base64(data):
+        return None
+    found = image_type(base64.b64decode(data[:_HEAD_CHARS]))
+    return ImageBlock(source=Base64Source(media_type=found, data=data)) if found is not None else None
 
 
 @dataclass(slots=True)
@@ -77,8 +92,9 @@ class _Found:
     def _bytes(self, name: str, kind: str | None, data: str) -> None:
         if not _is_base64(data):
             return
-        if kind in TAKEN_IMAGES and len(data) <= MAX_IMAGE_CHARS and len(self.images) < MAX_IMAGES:
-            self.images.append(ImageBlock(source=Base64Source(media_type=kind, data=data)))
+        shown_to_models = image(kind, data)
+        if shown_to_models is not None and len(self.images) < MAX_IMAGES:
+            self.images.append(shown_to_models)
         elif len(self.files) < MAX_FILES:
             shown = "".join(one if one.isprintable() else " " for one in name[:MAX_FILE_NAME])
             self.files.append(GivenFile(name=shown, media_type=media_type(kind) or _UNKNOWN_TYPE, data=data))

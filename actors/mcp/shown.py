@@ -21,10 +21,10 @@ from actors.domain.mcp_library import (
     McpResource,
     McpResourceTemplate,
 )
-from actors.domain.messages import Base64Source, ImageBlock, Message, Role, TextBlock
+from actors.domain.messages import ImageBlock, Message, Role, TextBlock
 from actors.mcp.problems import hidden
-from actors.mcp.results import TAKEN_IMAGES, media_type
-from actors.tools.bounding import MAX_IMAGE_CHARS
+from actors.mcp.results import image, media_type
+from actors.policy.security.redaction import MIN_KNOWN
 
 if TYPE_CHECKING:
     from mcp_types import (
@@ -144,7 +144,7 @@ def _block(block: Any, secrets: Sequence[str]) -> TextBlock | ImageBlock | None:
         case "text":
             return TextBlock(text=plain(block.text, secrets))
         case "image":
-            return _image(block.mime_type, block.data) or TextBlock(text=f"[Image: {block.mime_type[:80]}]")
+            return image(block.mime_type, block.data) or TextBlock(text=f"[Image: {block.mime_type[:80]}]")
         case "audio":
             return TextBlock(text=f"[Audio: {block.mime_type[:80]}]")
         case "resource_link":
@@ -153,24 +153,18 @@ def _block(block: Any, secrets: Sequence[str]) -> TextBlock | ImageBlock | None:
             inner = block.resource
             if hasattr(inner, "text"):
                 return TextBlock(text=plain(inner.text, secrets))
-            return _image(inner.mime_type or "", inner.blob) or TextBlock(
+            return image(inner.mime_type or "", inner.blob) or TextBlock(
                 text=f"[Resource: {hidden(inner.uri, secrets)}]"
             )
         case _:
             return None
 
 
-def _image(kind: str, data: str) -> ImageBlock | None:
-    source = Base64Source(media_type=kind, data=data)
-    if kind not in TAKEN_IMAGES or len(data) > MAX_IMAGE_CHARS or source.problem is not None:
-        return None
-    return ImageBlock(source=source)
-
-
 def plain(text: str, secrets: Sequence[str]) -> str:
-    """A text that can be written down: no secrets, no zero characters."""
+    """A text that can be written down: no zero characters, and no secrets that are long enough to be no words."""
     for secret in secrets:
-        text = text.replace(secret, "***")
+        if len(secret) >= MIN_KNOWN:
+            text = text.replace(secret, "***")
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 

@@ -83,8 +83,10 @@ class ServerProcess:
 
     @property
     def stderr(self) -> str:
-        """The end of what it wrote there."""
-        return self._stderr.decode(errors="replace").strip()
+        """The end of what it wrote there, from the beginning of a line on: half a secret is not known as one."""
+        begun = len(self._stderr) >= STDERR_BYTES
+        end = self._stderr.partition(b"\n")[2] if begun else self._stderr
+        return end.decode(errors="replace").strip()
 
     async def start(self) -> None:
         """Start it. That it cannot be started is told like any end: by ``problem`` and ``ended``."""

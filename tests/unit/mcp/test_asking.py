@@ -246,11 +246,16 @@ async def test_a_page_to_visit_is_a_question_without_a_form(tmp_path: Path) -> N
     [
         ({"message": "x", "requestedSchema": {"type": "object", "properties": {"a": {"type": "object"}}}}, "neither"),
         ({"mode": "url", "message": "x", "url": "file:///etc/passwd", "elicitationId": "e"}, "http"),
+        ({"mode": "url", "message": "x", "url": "https://bank.example@evil.example/", "elicitationId": "e"}, "plain"),
+        (
+            {"mode": "url", "message": "x", "url": "https://e.example/?k=canary-of-a-key", "elicitationId": "e"},
+            "secret",
+        ),
     ],
 )
 async def test_what_cannot_be_put_to_people_is_refused_to_the_server(params: dict[str, Any], why: str) -> None:
     async with runtime() as manager:
-        await manager.add_mcp_server(raw())
+        await manager.add_mcp_server(raw(env={"KEY": "canary-of-a-key"}))
         one = await manager.create_session("a", config(ask(params=params), DONE))
         await one.generate("go")
         assert why in result_texts(await one.history())[0]

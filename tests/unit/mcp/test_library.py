@@ -20,6 +20,7 @@ from actors.errors import InvalidRequest, McpRefused, McpServerNotFound, McpUnav
 from actors.manager import SessionManager
 from actors.mcp.library import McpLibrary
 from actors.mcp.pages import MAX_PAGES
+from actors.mcp.shown import plain
 from tests.unit.local.runtimes import config, runtime, says
 from tests.unit.mcp.servers import LIMIT_S, Connected, connected
 
@@ -214,3 +215,9 @@ async def test_a_session_asks_its_own_servers_and_the_shared_ones_and_nobody_ask
         await manager.add_mcp_server(library("plain", name="off", enabled=False))
         with pytest.raises(McpUnavailable, match="disabled"):
             await mine.mcp_resources("off")
+
+
+def test_short_values_of_a_server_s_environment_are_words_of_its_texts_too() -> None:
+    assert plain("version 1.1, a test of canary-of-a-secret", ("canary-of-a-secret", "test", "1")) == (
+        "version 1.1, a test of ***"
+    )

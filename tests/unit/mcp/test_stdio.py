@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
+import sys
 from pathlib import Path
 
 import pytest
+from mcp_types import CallToolResult, ImageContent
 
 from actors.domain.artifacts import MAX_ARTIFACT_BYTES
 from actors.domain.calls import Outcome
-from actors.domain.mcp import McpState
+from actors.domain.mcp import McpServerConfig, McpState
 from actors.domain.messages import Base64Source
 from actors.domain.tools import EffectClass
-from actors.mcp.stdio import ServerProcess
+from actors.mcp.results import outcome_of
+from actors.mcp.stdio import STDERR_BYTES, ServerProcess
 from actors.tools.leftovers import leftovers_of
 from tests.unit.mcp.servers import connected, raw
 from tests.unit.tools.processes import is_gone
@@ -166,3 +170,44 @@ async def test_a_server_that_kills_its_reaper_is_ended_with_all_below_it(tmp_pat
 
     assert process.problem == "it was killed from outside"
     assert all(is_gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+
+
+async def test_the_last_that_a_server_wrote_to_stderr_is_told_and_no_half_of_a_secret() -> None:
+    secret = "canary-of-the-server"
+    program = (
+        "import os, sys; key = os.environ['KEY']\n"
+        f"sys.stderr.write('.' * 100 + key + '.' * {STDERR_BYTES - 100} + '\\n' + 'at line 5\\n' * 90 + 'it is ' + key)"
+    )
+    server = McpServerConfig.model_validate(
+        {"name": "x", "transport": "stdio", "command": sys.executable, "args": ["-c", program], "env": {"KEY": secret}}
+    )
+    async with connected(server) as one:
+        await one.until(lambda: "stderr" in (one.connection.status.error or ""))
+        error = one.connection.status.error or ""
+    assert len(error) <= 1000 and error.endswith("it is ***")
+    assert "of-the-server" not in error
+
+
+def test_of_a_long_stderr_whole_lines_are_known() -> None:
+    process = ServerProcess(("x",), "/", {})
+    process._stderr = b"half of a secret\nthe rest".rjust(STDERR_BYTES, b".")  # pyright: ignore[reportPrivateUsage]
+    assert process.stderr == "the rest"
+
+
+@pytest.mark.parametrize(
+    ("kind", "begins", "shown"),
+    [
+        ("image/png", b"\x89PNG\r\n\x1a\n", "image/png"),
+        ("image/png", b"\xff\xd8\xff\xe0", "image/jpeg"),
+        ("image/png", b"<svg onload=alert(1)>", None),
+        ("image/svg+xml", b"\x89PNG\r\n\x1a\n", None),
+    ],
+)
+def test_a_model_is_shown_images_as_what_they_are_and_nothing_that_is_none(
+    kind: str, begins: bytes, shown: str | None
+) -> None:
+    data = base64.b64encode(begins + b"." * 100).decode()
+    result = CallToolResult(content=[ImageContent(type="image", mime_type=kind, data=data)])
+    outcome = outcome_of(result)
+    assert [one.source.media_type for one in outcome.images] == ([shown] if shown else [])
+    assert [one.media_type for one in outcome.files] == ([] if shown else [kind])
