@@ -14,6 +14,8 @@ from actors.mcp.consent import Consent
 if TYPE_CHECKING:
     import httpx2
 
+    from actors.mcp.network import Reach
+
 CONNECT_S: Final = 10.0
 """Longest wait for a connection, and for a piece of a request to be taken."""
 
@@ -48,6 +50,7 @@ class HttpWay:
         self._redirect_uri = redirect_uri
         self._learn = learn
         self._auth: httpx2.Auth | None = None
+        self._reach: Reach | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[tuple[Any, Any]]:
@@ -83,6 +86,7 @@ class HttpWay:
         from actors.mcp.network import Network, Reach
 
         del headers
-        chosen = (self._oauth.issuer, self._oauth.token_url, self._oauth.idp_token_url)
-        reach = Reach(self._url, [url for url in chosen if url is not None])
-        return httpx2.AsyncClient(headers=self._headers, timeout=timeout, auth=auth, transport=Network(reach))
+        if self._reach is None:
+            chosen = (self._oauth.issuer, self._oauth.token_url, self._oauth.idp_token_url)
+            self._reach = Reach(self._url, [url for url in chosen if url is not None])
+        return httpx2.AsyncClient(headers=self._headers, timeout=timeout, auth=auth, transport=Network(self._reach))
