@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any, Final, cast
 
 from jsonschema import Draft202012Validator, FormatChecker, SchemaError, ValidationError, validators
 from jsonschema.protocols import Validator
@@ -18,9 +19,34 @@ _SHOWN = 200
 
 _MAX_PROBLEMS = 5
 
+MAX_REFERENCES: Final = 10_000
+"""Followed while one value is looked at: thirty definitions that each refer to the next one twice are a billion."""
+
 _NO_FORMATS = FormatChecker(())
 
-_Bounded: Any = validators.extend(Draft202012Validator, KEYWORDS)
+_left: ContextVar[int] = ContextVar("greenroom_references_left", default=MAX_REFERENCES)
+
+
+class _TooManyReferences(Exception):
+    """A schema multiplies."""
+
+
+def _counted(keyword: str) -> Any:
+    follow: Any = Draft202012Validator.VALIDATORS[keyword]
+
+    def counted(checked: Any, target: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        left = _left.get()
+        if not left:
+            raise _TooManyReferences
+        _left.set(left - 1)
+        yield from follow(checked, target, instance, schema)
+
+    return counted
+
+
+_REFERENCES: Final = {keyword: _counted(keyword) for keyword in ("$ref", "$dynamicRef")}
+
+_Bounded: Any = validators.extend(Draft202012Validator, {**KEYWORDS, **_REFERENCES})
 
 
 def validator(schema: Mapping[str, Any], what: str) -> Validator:
@@ -63,8 +89,11 @@ def _mixes(schema: Mapping[str, Any]) -> bool:
 
 def problems(checked: Validator, value: Any) -> list[str]:
     """What is wrong with a value, as half sentences, at most five; empty when it fits."""
+    _left.set(MAX_REFERENCES)
     try:
         return sorted(_sentence(error) for error in checked.iter_errors(value))[:_MAX_PROBLEMS]
+    except _TooManyReferences:
+        return [f"its schema is of no use: more than {MAX_REFERENCES} references in it would have to be followed"]
     except Unresolvable as error:
         return [f"its schema refers to {error.ref[:_SHOWN]!r}, which is nowhere in it"]
     except RecursionError:

@@ -81,3 +81,12 @@ def test_a_schema_of_any_depth_is_refused_with_a_sentence(levels: int) -> None:
     if levels > 1000:
         with pytest.raises(InvalidConfig, match="nested too deeply"):
             json_schema.validator(schema, "It is")
+
+
+@pytest.mark.parametrize("keyword", ["$ref", "$dynamicRef"])
+def test_definitions_that_refer_to_each_other_twice_are_not_followed_a_billion_times(keyword: str) -> None:
+    definitions: dict[str, Any] = {f"d{one}": {"allOf": [{keyword: f"#/$defs/d{one + 1}"}] * 2} for one in range(30)}
+    schema = {keyword: "#/$defs/d0", "$defs": definitions | {"d30": {"type": "object"}}}
+    (problem,) = _problems(schema, {})
+    assert "references" in problem
+    assert _problems(schema | {keyword: "#/$defs/d25"}, {}) == []
