@@ -91,7 +91,7 @@ async def list_mcp_prompts(
     return answer(await manager.mcp_prompts(name, session_id=session_id, after=after))
 
 
-@router.post("/v1/mcp-servers/{name}/prompts/{prompt}", response_model=McpPromptText)
+@router.post("/v1/mcp-servers/{name}/prompts/{prompt:path}", response_model=McpPromptText)
 async def get_mcp_prompt(
     name: ServerName,
     prompt: Annotated[str, Path(min_length=1, max_length=MAX_NAME_CHARS, description="Its name.")],

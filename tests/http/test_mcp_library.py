@@ -25,6 +25,9 @@ def test_resources_and_prompts_of_a_server_are_listed_read_and_sent(service: Run
     made = service.http.post(f"{LIB}/prompts/greet", json={"arguments": {"who": "Ada"}}).json()
     assert made["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Greet Ada."}]}]
 
+    slashed = service.http.post(f"{LIB}/prompts/in%2Fa%2Ffolder", json={})
+    assert slashed.json()["code"] == "McpRefused" and "empty" in slashed.text
+
     service.create(permission_policy={"allow": ["mcp__lib"]})
     prompt = {"mcp_prompt": {"server": "lib", "prompt": "greet", "arguments": {"who": "Ada"}}}
     result = service.http.post("/v1/sessions/s/events?wait=turn", json=prompt)
