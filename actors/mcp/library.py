@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from actors.domain.asking import MAX_ROUNDS
 from actors.domain.mcp_library import (
     MAX_CURSOR_CHARS,
     MAX_LISTED,
@@ -21,8 +23,9 @@ from actors.errors import InvalidRequest, McpRefused, McpUnavailable
 from actors.mcp import shown
 from actors.mcp.connection import Line, McpConnection
 from actors.mcp.pages import gathered
-from actors.mcp.problems import Lost, NotConnected, hidden
-from actors.mcp.requests import CONNECT_WAIT_S, answered, get_prompt, read_resource
+from actors.mcp.problems import Lost, NoQuestion, NotConnected, hidden
+from actors.mcp.questions import asked_in, responses_of
+from actors.mcp.requests import CONNECT_WAIT_S, NOTHING, Given, answered, get_prompt, read_resource
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -91,7 +94,7 @@ class McpLibrary:
         if not 0 < len(uri) <= MAX_URI_CHARS:
             raise InvalidRequest(f"The URI of a resource has 1 to {MAX_URI_CHARS} characters.")
         result: ReadResourceResult = await self._ask(
-            lambda client: read_resource(client, uri), self._config.tool_timeout_s
+            lambda client: self._alone(partial(read_resource, client, uri)), self._config.tool_timeout_s
         )
         self._refuse_questions(result)
         try:
@@ -127,12 +130,26 @@ class McpLibrary:
         """See ``Library.prompt``."""
         if sum(len(key) + len(value) for key, value in arguments.items()) > MAX_VALUE_CHARS:
             raise InvalidRequest(f"The arguments of a prompt have at most {MAX_VALUE_CHARS} characters together.")
-        result = await self._ask(lambda client: get_prompt(client, name, dict(arguments)), self._config.tool_timeout_s)
+        result = await self._ask(
+            lambda client: self._alone(partial(get_prompt, client, name, dict(arguments))), self._config.tool_timeout_s
+        )
         self._refuse_questions(result)
         made = shown.prompt_text(result, self._connection.secrets)
         if not made.messages:
             raise McpRefused(self._config.name, "the prompt is empty")
         return made
+
+    async def _alone(self, ask: Callable[[Given], Awaitable[Any]]) -> Any:
+        """What a request comes to that no session makes: of what the server may want, it is told the roots."""
+        result = await ask(NOTHING)
+        for _ in range(MAX_ROUNDS):
+            if getattr(result, "result_type", "") != "input_required":
+                break
+            asked = asked_in(result, self._config, self._connection.secrets)
+            if asked.questions:
+                break
+            result = await ask(Given(responses_of((), asked.roots, self._connection.workspace), asked.state))
+        return result
 
     def _refuse_questions(self, result: Any) -> None:
         if getattr(result, "result_type", "") == "input_required":
@@ -152,6 +169,8 @@ class McpLibrary:
             raise McpUnavailable(name, f"{exc}{self._connection.why_lost}") from None
         except TimeoutError:
             raise McpUnavailable(name, f"it did not answer in {timeout_s:g} s") from None
+        except NoQuestion as exc:
+            raise McpRefused(name, str(exc)) from None
         except MCPError as exc:
             detail = hidden(exc.message[:MAX_DETAIL_CHARS], self._connection.secrets)
             raise McpRefused(name, detail.rstrip(". ")) from None

@@ -71,12 +71,14 @@ async def read_resource(client: Client, uri: str, given: Given = NOTHING) -> Any
     return await client.session.send_request(ReadResourceRequest(params=params), form, MAX_ANSWER_S)
 
 
-async def get_prompt(client: Client, name: str, arguments: dict[str, str]) -> Any:
+async def get_prompt(client: Client, name: str, arguments: dict[str, str], given: Given = NOTHING) -> Any:
     """Have a prompt made; a result of the SDK, which may require input."""
     from mcp_types import GetPromptRequest, GetPromptRequestParams, GetPromptResult, InputRequiredResult
     from pydantic import TypeAdapter
 
-    params = GetPromptRequestParams(name=name, arguments=arguments or None)
+    params = GetPromptRequestParams(
+        name=name, arguments=arguments or None, input_responses=given.responses, request_state=given.state
+    )
     form: TypeAdapter[Any] = TypeAdapter(GetPromptResult | InputRequiredResult)
     return await client.session.send_request(GetPromptRequest(params=params), form, MAX_ANSWER_S)
 

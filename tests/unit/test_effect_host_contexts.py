@@ -82,3 +82,19 @@ async def test_only_new_messages_travel_and_a_host_that_lost_the_others_gets_the
     assert executor.contexts == [MESSAGES[:3], MESSAGES[:5], MESSAGES[4:]]
     assert wire.sent == ([3, 2, 5, 2] if lost else [3, 2, 2])
     await host.close()
+
+
+async def test_a_call_aside_travels_whole_and_leaves_what_is_known_of_the_conversation_alone() -> None:
+    executor = Seen()
+    host = EffectHost("h", executor)
+    wire, sent = Wire(host), Contexts(1000)
+    remote = RemoteHost(wire, host.ref.incarnation)
+
+    await remote.run(model_call(host.ref, 1, MESSAGES[:3]), sent)
+    aside = model_call(host.ref, 2, MESSAGES[4:5]).model_copy(update={"aside": True})
+    await remote.run(aside, sent)
+    await remote.run(model_call(host.ref, 3, MESSAGES[:4]), sent)
+
+    assert executor.contexts == [MESSAGES[:3], MESSAGES[4:5], MESSAGES[:4]]
+    assert wire.sent == [3, 0, 1]
+    await host.close()

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import mcp_types as t
 import uvicorn
-from mcp.server.mcpserver import ListRoots, MCPServer, Resolve, Sample
+from mcp.server.mcpserver import Context, ListRoots, MCPServer, Resolve, Sample
 from mcp.server.request_state import RequestStateSecurity
 
 server = MCPServer("sampling", version="1", request_state_security=RequestStateSecurity(keys=[b"k" * 32]))
@@ -52,6 +52,26 @@ def twice(
 def where(roots: Annotated[t.ListRootsResult, Resolve(lambda: ListRoots())]) -> str:
     """Tell the roots."""
     return " ".join(str(root.uri) for root in roots.roots)
+
+
+def asked(ctx: Context, request: t.CreateMessageRequest | t.ListRootsRequest) -> Any:
+    """What was answered, or the question."""
+    if ctx.input_responses:
+        return str(ctx.input_responses)
+    return t.InputRequiredResult(input_requests={"q": request}, request_state="kept")
+
+
+@server.prompt()
+async def at_home(ctx: Context) -> Any:
+    """A prompt that tells the roots."""
+    return asked(ctx, t.ListRootsRequest())
+
+
+@server.resource("asks://{what}")
+async def asks(what: str, ctx: Context) -> Any:
+    """A resource that asks a model, or for the roots."""
+    model = t.CreateMessageRequest(params=t.CreateMessageRequestParams(messages=said("/say read"), max_tokens=9))
+    return asked(ctx, model if what == "model" else t.ListRootsRequest())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from actors.domain.actions import Action, ActionKind
 from actors.domain.mcp import McpServerConfig
 from actors.domain.messages import TokenUsage
 from actors.domain.session import SessionConfig
-from actors.errors import InvalidRequest
+from actors.errors import InvalidRequest, McpRefused
 from actors.handle import SessionHandle
 from actors.manager import SessionManager
 from tests.unit.local.runtimes import config, record_of, records, result_texts, runtime, types
@@ -250,3 +250,18 @@ async def test_roots_are_told_where_that_is_configured(url: str, tmp_path: Path,
         assert shared == (own.as_uri() if era == "auto" else common.as_uri())
         await manager.add_mcp_server(sampling(url))
         assert "file:" not in result_texts((await two.generate(call)).messages)[-1]
+
+
+async def test_a_resource_and_a_prompt_may_ask_too(url: str, tmp_path: Path) -> None:
+    read = '/tool mcp__sampling__read_resource {"uri": "asks://model"}\n/say Done.'
+    async with runtime(workspace=str(tmp_path)) as manager:
+        await manager.add_mcp_server(sampling(url, sampling="allow", roots=True))
+        assert tmp_path.as_uri() in (await manager.get_mcp_prompt("sampling", "at_home")).as_input().text
+        assert tmp_path.as_uri() in ((await manager.read_mcp_resource("sampling", "asks://roots"))[0].text or "")
+        with pytest.raises(McpRefused, match="only a session's call"):
+            await manager.read_mcp_resource("sampling", "asks://model")
+        one = await manager.create_session("a", prompted())
+        assert "text='read'" in result_texts((await one.generate(read)).messages)[0]
+        await manager.add_mcp_server(sampling(url))
+        with pytest.raises(McpRefused):
+            await manager.get_mcp_prompt("sampling", "at_home")
