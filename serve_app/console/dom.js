@@ -24,8 +24,10 @@ export function details(summary, body, open = false) {
   return node;
 }
 
+/** A value as it is read: what turns the order of letters around stands there by its number. People approve what they read. */
 export function pretty(value) {
-  return typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  return text?.replace(/[\u202a-\u202e\u2066-\u2069]/g, (one) => `\\u${one.charCodeAt(0).toString(16)}`);
 }
 
 /** Show one sentence at the top; an error stays until it is closed. */

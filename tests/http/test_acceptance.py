@@ -108,4 +108,5 @@ def test_a_repeated_key_gets_the_first_outcome_of_each_command(service: Running)
 
 
 def test_what_a_model_writes_does_not_act_on_the_terminal() -> None:
+    assert plain("rm \u202ezz\u2066") == "rm \ufffdzz\ufffd"
     assert plain("a\x1b]52;c;aGk=\x07b\r\nc\td\r\x9b") == "a�]52;c;aGk=�b\nc\td��"
