@@ -229,7 +229,9 @@ class Roster(Keeping):
         Raises:
             AuthorizationNotFound: no server waits for it: it was used, has expired, or never was.
         """
-        for server in [one for key, one in self._servers.items() if key.tenant == tenant and one.at_url]:
+        # Anybody may ask this, as often as they like: only servers that told of a page are asked.
+        mine = [one for key, one in self._servers.items() if key.tenant == tenant and one.at_url]
+        for server in [one for one in mine if one.status.authorization_url is not None]:
             await self._look(server)
             if await server.authorized(redirect):
                 return server.status

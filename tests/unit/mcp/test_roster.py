@@ -12,7 +12,14 @@ import pytest
 from actors.domain.calls import HostRef
 from actors.domain.mcp import KnownServer, McpOffer, McpServerConfig, McpState, status_of
 from actors.domain.mcp_oauth import Redirect
-from actors.errors import HostGone, InvalidConfig, McpServerExists, SessionNotFound, StoreUnavailable
+from actors.errors import (
+    AuthorizationNotFound,
+    HostGone,
+    InvalidConfig,
+    McpServerExists,
+    SessionNotFound,
+    StoreUnavailable,
+)
 from actors.mcp.keeping import WAITED_FOR_S
 from actors.mcp.roster import SWEEP_S, Roster
 from actors.mcp.running import STEADY_S, Key, Running, Server
@@ -226,6 +233,23 @@ async def test_a_server_that_was_forgotten_by_a_registry_which_died_before_it_en
         await scene.roster.adopt(Key.of("acme", journal_id, "x"), CONFIG, one)
     await scene.roster.load()
     assert len(scene.live.now) == 1
+
+
+async def test_a_browser_that_nobody_waits_for_costs_no_server_a_question(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = McpServerConfig.model_validate({"name": "x", "transport": "http", "url": "https://mcp.example/"})
+    await scene.roster.add(SHARED, None, config)
+    asked: list[str] = []
+
+    async def offer(one: One) -> McpOffer:
+        asked.append("offer")
+        return McpOffer(status=status_of(config, McpState.connected))
+
+    monkeypatch.setattr(One, "offer", offer)
+    with pytest.raises(AuthorizationNotFound):
+        await scene.roster.authorized("acme", Redirect.of("https://here.example/?state=guessed&code=c"))
+    assert not asked
 
 
 async def test_one_server_that_cannot_be_taken_up_keeps_none_of_the_others_away(
