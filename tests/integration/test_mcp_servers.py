@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -12,11 +13,11 @@ from typing import Any
 import pytest
 import ray
 
-from actors import McpServerConfig, PermissionPolicy, SessionConfig, SessionManager
+from actors import McpInput, McpServerConfig, PermissionPolicy, SessionConfig, SessionManager
 from actors.cluster.links import NAMESPACE, actor_names
 from actors.domain import records as r
 from actors.domain.policies import OnInDoubt
-from actors.errors import AuthorizationNotFound
+from actors.errors import AuthorizationNotFound, McpRefused
 from tests.integration.processes import none_left
 from tests.integration.runtimes import MakeRuntime, NewId
 from tests.integration.waiting import LONG_S, action_of, event_of
@@ -30,6 +31,13 @@ def server(**more: Any) -> McpServerConfig:
     args = ["-I", "-S", RAW, "/dev/null"]
     return McpServerConfig.model_validate(
         {"name": "raw", "transport": "stdio", "command": sys.executable, "args": args, "env": {"TOKEN": CANARY}, **more}
+    )
+
+
+def _library() -> McpServerConfig:
+    args = ["-I", "-S", str(Path(RAW).with_name("library_server.py")), "plain"]
+    return McpServerConfig.model_validate(
+        {"name": "lib", "transport": "stdio", "command": sys.executable, "args": args}
     )
 
 
@@ -50,12 +58,26 @@ async def test_a_server_outlives_the_registry_and_its_calls_are_in_doubt_when_it
     fresh_runtime: MakeRuntime,
 ) -> None:
     manager = await fresh_runtime()
-    assert (await manager.add_mcp_server(server())).connected
+    assert (await manager.add_mcp_server(server(sampling="allow"))).connected
     config = SessionConfig(permission_policy=PermissionPolicy.permissive(), on_in_doubt=OnInDoubt.report)
     one = await manager.create_session("one", config)
     first = await one.generate('/tool mcp__raw__add {"a": 1, "b": 2}\n/tool mcp__raw__pid {}\nfinished', timeout=LONG_S)
     answers = [str(block.content) for message in first.messages[2:-1] for block in message.content]  # pyright: ignore
     assert answers[0] == "3"
+
+    # What it offers beside tools is asked of its actor; a model that answers a tool is asked of a model host.
+    library = await manager.add_mcp_server(_library())
+    assert library.connected
+    assert (await manager.read_mcp_resource("lib", "note://a"))[0].text == "alpha"
+    with pytest.raises(McpRefused):
+        await one.read_mcp_resource("lib", "note://none")
+    greeting = McpInput(server="lib", prompt="greet", arguments={"who": "Ada"})
+    assert (await one.generate(greeting, timeout=LONG_S)).messages[-2].text == "Greet Ada."
+    said = {"role": "user", "content": {"type": "text", "text": "/say four"}}
+    asks = {"method": "sampling/createMessage", "params": {"messages": [said], "maxTokens": 9}}
+    sampled = await one.generate(f"/tool mcp__raw__ask {json.dumps(asks)}\nfinished", timeout=LONG_S)
+    assert "four" in str(sampled.messages[-2])
+    assert await manager.remove_mcp_server("lib")
 
     # A registry that is killed finds the actor again, and with it the secrets.
     registry: Any = ray.get_actor(f"{manager.settings.runtime}.registry", namespace=NAMESPACE)
@@ -65,7 +87,7 @@ async def test_a_server_outlives_the_registry_and_its_calls_are_in_doubt_when_it
     assert CANARY not in str(await manager.mcp_status())
 
     receipt = await one.send("/tool mcp__raw__deaf {}\nwent on")
-    await event_of(one, r.ToolCallStarted, nth=3)
+    await event_of(one, r.ToolCallStarted, nth=5)
     os.kill(await actor.pid.remote(), signal.SIGKILL)
     result = await one.wait_turn(receipt, timeout=LONG_S)
     assert result.text == "went on"
