@@ -19,6 +19,9 @@ and what keeps the call open was hit meanwhile."""
 
 PAGE = 1000
 
+TRY_S = 30.0
+"""Longest try of one answer, or of one task; then it is tried again, beside the others."""
+
 
 class Clerk:
     """Approves what asks to run, here or in an empty directory, and never lets a call in doubt run again.
@@ -31,20 +34,35 @@ class Clerk:
 
     def __init__(self, manager: SessionManager, seed: int) -> None:
         self.decided = 0
+        self._trying: set[str] = set()
         self._manager = manager
         self._random = random.Random(seed)
 
     async def work(self) -> None:
         """Decide until cancelled."""
-        while True:
-            # Where it lost its session, or the answer, or somebody was faster, it is seen at the next look.
-            with suppress(GreenroomError):
-                for action in (await self._manager.actions(limit=PAGE)).items:
-                    later = MUCH_LATER if action.kind is ActionKind.input else LATER
-                    if action.kind is not ActionKind.external_task and self._random.random() > later:
-                        with suppress(GreenroomError):
-                            await self._decide(action)
-            await asyncio.sleep(ROUND_S)
+        async with asyncio.TaskGroup() as tries:
+            while True:
+                # Where it lost its session, or the answer, or somebody was faster, it is seen at the next look.
+                with suppress(GreenroomError):
+                    for action in (await self._manager.actions(limit=PAGE)).items:
+                        if self._is_due(action):
+                            # Beside the others: a session that finds no place for a while does not hold them up.
+                            self._trying.add(action.action_id)
+                            tries.create_task(self._try(action))
+                await asyncio.sleep(ROUND_S)
+
+    def _is_due(self, action: Action) -> bool:
+        if action.kind is ActionKind.external_task or action.action_id in self._trying:
+            return False
+        return self._random.random() > (MUCH_LATER if action.kind is ActionKind.input else LATER)
+
+    async def _try(self, action: Action) -> None:
+        try:
+            with suppress(GreenroomError, TimeoutError):
+                async with asyncio.timeout(TRY_S):
+                    await self._decide(action)
+        finally:
+            self._trying.discard(action.action_id)
 
     async def _decide(self, action: Action) -> None:
         choice = "skip" if action.kind is ActionKind.in_doubt else "approve"

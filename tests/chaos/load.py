@@ -92,7 +92,7 @@ class User:
         command = new_ulid()
         created = await until_sure(lambda: manager.create_session(name, config, command_id=command))
         if own is not None:
-            await created.add_mcp_server(own)
+            await until_sure(lambda: created.add_mcp_server(own))
         return cls(manager, created, files, seed, own=own is not None)
 
     async def talk(self, over: asyncio.Event) -> None:

@@ -11,9 +11,9 @@ import sys
 from typing import Annotated
 
 import uvicorn
-from mcp.server.mcpserver import Elicit, ElicitationResult, MCPServer, Resolve
+from mcp.server.mcpserver import Elicit, ElicitationResult, MCPServer, Resolve, Sample
 from mcp.server.request_state import RequestStateSecurity
-from mcp_types import ToolAnnotations
+from mcp_types import CreateMessageResult, SamplingMessage, TextContent, ToolAnnotations
 from pydantic import BaseModel
 
 from tests.chaos.appending import LINES, answers_beside, appended
@@ -33,6 +33,11 @@ class Fate(BaseModel):
 def fate(word: str) -> Elicit[Fate]:
     """The question."""
     return Elicit(f"What becomes of {word}?", Fate)
+
+
+def wording(word: str) -> Sample:
+    """What a model is asked."""
+    return Sample([SamplingMessage(role="user", content=TextContent(type="text", text=f"/say {word}"))], max_tokens=100)
 
 
 @server.tool()
@@ -58,6 +63,13 @@ async def ask(path: str, word: str, given: Annotated[ElicitationResult[Fate], Re
         raise ValueError("nothing was appended")
     appended(answers_beside(path), given.data.name)
     return await append(path, word)
+
+
+@server.tool()
+async def sample(path: str, word: str, given: Annotated[CreateMessageResult, Resolve(wording)]) -> str:
+    """Append what a model says."""
+    assert isinstance(given.content, TextContent)
+    return await append(path, given.content.text)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ FORM = {"type": "object", "properties": {"name": {"type": "string"}}, "required"
 SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}, "word": {"type": "string"}}}
 
 asking: dict[str, tuple[Any, dict[str, str]]] = {}
+"""Calls that wait for an answer, by the id of the question: a person's begins with ``q``, a model's with ``m``."""
 
 
 def send(message: dict[str, Any]) -> None:
@@ -43,17 +44,26 @@ def ask(number: Any, args: dict[str, str]) -> None:
     send({"id": key, "method": "elicitation/create", "params": params})
 
 
+def sample(number: Any, args: dict[str, str]) -> None:
+    key = f"m{number}"
+    asking[key] = number, args
+    said = {"role": "user", "content": {"type": "text", "text": f"/say {args['word']}"}}
+    send({"id": key, "method": "sampling/createMessage", "params": {"messages": [said], "maxTokens": 100}})
+
+
 def answered(message: dict[str, Any]) -> None:
     number, args = asking.pop(message["id"])
     given = message.get("result", {})
-    if given.get("action") != "accept":
+    if message["id"].startswith("m") and "content" in given:
+        append(number, args | {"word": given["content"]["text"]})
+    elif given.get("action") == "accept":
+        appended(answers_beside(args["path"]), given["content"]["name"])
+        append(number, args)
+    else:
         result(number, "nothing was appended", failed=True)
-        return
-    appended(answers_beside(args["path"]), given["content"]["name"])
-    append(number, args)
 
 
-TOOLS = {"append": append, "ask": ask}
+TOOLS = {"append": append, "ask": ask, "sample": sample}
 
 
 def answer(message: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ OVER_STDIO, OVER_HTTP = "tests.chaos.mcp_over_stdio", "tests.chaos.mcp_over_http
 def over_stdio(name: str, directory: Path) -> McpServerConfig:
     """A server whose annotations are not believed."""
     transport = {"type": "stdio", "command": sys.executable, "args": ["-S", "-m", OVER_STDIO, str(directory)]}
-    return McpServerConfig.model_validate({"name": name, "transport": transport | {"cwd": ROOT}})
+    return McpServerConfig.model_validate({"name": name, "transport": transport | {"cwd": ROOT}, "sampling": "allow"})
 
 
 @asynccontextmanager
@@ -30,7 +30,8 @@ async def over_http(name: str, directory: Path) -> AsyncGenerator[McpServerConfi
         try:
             # Who comes while nobody serves waits: the socket listens all the time.
             transport = {"type": "streamable-http", "url": f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"}
-            yield McpServerConfig.model_validate({"name": name, "transport": transport, "trust_annotations": True})
+            believed = {"trust_annotations": True, "sampling": "allow"}
+            yield McpServerConfig.model_validate({"name": name, "transport": transport, **believed})
         finally:
             keeper.cancel()
             with suppress(asyncio.CancelledError):

@@ -15,8 +15,10 @@ TOOLS = {
     "web": f"mcp__{WEB}__append",
     "web again": f"mcp__{WEB}__again",
     "web asks": f"mcp__{WEB}__ask",
+    "web samples": f"mcp__{WEB}__sample",
     "own": f"mcp__{OWN}__append",
     "own asks": f"mcp__{OWN}__ask",
+    "own samples": f"mcp__{OWN}__sample",
 }
 """The tool of each kind of turn."""
 
@@ -28,7 +30,7 @@ UNSAFE = frozenset(tool for kind, tool in TOOLS.items() if kind not in REPEATABL
 
 KINDS = {
     **{"plain": 4, "once": 6, "again": 3, "slow": 3, "batched": 2, "structured": 1},
-    **{"web": 2, "web again": 2, "web asks": 7},
+    **{"web": 2, "web again": 2, "web asks": 7, "web samples": 3},
     **{"cancelled": 3, "paused": 2, "compacted": 2, "children": 1, "forks": 1},
 }
 """How often each kind of turn comes.
@@ -38,10 +40,10 @@ A ``batched`` one has two calls of the unsafe tool and one of the other in a bat
 too.
 """
 
-OWN_KINDS = KINDS | {"own": 6, "own asks": 16}
+OWN_KINDS = KINDS | {"own": 6, "own asks": 16, "own samples": 6}
 """The same for a user whose session has a server of its own."""
 
-STEERED = ("once", "once", "slow", "web", "web asks")
+STEERED = ("once", "once", "slow", "web", "web asks", "web samples")
 
 OWN_STEERED = (*STEERED, "own", "own asks", "own asks")
 

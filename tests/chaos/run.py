@@ -10,6 +10,7 @@ from pathlib import Path
 
 from actors import SessionManager, Settings
 from tests.chaos import invariants
+from tests.chaos.asking import until_sure
 from tests.chaos.clerk import Clerk
 from tests.chaos.count import count
 from tests.chaos.faults import Faults
@@ -63,7 +64,7 @@ async def run(
         if node is not None:
             await node.start()
         async with over_http(WEB, directory) as server:
-            await manager.add_mcp_server(server)
+            await until_sure(lambda: manager.add_mcp_server(server))
             present = await _users(manager, directory, seed)
             killer = Faults(seed, pipes, directory, among=TARGETS if node is None else NODE_TARGETS, node=node)
             present += await _under_fire(manager, present, killer, faults, directory, report)

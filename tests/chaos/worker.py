@@ -7,14 +7,11 @@ from contextlib import suppress
 
 from actors import ExternalTask, ExternalTaskResult, SessionManager
 from actors.errors import GreenroomError
-from tests.chaos.clerk import PAGE, ROUND_S
+from tests.chaos.clerk import PAGE, ROUND_S, TRY_S
 from tests.chaos.given_tools import appended
 
 LEASE_S = 600.0
 """Longer than a round: a claim of this worker is never over."""
-
-TRY_S = 30.0
-"""Longest try of one task; then it is tried again, beside the others."""
 
 
 class Worker:
