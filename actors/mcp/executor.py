@@ -125,7 +125,9 @@ class McpExecutor:
         name = (listing.published.names or {}).get(call.name)
         if name is not None:
             make = partial(call_tool, self._connection, name, call.args)
-            return Request(make, repeatable=call.effect is not EffectClass.unsafe)
+            # Since it was recorded, the tool may have become another one, and its server one that is not trusted.
+            now = next(one.effect for one in listing.published.definitions if one.name == call.name)
+            return Request(make, repeatable=EffectClass.unsafe not in {call.effect, now})
         # A resource that breaks the connection would break it each time, under the calls of others.
         if listing.reading is not None and call.name in listing.reading:
             ask = list_resources if call.name == listing.reading[0] else read_resource

@@ -108,6 +108,11 @@ async def test_a_call_that_may_be_repeated_is_made_again_after_a_crash(tmp_path:
         assert (await server.call("again", effect=EffectClass.idempotent)).content == "the second time"
 
 
+async def test_a_call_of_a_server_that_is_not_trusted_any_more_is_made_once(tmp_path: Path) -> None:
+    async with connected(raw(str(tmp_path / "x"))) as server:
+        assert "went away" in (await server.call("again", effect=EffectClass.idempotent)).content
+
+
 async def test_annotations_of_a_server_that_is_not_trusted_are_not_believed() -> None:
     async with connected(raw()) as server:
         assert {one.effect for one in server.connection.listing.published.definitions} == {EffectClass.unsafe}
