@@ -11,6 +11,7 @@ import pytest
 
 from actors.domain.commands import Send
 from actors.domain.ids import new_ulid
+from actors.domain.journal import Due
 from actors.domain.messages import Message
 from actors.domain.session import Activity, SessionState
 from actors.errors import GreenroomError, InternalError, Overloaded, TransportLost
@@ -262,10 +263,11 @@ async def test_a_session_that_cannot_be_activated_is_tried_for_ever(monkeypatch:
         monkeypatch.setattr(made, "resolve", resolve)
         row = await store.row(TENANT, "a")
         assert row is not None
+        due = Due(TENANT, row.journal_id, row.session_id, row.head_seq)
         supervisor = Supervisor(store, made)
         async with asyncio.timeout(LIMIT_S):
             while not enough.is_set():
-                await supervisor._activate(row)  # pyright: ignore[reportPrivateUsage]
+                await supervisor._activate(due)  # pyright: ignore[reportPrivateUsage]
         await supervisor.close()
         await made.close()
 
