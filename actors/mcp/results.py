@@ -146,7 +146,7 @@ def outcome_of_reading(result: ReadResourceResult) -> ToolOutcome:
 
 
 def _structured(value: Any) -> str | None:
-    if value is None or is_deep(value):
+    if value is None:
         return None
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
