@@ -30,10 +30,12 @@ def steps(state: State, turn: Turn, call: ToolCallState) -> Iterator[Draft]:
     """Ask, unless somebody was asked; go on once that is decided. Where nothing is asked of anybody, it is marked."""
     if call.decision is not None:
         yield released(turn, call, _TREATED.get(call.decision, OnInjection.block))
-    elif not state.config.confirmation.enabled:
-        yield released(turn, call, OnInjection.note)
-    elif all(action.call_index != call.index for action in state.actions):
+    elif any(action.call_index == call.index for action in state.actions):
+        return
+    elif state.config.confirmation.enabled:
         yield _question(state, turn, call)
+    else:
+        yield released(turn, call, OnInjection.note)
 
 
 def _question(state: State, turn: Turn, call: ToolCallState) -> Draft:
