@@ -37,6 +37,7 @@ class Keeping:
         self._servers: dict[Key, Server] = {}
         self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         self._telling: asyncio.Task[Any] | None = None
         self._news = False
 
@@ -99,7 +100,7 @@ class Keeping:
         except GreenroomError as exc:
             server.error = exc.message
             # It may be alive and only silent: nobody would ever end it.
-            await _end(running, server.config.name)
+            await self._end(running, server.config.name)
         else:
             server.running, server.error = running, None
             server.since = asyncio.get_running_loop().time()
@@ -108,12 +109,20 @@ class Keeping:
 
     async def _stop(self, server: Server) -> None:
         running, server.running, server.offer = server.running, None, None
-        await _end(running, server.config.name)
+        await self._end(running, server.config.name)
+
+    async def _end(self, running: Running | None, name: str) -> None:
+        """End one to its end: whoever wanted that may be cancelled, and nobody else knows of it any more."""
+        if running is not None:
+            ending = asyncio.get_running_loop().create_task(_ended(running, name), context=contextvars.Context())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            await asyncio.shield(ending)
 
     async def close(self) -> None:
-        """End every server."""
+        """End every server, and return when nothing is left of any."""
         self.let_go()
-        await asyncio.gather(*(self._stop(server) for server in self._servers.values()))
+        await asyncio.gather(*(self._stop(server) for server in self._servers.values()), *self._ending)
 
     def let_go(self) -> None:
         """Leave the servers to somebody else."""
@@ -141,10 +150,9 @@ class Keeping:
         return task
 
 
-async def _end(running: Running | None, name: str) -> None:
+async def _ended(running: Running, name: str) -> None:
     try:
-        if running is not None:
-            await running.close()
+        await running.close()
     except GreenroomError as exc:
         log.info("MCP server %s did not end in time: %s", name, exc)
 

@@ -163,8 +163,9 @@ async def test_values_that_are_no_json_are_called_so() -> None:
     for _ in range(3000):
         deep = {"a": deep}
     async with session(config(says("One."))) as handle:
-        for args in (deep, {"command": object()}):
-            with pytest.raises(errors.InvalidRequest, match="cannot be written as JSON"):
-                await handle.resolve_action("act_1", "approve", args=args)
+        with pytest.raises(errors.InvalidRequest, match="more than 64 levels"):
+            await handle.resolve_action("act_1", "approve", args=deep)
+        with pytest.raises(errors.InvalidRequest, match="cannot be written as JSON"):
+            await handle.resolve_action("act_1", "approve", args={"command": object()})
         with pytest.raises(errors.InvalidRequest, match="surrogate"):
             await handle.resolve_action("act_1", "approve", args={"command": "\ud800"})

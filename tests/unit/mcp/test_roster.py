@@ -203,6 +203,23 @@ async def test_no_server_is_left_of_a_session_that_is_destroyed_while_one_is_add
     assert not scene.live.begun and not scene.roster.status("acme") and not scene.kept.rows
 
 
+async def test_a_server_ends_to_its_end_also_when_whoever_wanted_that_is_cancelled(scene: Scene) -> None:
+    key = Key.of("acme", "", CONFIG.name)
+    await scene.roster.add(key, None, CONFIG)
+    scene.live.gate.clear()
+    removing = asyncio.create_task(scene.roster.remove(key))
+    await quiet()
+    removing.cancel()
+    closing = asyncio.create_task(scene.roster.close())
+    await quiet()
+    assert not closing.done()
+
+    await scene.come_to_an_end(closing)
+
+    assert removing.cancelled()
+    assert not scene.live.now
+
+
 async def test_a_name_is_taken_from_the_moment_that_somebody_begins_to_add_it(scene: Scene) -> None:
     scene.kept.sessions = {"j": "s"}
     scene.kept.slow = asyncio.Event()
