@@ -79,6 +79,14 @@ class Inspector:
         except InvalidConfig as error:
             raise SecurityUnavailable(self.reference, error.message) from None
 
+    async def retire(self) -> None:
+        """End its process as soon as those that wait for it have their answers; when cancelled, at once."""
+        try:
+            async with self._turn:
+                pass
+        finally:
+            await self.close()
+
     async def close(self) -> None:
         """End its process."""
         process, self._process = self._process, None
@@ -127,16 +135,16 @@ class Inspector:
             if "error" not in answer or answer["error"] in _ENDED:
                 await self._give_up(why)
             raise SecurityUnavailable(self.reference, why) from None
-        except asyncio.CancelledError:
-            # Its answer would be taken for that to the next question.
-            await asyncio.shield(self.close())
-            raise
 
     async def _answer(self, limit_s: float) -> dict[str, Any]:
         assert self._process is not None and self._process.stdout is not None
         try:
             async with asyncio.timeout(limit_s):
                 return cast("dict[str, Any]", json.loads(await self._process.stdout.readline()))
+        except asyncio.CancelledError:
+            # What nobody waits for any more would be taken for the answer to the next question.
+            await asyncio.shield(self.close())
+            raise
         except TimeoutError:
             return {"error": _SLOW}
         except (ValueError, OSError):

@@ -31,6 +31,7 @@ class Inspectors:
 
     def __init__(self) -> None:
         self._inspectors: dict[str, Inspector] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
 
     async def inspect(self, config: SecurityConfig, texts: Collection[str]) -> Mapping[str, Inspection]:
         """What the providers of a configuration find in these texts, all together.
@@ -61,6 +62,9 @@ class Inspectors:
 
     async def close(self) -> None:
         """End them."""
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
         inspectors, self._inspectors = list(self._inspectors.values()), {}
         await asyncio.gather(*(one.close() for one in inspectors))
 
@@ -68,6 +72,8 @@ class Inspectors:
         inspector = self._inspectors.pop(reference, None) or Inspector(reference)
         self._inspectors[reference] = inspector
         if len(self._inspectors) > MAX_INSPECTORS:
-            oldest = next(iter(self._inspectors))
-            asyncio.get_running_loop().create_task(self._inspectors.pop(oldest).close())
+            oldest = self._inspectors.pop(next(iter(self._inspectors)))
+            task = asyncio.get_running_loop().create_task(oldest.retire())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
         return inspector

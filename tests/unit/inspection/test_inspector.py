@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from actors.domain.inspection import Finding, merged
+from actors.domain.security import SecurityConfig
 from actors.errors import InvalidConfig, SecurityUnavailable
+from actors.inspection import inspectors
 from actors.inspection.inspector import Inspector
+from actors.inspection.inspectors import Inspectors
 
 SHORT_S = 0.05
 HERE = "tests.unit.inspection.providers"
@@ -80,6 +85,52 @@ async def test_the_secrets_of_the_service_do_not_reach_a_provider(monkeypatch: p
         (found,) = await inspector.inspect(["x"])
 
     assert found.findings == ()
+
+
+async def test_a_question_that_is_given_up_while_its_provider_loads_spoils_none_that_comes_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loads = asyncio.Event()
+    answer = Inspector._answer  # pyright: ignore[reportPrivateUsage]
+
+    async def told(self: Inspector, limit_s: float) -> dict[str, Any]:
+        loads.set()
+        return await answer(self, limit_s)
+
+    monkeypatch.setattr(Inspector, "_answer", told)
+    async with _inspector("Projects") as inspector:
+        given_up = asyncio.create_task(inspector.inspect(["x"]))
+        await loads.wait()
+        given_up.cancel()
+        await asyncio.wait([given_up])
+
+        (found,) = await inspector.inspect(["Project Apollo"])
+
+    assert [finding.label for finding in found.findings] == ["PROJECT"]
+
+
+async def test_a_provider_makes_room_for_another_after_its_answers_and_no_process_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[asyncio.subprocess.Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def starts(*args: Any, **values: Any) -> asyncio.subprocess.Process:
+        started.append(await start(*args, **values))
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", starts)
+    monkeypatch.setattr(inspectors, "MAX_INSPECTORS", 1)
+    asks = Inspectors()
+    configs = [SecurityConfig(providers=(f"{HERE}:{name}",)) for name in ("Projects", "Environment", "Projects")]
+    try:
+        answers = await asyncio.gather(*(asks.inspect(one, ["Project Apollo"]) for one in configs))
+    finally:
+        await asks.close()
+
+    assert [len(said["Project Apollo"].findings) for said in answers] == [1, 0, 1]
+    assert len(started) == 3
+    assert all(process.returncode is not None for process in started)
 
 
 def test_places_that_overlap_are_one_and_open_a_door_if_one_of_them_does() -> None:
