@@ -32,7 +32,7 @@ from actors.errors import (
 )
 from actors.faults import Point
 from actors.inspection.inspectors import Inspectors
-from actors.session.inspecting import Inspected, can_wait, to_inspect
+from actors.session.inspecting import can_wait, to_inspect
 from actors.session.loading import recover
 from actors.session.own_tools import with_own
 from actors.session.ports import Hosts, Store, ToolSpec
@@ -40,6 +40,7 @@ from actors.session.runner import SessionRunner
 from actors.session.state import State
 from actors.session.submitted import Submitted
 from actors.session.surroundings import Surroundings
+from actors.session.withholding import Inspected
 
 log = logging.getLogger(__name__)
 
@@ -210,10 +211,9 @@ class SessionHost:
         wanted = to_inspect(runner.state, self._around, command)
         try:
             return await self._inspectors.inspect(*wanted) if wanted is not None else None
-        except SecurityUnavailable:
-            if can_wait(command):
-                raise
-            return {}
+        except SecurityUnavailable as refusal:
+            # A command that was given before has its first outcome: it is refused only where it would be carried out.
+            return refusal if can_wait(command) else {}
 
     def _runner(self, journal_id: str, assignment_no: int) -> SessionRunner:
         runner = self._runners.get(journal_id)

@@ -5,10 +5,7 @@ They are asked before the core sees the command, and what they found goes with i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from actors.domain import commands as c
-from actors.domain.inspection import Inspection
 from actors.domain.security import SecurityConfig
 from actors.errors import GreenroomError
 from actors.policy.security.guard import Collector
@@ -16,9 +13,6 @@ from actors.session.decide import decide
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
 from actors.session.withholding import kept
-
-Inspected = Mapping[str, Inspection] | None
-"""By text, what was found in it; None where nobody was asked."""
 
 
 def can_wait(command: c.Command) -> bool:

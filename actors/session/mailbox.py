@@ -12,8 +12,8 @@ from typing import Any
 
 from actors.domain import commands as c
 from actors.errors import CommandConflict, GreenroomError, InternalError, StoreUnavailable
-from actors.session.inspecting import Inspected
 from actors.session.ports import Store
+from actors.session.withholding import Inspected
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,7 +13,6 @@ from actors.domain import commands as c
 from actors.domain import records as r
 from actors.domain.blobs import digest_of
 from actors.domain.calls import Attached
-from actors.domain.inspection import Inspection
 from actors.domain.journal import NewSession, OutboxRow
 from actors.domain.records import Draft
 from actors.domain.turns import TurnEnd, TurnStatus
@@ -27,7 +26,7 @@ from actors.session.projection import place, small
 from actors.session.spilling import spilled
 from actors.session.state import State
 from actors.session.surroundings import Surroundings, model_of
-from actors.session.withholding import noted, withheld
+from actors.session.withholding import Inspected, noted, withheld
 
 MAX_FOLLOWING = 10_000
 """Records that may follow from one thing that happened; more is a loop in the core."""
@@ -41,7 +40,7 @@ class CommandGiven:
     """Somebody told the session something. ``inspected``: what security providers found in it."""
 
     command: c.Command
-    inspected: Mapping[str, Inspection] | None = None
+    inspected: Inspected = None
 
 
 @dataclass(frozen=True, slots=True)

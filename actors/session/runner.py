@@ -35,7 +35,6 @@ from actors.session.acks import Acks
 from actors.session.calls import CallKeeper
 from actors.session.committer import Committer
 from actors.session.inbox import Inbox
-from actors.session.inspecting import Inspected
 from actors.session.loading import Recovered
 from actors.session.mailbox import Mailbox
 from actors.session.outlook import Outlook
@@ -50,6 +49,7 @@ from actors.session.ports import Hosts, Store
 from actors.session.submitted import Submitted
 from actors.session.surroundings import Surroundings, model_of
 from actors.session.waiters import TurnWaiters
+from actors.session.withholding import Inspected
 
 log = logging.getLogger(__name__)
 

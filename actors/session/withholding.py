@@ -26,6 +26,9 @@ from actors.policy.security.taints import key_of
 from actors.session.state import State
 from actors.session.surroundings import Surroundings
 
+Inspected = Mapping[str, Inspection] | SecurityUnavailable | None
+"""What providers have found in the texts of a command; why they do not answer; None where nobody was asked."""
+
 _TEXTS: dict[type[r.RecordBase], tuple[str, ...]] = {
     r.UserMessage: ("message",),
     r.MessageAdded: ("message",),
@@ -40,24 +43,27 @@ _TEXTS: dict[type[r.RecordBase], tuple[str, ...]] = {
 """Where words stand in the records that commands cause."""
 
 
-def withheld(
-    state: State, around: Surroundings, drafts: Sequence[Draft], inspected: Mapping[str, Inspection] | None = None
-) -> list[Draft]:
+def withheld(state: State, around: Surroundings, drafts: Sequence[Draft], inspected: Inspected = None) -> list[Draft]:
     """The records of a command without what the session withholds, and one more that says that there was something.
 
     Args:
-        inspected: What providers have found in its texts. Nothing at all: they do not answer, and the command is one
-            that cannot be refused, so that its texts are withheld.
+        inspected: Nothing found in nothing: providers do not answer, and the command is one that cannot be refused, so
+            that its texts are withheld.
 
     Raises:
-        SecurityUnavailable: the providers were not asked about all of it: it was another command a moment ago.
+        SecurityUnavailable: the providers do not answer, or were not asked about all of it: it was another command a
+            moment ago.
         InvalidRequest: what would have to be withheld are arguments of a call that somebody approves, answers to a tool
             that asks, or a configuration.
     """
     config = state.config.security_in_force(around.security)
     if config is None:
         return list(drafts)
-    guard = Guard(config, inspected=inspected if config.providers else None, tainted=tainted_of(state, around))
+    if not config.providers:
+        inspected = None
+    elif isinstance(inspected, SecurityUnavailable):
+        raise inspected
+    guard = Guard(config, inspected=inspected, tainted=tainted_of(state, around))
     orders, written = _judged(guard, config, drafts)
     if config.providers and (inspected is None or (inspected and guard.counts[UNCHECKED])):
         raise SecurityUnavailable(config.providers[0], "it was not asked about this yet")

@@ -142,3 +142,15 @@ async def test_a_turn_can_be_cancelled_and_a_question_decided_while_a_provider_f
 
         everything = "".join(repr(record) for record in await one.records(limit=1000))
         assert "sesame" not in everything
+
+
+async def test_an_input_that_was_taken_has_its_first_outcome_while_a_provider_fails() -> None:
+    async with runtime() as manager:
+        one = await manager.create_session("s", config(says("Yes."), security=_with("Projects")))
+        first = await one.send("go", command_id="k")
+        await one.wait_turn(first)
+        await one.configure(security=_with("Raises"))
+
+        assert await one.send("go", command_id="k") == first
+        with pytest.raises(SecurityUnavailable, match="ValueError"):
+            await one.send("go", command_id="another")
