@@ -133,8 +133,8 @@ class SessionHandle(
     ) -> c.Send:
         return c.Send(
             **self._identity(command_id),
-            message=checked_prompt(await self._made(prompt)),
             on_busy=checked_choice("on_busy", OnBusy, on_busy),
+            message=checked_prompt(await self._made(prompt, command_id)),
             output=wanted.format if wanted is not None else None,
             made_from=prompt if isinstance(prompt, McpInput) else None,
         )

@@ -56,8 +56,11 @@ class SessionMcp(SessionReads):
         await self.info()
         return await self._runtime.mcp_library(self._tenant, self.journal_id, server)
 
-    async def _made(self, prompt: Prompt) -> str | Message:
-        """An input with its words."""
+    async def _made(self, prompt: Prompt, command_id: str | None) -> str | Message:
+        """An input with its words. What was sent before is known by what it is made of: nobody makes it again."""
         if not isinstance(prompt, McpInput):
             return prompt
+        store, place = self._runtime.store, (self._tenant, self.journal_id)
+        if command_id is not None and await store.first_outcome(*place, command_id) is not None:
+            return prompt.prompt
         return (await self.get_mcp_prompt(prompt.server, prompt.prompt, prompt.arguments)).as_input()

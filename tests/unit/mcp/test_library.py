@@ -16,7 +16,7 @@ import pytest
 from actors import McpInput
 from actors.domain.mcp import McpServerConfig
 from actors.domain.messages import ImageBlock, Role, TextBlock
-from actors.errors import InvalidRequest, McpRefused, McpServerNotFound, McpUnavailable
+from actors.errors import CommandConflict, InvalidRequest, McpRefused, McpServerNotFound, McpUnavailable
 from actors.manager import SessionManager
 from actors.mcp.library import McpLibrary
 from actors.mcp.pages import MAX_PAGES
@@ -197,6 +197,14 @@ async def test_a_prompt_is_sent_as_the_input_of_a_turn_and_its_key_names_it_in_w
         again = await manager.generate("a", greeting, command_id="k")
         assert again.text == "Hello, Ada."
         assert [message.role for message in await one.history()] == [Role.user, Role.assistant]
+
+        # The server is not needed for what has an outcome already.
+        await manager.remove_mcp_server("lib")
+        assert (await one.generate(greeting, command_id="k")).text == "Hello, Ada."
+        with pytest.raises(CommandConflict):
+            await one.send(greeting.model_copy(update={"prompt": "talk"}), command_id="k")
+        with pytest.raises(McpServerNotFound):
+            await one.send(greeting, command_id="another")
 
 
 async def test_a_session_asks_its_own_servers_and_the_shared_ones_and_nobody_asks_those_of_others() -> None:
