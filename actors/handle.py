@@ -250,7 +250,6 @@ class SessionHandle(
         if name is not None:
             changes["name"] = name
         if security is not None:
-            await self._runtime.check_security(security if security != "default" else None)
             changes["security"] = None if security == "default" else security
         if model_config is not None:
             changes["model"] = await known_model(self._runtime, model_config)

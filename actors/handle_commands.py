@@ -20,7 +20,9 @@ class SessionCommands(SessionReads):
 
     async def _configure(self, changes: dict[str, Any], command_id: str | None = None) -> None:
         identity = self._identity(command_id)
-        await self._do(checked_command(lambda: c.Configure(**identity, **changes, set_fields=tuple(sorted(changes)))))
+        command = checked_command(lambda: c.Configure(**identity, **changes, set_fields=tuple(sorted(changes))))
+        await self._runtime.check_security(command.security)
+        await self._do(command)
 
     async def _do(self, command: c.Command) -> c.Reply:
         return (await self._runtime.submit(self._tenant, self.journal_id, command)).reply

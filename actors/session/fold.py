@@ -235,7 +235,7 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], State]] = {
     r.ToolCallInDoubt: calls.tool_in_doubt,
     r.ToolCallInputRequired: asking.input_required,
     r.ToolCallUnanswered: sampling.unanswered,
-    r.ToolCallHeld: calls.tool_held,
+    r.ToolCallHeld: lanes.tool_held,
     r.SecurityNoted: _noted,
     r.ToolCallLate: calls.tool_late,
     r.TaskOffered: external.task_offered,

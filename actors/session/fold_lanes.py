@@ -17,7 +17,7 @@ from actors.session import fold_calls as calls
 from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
 from actors.session.questions import after_loss
 from actors.session.state import State
-from actors.session.tool_call import CallPhase
+from actors.session.tool_call import CallPhase, ToolCallState
 
 
 def model_began(state: State, record: r.ModelCallStarted) -> State:
@@ -36,12 +36,19 @@ def tool_started(state: State, record: r.ToolCallStarted) -> State:
 
 def tool_completed(state: State, record: r.ToolCallCompleted) -> State:
     """The call has left its lane."""
-    data = record.data
-    call = call_at(state, data.index)
-    state = calls.tool_completed(state, record)
-    if not call.limited:
-        return state
-    return _count(state, call.lane, **{"completed" if data.outcome is Outcome.ok else "failed": 1})
+    return _left(calls.tool_completed(state, record), call_at(state, record.data.index), record.data.outcome)
+
+
+def tool_held(state: State, record: r.ToolCallHeld) -> State:
+    """The call has left its lane; what becomes of its result is no matter of that."""
+    return _left(calls.tool_held(state, record), call_at(state, record.data.index), record.data.outcome)
+
+
+def _left(state: State, call: ToolCallState, outcome: Outcome) -> State:
+    """The counts with a call as it was when it came to its end."""
+    return (
+        _count(state, call.lane, **{"completed" if outcome is Outcome.ok else "failed": 1}) if call.limited else state
+    )
 
 
 def _begun(state: State, lane: SessionLane, at: datetime) -> State:

@@ -12,7 +12,8 @@ import pytest
 from actors.domain import records as r
 from actors.domain.actions import ActionKind, Resolution
 from actors.domain.children import ChildSpec
-from actors.domain.policies import ConfirmationPolicy, TimeoutAction
+from actors.domain.lanes import SessionQueueConfig
+from actors.domain.policies import ConfirmationPolicy, SessionLane, TimeoutAction
 from actors.domain.records import encode_record
 from actors.domain.security import OnInjection, Secret, SecurityConfig
 from actors.domain.session import SessionConfig
@@ -277,6 +278,25 @@ async def test_nobody_is_asked_where_nothing_is_asked_and_what_nobody_looks_at_i
             assert read in result_texts(await one.history())[0]
 
 
+async def test_a_call_whose_result_waits_has_left_its_lane_and_counts_once() -> None:
+    queue = SessionQueueConfig(enable_metrics=True)
+    waits = config(calls(("orders", {})), says("No."), security=ASK, queue_config=queue)
+    async with session(waits, orders) as one:
+        receipt = await one.send("go")
+        asked = await record_of(one, r.ActionRequested)
+        metrics = await one.queue_metrics()
+        assert metrics is not None
+        held = metrics[SessionLane.execute]
+
+        await one.resolve_action(asked.data.action_id, "reject")
+        await one.wait_turn(receipt)
+
+        metrics = await one.queue_metrics()
+        assert metrics is not None
+        assert (held.started, held.completed) == (1, 1)
+        assert metrics[SessionLane.execute] == held
+
+
 async def test_a_turn_that_is_cancelled_while_a_result_waits_keeps_it_from_the_model() -> None:
     async with session(config(calls(("orders", {})), says("No."), says("Well."), security=ASK), orders) as one:
         receipt = await one.send("go")
@@ -337,6 +357,13 @@ async def test_what_was_withheld_or_gave_orders_is_written_down_in_labels_and_co
     ]
     assert report.withheld == {"API_KEY": 1, "EMAIL": 4}
     assert (report.orders, report.treated) == ({"override": 1}, {"block": 1})
+
+
+async def test_what_is_no_configuration_is_refused() -> None:
+    nothing: Any = "off"
+    async with session(config()) as one:
+        with pytest.raises(InvalidRequest):
+            await one.configure(security=nothing)
 
 
 @pytest.mark.parametrize("where", [{"system_prompt": f"Use {KEY}."}, {"metadata": {"key": KEY}}, {"name": KEY}])
