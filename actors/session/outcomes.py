@@ -11,7 +11,7 @@ from actors.domain.calls import Attached, CallStatus, ModelOutcome, Outcome, Too
 from actors.domain.messages import PARSE_ERROR, Message, StopReason, ToolUseBlock
 from actors.domain.records import Draft
 from actors.domain.security import OnInjection
-from actors.policy.security.results import blocked
+from actors.policy.security.results import released
 from actors.session import asking, sampling
 from actors.session.state import State
 from actors.session.tool_call import CallPhase, ToolCallState
@@ -214,8 +214,8 @@ def _tool(turn: Turn, call: ToolCallState, answer: Attached) -> Draft:
     if turn.ending is None:
         held = r.ToolCallHeld.Data(**values, orders=outcome.sifted.orders)
         return Draft(r.ToolCallHeld, held, turn.turn_id, files=outcome.files)
-    values["content"] = blocked(outcome.sifted.orders)
-    return Draft(r.ToolCallCompleted, r.ToolCallCompleted.Data(**values), turn.turn_id)
+    withheld = released(values, outcome.sifted.orders, OnInjection.block)
+    return Draft(r.ToolCallCompleted, r.ToolCallCompleted.Data(**withheld), turn.turn_id)
 
 
 def _doubt(turn_id: str, call: ToolCallState, detail: str, *, untouched: bool = False) -> Draft:

@@ -11,6 +11,7 @@ import pytest
 
 from actors.domain import records as r
 from actors.domain.actions import ActionKind, Resolution
+from actors.domain.calls import Outcome
 from actors.domain.children import ChildSpec
 from actors.domain.lanes import SessionQueueConfig
 from actors.domain.policies import ConfirmationPolicy, SessionLane, TimeoutAction
@@ -308,6 +309,31 @@ async def test_a_turn_that_is_cancelled_while_a_result_waits_keeps_it_from_the_m
 
         assert [OBEY in text for text in result_texts(await one.history())] == [False]
         assert not await one.actions()
+
+
+async def test_a_result_that_comes_after_its_turn_was_cancelled_is_withheld_as_one_that_waited_for_somebody() -> None:
+    begun = asyncio.Event()
+
+    @tool(effect="pure")
+    async def stubborn() -> str:
+        """Give orders when it is to end."""
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return OBEY
+        return ""
+
+    async with session(config(calls(("stubborn", {})), security=ASK), stubborn) as one:
+        receipt = await one.send("go")
+        await begun.wait()
+        await one.cancel()
+        with pytest.raises(TurnFailed):
+            await one.wait_turn(receipt)
+
+        (completed,) = await records(one, r.ToolCallCompleted)
+        assert "The result is withheld" in str(completed.data.content)
+        assert (completed.data.outcome, completed.data.exit_code) == (Outcome.error, 1)
 
 
 async def test_a_fork_at_a_result_that_waits_does_not_show_it() -> None:
