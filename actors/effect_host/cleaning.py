@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from actors.domain.asking import Question
 from actors.domain.calls import ModelOutcome, Outcome, ToolOutcome
@@ -12,6 +12,7 @@ from actors.effect_host.ports import CallResult
 from actors.errors import SecurityUnavailable
 from actors.policy.security.guard import Guard
 from actors.policy.security.injections import injections
+from actors.policy.security.offers import SHOWN, reworded
 from actors.policy.security.results import INJECTION, treated
 
 
@@ -64,24 +65,8 @@ def _question(guard: Guard, question: Question) -> Question:
     if wanted is not None:
         said = {"system": _maybe(guard.text, wanted.system), "messages": tuple(map(guard.message, wanted.messages))}
         wanted = wanted.model_copy(update=said)
-    told = {"form": _told(guard, form) if form is not None else None, "sampling": wanted}
+    told = {"form": reworded(form, guard.text, SHOWN) if form is not None else None, "sampling": wanted}
     return question.model_copy(update={"message": guard.text(question.message)} | told)
-
-
-def _told(guard: Guard, schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_told(guard, one) for one in cast("list[Any]", schema)]
-    if not isinstance(schema, dict):
-        return schema
-    members = cast("dict[str, Any]", schema)
-    return {
-        name: guard.value(value) if name in _WORDS and not isinstance(value, dict) else _told(guard, value)
-        for name, value in members.items()
-    }
-
-
-_WORDS: Final = frozenset({"title", "description", "default"})
-"""Of a form: what is only shown."""
 
 
 def refused(outcome: CallResult, why: str) -> CallResult:

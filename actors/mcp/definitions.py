@@ -15,7 +15,7 @@ from actors.errors import InvalidConfig
 from actors.json_schema import validator
 from actors.mcp.names import published
 from actors.mcp.problems import hidden
-from actors.policy.security.offers import orders_in, reworded
+from actors.policy.security.offers import SHOWN, orders_in, reworded
 
 if TYPE_CHECKING:
     from mcp_types import Tool, ToolAnnotations
@@ -30,9 +30,6 @@ MAX_LISTED_BYTES: Final = 1024 * 1024
 """Descriptions and schemas of all tools of one server: every session actor holds them."""
 
 MAX_DESCRIPTION_CHARS: Final = 4096
-
-_SHOWN: Final = frozenset({"title", "description", "default"})
-"""Of a schema: where a server may have written what it was given itself."""
 
 _ANYTHING: Final[dict[str, Any]] = {"type": "object", "properties": {}}
 
@@ -80,7 +77,7 @@ def _definition(config: McpServerConfig, tool: Tool, secrets: Sequence[str]) -> 
     definition = ToolDefinition(
         name=published(config.name, tool.name),
         description=described or f"Tool {tool.name[:64]} of the MCP server {config.name}.",
-        parameters=schema if is_deep(schema) else reworded(schema, partial(hidden, secrets=secrets), _SHOWN),
+        parameters=schema if is_deep(schema) else reworded(schema, partial(hidden, secrets=secrets), SHOWN),
         effect=_effect(tool.annotations) if config.trust_annotations else EffectClass.unsafe,
         timeout_s=config.tool_timeout_s,
     )

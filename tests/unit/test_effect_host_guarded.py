@@ -174,7 +174,10 @@ def test_secrets_of_an_environment_are_told_by_their_names_and_nobody_sees_them_
 async def test_of_a_question_only_what_people_read_is_changed() -> None:
     form = {
         "type": "object",
-        "properties": {"key": {"type": "string", "title": KEY, "description": f"as in {KEY}", "default": KEY}},
+        "properties": {
+            "key": {"type": "string", "title": KEY, "description": f"as in {KEY}", "default": KEY},
+            "title": {"type": "array", "default": [KEY, 1]},
+        },
         "required": ["key"],
         "enum": [KEY],
     }
@@ -191,8 +194,8 @@ async def test_of_a_question_only_what_people_read_is_changed() -> None:
     hidden = "[REDACTED:API_KEY]"
     assert question.message == f"Is it {hidden}?"
     shown = {"type": "string", "title": hidden, "description": f"as in {hidden}", "default": hidden}
-    assert question.form == form | {"properties": {"key": shown}}
-    assert outcome.sifted.withheld == {"API_KEY": 4}
+    assert question.form == form | {"properties": {"key": shown, "title": {"type": "array", "default": [hidden, 1]}}}
+    assert outcome.sifted.withheld == {"API_KEY": 5}
 
 
 @pytest.mark.parametrize("secret", ['pa55 w0rd/of "mine"', "k-0123456789abcdef"])

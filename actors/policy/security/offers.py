@@ -10,28 +10,32 @@ from actors.domain.tools import ToolDefinition
 from actors.policy.security.injections import injections
 from actors.policy.security.results import blocked, marked
 
-_WORDS: Final = frozenset({"title", "description"})
+READ: Final = frozenset({"title", "description"})
 """Of a schema: what is only read."""
 
+SHOWN: Final = READ | {"default"}
+"""Of a schema or a form: what is not its structure, and may be anything its author has at hand."""
 
-def reworded(schema: Any, change: Callable[[str], str | None], words: frozenset[str] = _WORDS) -> Any:
-    """A schema with other words where it is only read; None leaves them out."""
+
+def reworded(schema: Any, change: Callable[[str], str | None], words: frozenset[str], *, among: bool = False) -> Any:
+    """A schema with other words where it is only read; None leaves out a member. ``among``: what is given are words."""
+    if isinstance(schema, str):
+        return change(schema) if among else schema
     if isinstance(schema, list):
-        return [reworded(one, change, words) for one in cast("list[Any]", schema)]
+        items = cast("list[Any]", schema)
+        said = [reworded(one, change, words, among=among) for one in items]
+        return [one if new is None else new for one, new in zip(items, said, strict=True)]
     if not isinstance(schema, dict):
         return schema
-    found: dict[str, Any] = {}
-    for name, value in cast("dict[str, Any]", schema).items():
-        said = change(value) if name in words and isinstance(value, str) else reworded(value, change, words)
-        if said is not None or value is None:
-            found[name] = said
-    return found
+    members = cast("dict[str, Any]", schema)
+    found = {name: reworded(value, change, words, among=name in words) for name, value in members.items()}
+    return {name: new for name, new in found.items() if new is not None or members[name] is None}
 
 
 def orders_in(definition: ToolDefinition) -> tuple[str, ...]:
     """What kinds of orders there are in all that is said of a tool."""
     said = [definition.description]
-    reworded(definition.parameters, lambda text: said.append(text))
+    reworded(definition.parameters, lambda text: said.append(text), READ)
     return injections("\n".join(said))
 
 
@@ -44,5 +48,5 @@ def _treated(tool: ToolDefinition, how: OnInjection) -> ToolDefinition:
     """Marked or withheld; nobody is asked before each call of a model. What arguments are called says enough then."""
     block = how is OnInjection.block
     description = blocked(tool.orders) if block else str(marked(tool.description, tool.orders))
-    parameters = reworded(tool.parameters, lambda _: None)
+    parameters = reworded(tool.parameters, lambda _: None, READ)
     return tool.model_copy(update={"description": description, "parameters": parameters})

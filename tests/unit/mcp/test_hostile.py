@@ -181,6 +181,7 @@ async def test_what_a_server_says_of_itself_its_tools_and_between_is_nowhere_tol
         "description": "***",
         "title": "***",
     }
+    assert telling.parameters["properties"]["keys"]["default"] == ["***", 1]
     assert "canary" not in caplog.text
 
 
