@@ -11,18 +11,15 @@ from typing import Any
 
 from actors.domain import records as r
 from actors.domain.actions import Action, ActionKind
-from actors.domain.asking import MAX_ROUNDS, Asked, Question, QuestionMode, Resume
+from actors.domain.asking import MAX_ROUNDS, Asked, QuestionMode, Resume
 from actors.domain.blobs import digest_of
 from actors.domain.calls import HostRef, Outcome
-from actors.domain.command import digest_of_json
 from actors.domain.forms import filled, problems
-from actors.domain.ids import derived_id
 from actors.domain.records import Draft
 from actors.errors import InvalidRequest
-from actors.session.questions import Asking
 from actors.session.state import State
 from actors.session.tool_call import ToolCallState
-from actors.session.tool_drafts import completed
+from actors.session.tool_drafts import completed, question
 from actors.session.turn import Turn
 
 
@@ -50,37 +47,27 @@ def steps(state: State, turn: Turn, call: ToolCallState) -> Iterator[Draft]:
         yield ended(turn, call, f"it asked more than {MAX_ROUNDS} times")
         return
     asking = call.asking
-    answered = {answer.key for answer in asking.answers} if asking is not None else set[str]()
+    if asking is None:
+        return
+    answered = {answer.key for answer in asking.answers}
     pending = {action.action_id for action in state.actions}
-    for nth, question in enumerate(asking.questions if asking is not None else ()):
-        if asking is not None and question.sampling is not None and _is_for_model(asking, question):
+    for nth, one in enumerate(asking.questions):
+        if one.key in answered or asking.is_for_model(one):
             continue
-        data = _request(state, turn, call, nth, question)
-        if question.key not in answered and data.action_id not in pending:
+        shown: dict[str, Any] = one.model_dump(mode="json", exclude_none=True)
+        data = question(
+            state,
+            turn,
+            call,
+            ActionKind.input,
+            shown,
+            call.attempt,
+            nth,
+            timeout_ms=asking.timeout_ms,
+            detail=one.message,
+        )
+        if data.action_id not in pending:
             yield Draft(r.ActionRequested, data, turn.turn_id)
-
-
-def _is_for_model(asking: Asking, question: Question) -> bool:
-    """Whether nobody is asked any more before a model is."""
-    return question.sampling is not None and (not question.sampling.ask or question.key in asking.agreed)
-
-
-def _request(state: State, turn: Turn, call: ToolCallState, nth: int, question: Question) -> r.ActionRequested.Data:
-    shown: dict[str, Any] = question.model_dump(mode="json", exclude_none=True)
-    kind = ActionKind.input
-    return r.ActionRequested.Data(
-        action_id=derived_id(
-            f"act_{call.index:02}_", state.journal_id, turn.turn_id, turn.round, call.index, kind, call.attempt, nth
-        ),
-        kind=kind,
-        index=call.index,
-        tool_use_id=call.tool_use_id,
-        tool=call.name,
-        args=shown,
-        args_digest=digest_of_json(shown),
-        timeout_ms=call.asking.timeout_ms if call.asking is not None else None,
-        detail=question.message,
-    )
 
 
 def content_of(action: Action, content: dict[str, Any] | None, *, accepted: bool) -> dict[str, Any] | None:

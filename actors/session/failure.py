@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from actors.domain.base import Frozen
+from actors.domain.records import ModelCallFailed
 from actors.errors import CredentialMissing, ModelUnpriced
 
 
@@ -16,6 +17,17 @@ class Failure(Frozen):
     error_args: tuple[Any, ...] = ()
     retryable: bool
     host_lost: bool
+
+    @classmethod
+    def of(cls, data: ModelCallFailed.Data) -> Failure:
+        """How this attempt failed."""
+        return cls(
+            code=data.code,
+            message=data.message,
+            error_args=data.error_args,
+            retryable=data.retryable,
+            host_lost=data.host_lost,
+        )
 
     @property
     def unsent(self) -> bool:

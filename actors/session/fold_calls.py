@@ -148,13 +148,7 @@ def model_failed(state: State, record: r.ModelCallFailed) -> State:
     turn = open_turn(state)
     if data.partial is not None:
         state = change(state, context=remember(state, record.seq, data.partial.encode()))
-    failure = Failure(
-        code=data.code,
-        message=data.message,
-        error_args=data.error_args,
-        retryable=data.retryable,
-        host_lost=data.host_lost,
-    )
+    failure = Failure.of(data)
     return change_turn(
         state,
         stage=Stage.model,

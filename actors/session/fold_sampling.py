@@ -64,16 +64,9 @@ def model_failed(state: State, record: r.ModelCallFailed) -> State:
     asking = call_at(state, wanted.index).asking
     before = asking.attempt if asking is not None else None
     if before is not None:
-        failure = Failure(
-            code=data.code,
-            message=data.message,
-            error_args=data.error_args,
-            retryable=data.retryable,
-            host_lost=data.host_lost,
-        )
         attempt = before.model_copy(
             update={
-                "failure": failure,
+                "failure": Failure.of(data),
                 "failures": before.failures + (not data.host_lost),
                 "hosts_lost": before.hosts_lost + data.host_lost,
             }

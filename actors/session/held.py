@@ -11,13 +11,12 @@ from typing import Any
 
 from actors.domain import records as r
 from actors.domain.actions import ActionKind, Resolution
-from actors.domain.command import digest_of_json
-from actors.domain.ids import derived_id
 from actors.domain.records import Draft
 from actors.domain.security import OnInjection
 from actors.policy.security import results
 from actors.session.state import State
 from actors.session.tool_call import ToolCallState
+from actors.session.tool_drafts import question
 from actors.session.turn import Turn
 
 SHOWN_CHARS = 4096
@@ -43,17 +42,13 @@ def _question(state: State, turn: Turn, call: ToolCallState) -> Draft:
         "orders": list(_of(call).orders),
         "result": results.text_of(_of(call).content)[:SHOWN_CHARS],
     }
-    kind = ActionKind.injection
-    data = r.ActionRequested.Data(
-        action_id=derived_id(
-            f"act_{call.index:02}_", state.journal_id, turn.turn_id, turn.round, call.index, kind, call.attempt
-        ),
-        kind=kind,
-        index=call.index,
-        tool_use_id=call.tool_use_id,
-        tool=call.name,
-        args=shown,
-        args_digest=digest_of_json(shown),
+    data = question(
+        state,
+        turn,
+        call,
+        ActionKind.injection,
+        shown,
+        call.attempt,
         timeout_ms=state.config.confirmation.default_timeout_ms,
         detail=f"The result of {call.name} reads like orders to the model ({', '.join(_of(call).orders)}).",
     )

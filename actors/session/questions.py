@@ -43,11 +43,12 @@ class Asking(Frozen):
     def for_model(self) -> Question | None:
         """The first question that a model is to answer now."""
         closed = {answer.key for answer in self.answers}
-        for question in self.questions:
-            wanted = question.sampling
-            if wanted is not None and question.key not in closed and (not wanted.ask or question.key in self.agreed):
-                return question
-        return None
+        return next((one for one in self.questions if one.key not in closed and self.is_for_model(one)), None)
+
+    def is_for_model(self, question: Question) -> bool:
+        """Whether a model is to answer it, and nobody is asked any more before that."""
+        wanted = question.sampling
+        return wanted is not None and (not wanted.ask or question.key in self.agreed)
 
     @property
     def answered(self) -> bool:

@@ -6,13 +6,42 @@ from collections.abc import Iterable
 from typing import Any
 
 from actors.domain import records as r
-from actors.domain.actions import Resolution
+from actors.domain.actions import ActionKind, Resolution
 from actors.domain.calls import HostRef, Outcome
+from actors.domain.command import digest_of_json
+from actors.domain.ids import derived_id
 from actors.domain.records import Draft, Offer, ResultContent, Wait
 from actors.policy.effects import effect_of
 from actors.session.ports import ToolSpec
+from actors.session.state import State
 from actors.session.tool_call import ToolCallState
 from actors.session.turn import Turn
+
+
+def question(
+    state: State,
+    turn: Turn,
+    call: ToolCallState,
+    kind: ActionKind,
+    args: dict[str, Any],
+    *which: int,
+    timeout_ms: int | None = None,
+    detail: str = "",
+) -> r.ActionRequested.Data:
+    """What somebody is asked about it. ``which``: what tells it from other questions of its kind about the call."""
+    # Actions of one append are listed by their ids, and people read them in the calls' order.
+    prefix = f"act_{call.index:02}_"
+    return r.ActionRequested.Data(
+        action_id=derived_id(prefix, state.journal_id, turn.turn_id, turn.round, call.index, kind, *which),
+        kind=kind,
+        index=call.index,
+        tool_use_id=call.tool_use_id,
+        tool=call.name,
+        args=args,
+        args_digest=digest_of_json(args),
+        timeout_ms=timeout_ms,
+        detail=detail,
+    )
 
 
 def denied(turn: Turn, call: ToolCallState, code: str, reason: str) -> Draft:

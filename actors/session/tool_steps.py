@@ -13,7 +13,6 @@ from actors.domain import records as r
 from actors.domain.actions import ActionKind, Resolution
 from actors.domain.calls import HostRef, Outcome
 from actors.domain.command import digest_of_json
-from actors.domain.ids import derived_id
 from actors.domain.lanes import TaskHandlerMode
 from actors.domain.messages import WITHHELD
 from actors.domain.permissions import PermissionDecision
@@ -148,20 +147,7 @@ def _request(
 ) -> Draft:
     # A workspace may be lost more than once before the same attempt.
     nth = state.seq if kind is ActionKind.workspace_lost else call.attempt
-    data = r.ActionRequested.Data(
-        # Actions of one append are listed by their ids, and people read them in the calls' order.
-        action_id=derived_id(
-            f"act_{call.index:02}_", state.journal_id, turn.turn_id, turn.round, call.index, kind, nth
-        ),
-        kind=kind,
-        index=call.index,
-        tool_use_id=call.tool_use_id,
-        tool=call.name,
-        args=call.args,
-        args_digest=digest_of_json(call.args),
-        timeout_ms=timeout_ms,
-        detail=detail,
-    )
+    data = tool_drafts.question(state, turn, call, kind, call.args, nth, timeout_ms=timeout_ms, detail=detail)
     return Draft(r.ActionRequested, data, turn.turn_id)
 
 
