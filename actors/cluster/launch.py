@@ -118,7 +118,7 @@ async def answered(ref: Any, name: str, handle: Any = None) -> Any:
     """The value of a call to an actor that may still be starting.
 
     Args:
-        handle: Of an actor that is not to live on when it does not answer.
+        handle: Of an actor that is not to live on when it does not answer, or nobody waits for that any more.
 
     Raises:
         Overloaded: no answer within a minute.
@@ -127,9 +127,9 @@ async def answered(ref: Any, name: str, handle: Any = None) -> Any:
     try:
         async with asyncio.timeout(START_S):
             return await awaited(ref, name)
-    except (TimeoutError, GreenroomError) as exc:
+    except (TimeoutError, GreenroomError, asyncio.CancelledError) as exc:
         if handle is not None:
             ray.kill(handle)
-        if isinstance(exc, GreenroomError):
+        if not isinstance(exc, TimeoutError):
             raise
         raise Overloaded(f"actor {name} did not start in {START_S:g} s", 10.0) from None

@@ -9,7 +9,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from actors.domain.mcp import McpOffer
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 WAITED_FOR_S: Final = 2.0
 """Longest pause before a start that those who ask for tools wait for."""
+
+T = TypeVar("T")
 
 
 class Keeping:
@@ -97,15 +99,15 @@ class Keeping:
         try:
             running = await self._start(key, server.config)
             server.offer = _keeping(await (running.first() if wait else running.offer()), before)
-        except GreenroomError as exc:
-            server.error = exc.message
-            # It may be alive and only silent: nobody would ever end it.
-            await self._end(running, server.config.name)
-        else:
             server.running, server.error = running, None
             server.since = asyncio.get_running_loop().time()
+        except GreenroomError as exc:
+            server.error = exc.message
         finally:
             server.settled.set()
+            if server.running is not running:
+                # It may be alive and only silent, or it was given up in the middle: nobody would ever end it.
+                await self._end(running, server.config.name)
 
     async def _stop(self, server: Server) -> None:
         running, server.running, server.offer = server.running, None, None
@@ -122,6 +124,7 @@ class Keeping:
     async def close(self) -> None:
         """End every server, and return when nothing is left of any."""
         self.let_go()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(self._stop(server) for server in self._servers.values()), *self._ending)
 
     def let_go(self) -> None:
@@ -143,7 +146,11 @@ class Keeping:
             self._news = False
             await self._changed()
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """What some work comes to. It goes on when whoever asked for it is cancelled: half of it is of no use."""
+        return await asyncio.shield(self._spawn(work))
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

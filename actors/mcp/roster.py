@@ -158,6 +158,9 @@ class Roster(Keeping):
             StoreUnavailable: nothing has changed.
         """
         await self._know()
+        return await self._to_its_end(self._add(key, session_id, config))
+
+    async def _add(self, key: Key, session_id: str | None, config: McpServerConfig) -> McpStatus:
         async with self._turn(key):
             self._check(key)
             self._adding.add(key)
@@ -209,6 +212,9 @@ class Roster(Keeping):
             StoreUnavailable: nothing has changed.
         """
         await self._know()
+        return await self._to_its_end(self._remove(key))
+
+    async def _remove(self, key: Key) -> bool:
         async with self._turn(key):
             if key not in self._servers:
                 return False

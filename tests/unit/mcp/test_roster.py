@@ -220,6 +220,34 @@ async def test_a_server_ends_to_its_end_also_when_whoever_wanted_that_is_cancell
     assert not scene.live.now
 
 
+@pytest.mark.parametrize("before", [(), (CONFIG,)], ids=["new", "in the place of another"])
+async def test_a_server_is_added_to_the_end_also_when_whoever_wanted_that_is_cancelled(
+    scene: Scene, before: tuple[McpServerConfig, ...]
+) -> None:
+    for config in before:
+        await scene.roster.add(SHARED, None, config)
+    scene.live.gate.clear()
+    adding = asyncio.create_task(scene.roster.add(SHARED, None, CONFIG))
+    await quiet()
+    adding.cancel()
+
+    await scene.come_to_an_end()
+
+    assert scene.listed() == ["x"] and len(scene.live.now) == len(scene.kept.rows) == 1
+
+
+async def test_nothing_is_left_of_a_server_that_is_being_added_when_all_is_closed(scene: Scene) -> None:
+    scene.live.gate.clear()
+    adding = asyncio.create_task(scene.roster.add(SHARED, None, CONFIG))
+    await quiet()
+    closing = asyncio.create_task(scene.roster.close())
+    await quiet()
+
+    await scene.come_to_an_end(closing)
+
+    assert adding.cancelled() and not scene.live.now
+
+
 async def test_a_name_is_taken_from_the_moment_that_somebody_begins_to_add_it(scene: Scene) -> None:
     scene.kept.sessions = {"j": "s"}
     scene.kept.slow = asyncio.Event()
