@@ -27,9 +27,6 @@ from actors.mcp.token_url import TokenUrl, exchanged
 
 Learn = Callable[[str], None]
 
-_BEFORE_2025_06: Final = "/.well-known/oauth-authorization-server"
-"""Where a server told of its authorization by the protocol of 2025-03-26."""
-
 _LONG_AGO: Final = 1.0
 """When a token has expired that its server does not take any more."""
 

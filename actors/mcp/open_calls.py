@@ -107,11 +107,14 @@ class OpenCall:
                 future.set_result(one)
 
     async def close(self) -> None:
-        """End it; the server is told."""
+        """End it; the server is told, also that what it asks is not asked any more: it would wait for ever."""
         self._task.cancel()
         await asyncio.wait([self._task], timeout=CLOSE_S)
         if self._task.done() and not self._task.cancelled():
             self._task.exception()
+        for _, answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(NoQuestion("the call is over"))
 
 
 class OpenCalls:

@@ -57,9 +57,11 @@ class _Incoming(_Stream):
         return self._sift(await self._stream.__anext__())
 
     def _sift(self, item: Any) -> Any:
-        message = getattr(item, "message", None)  # It may be an exception of the transport's.
+        message: Any = getattr(item, "message", None)  # It may be an exception of the transport's.
         if hasattr(message, "method"):
-            self._unasked.heard(asyncio.get_running_loop().time(), request=hasattr(message, "id"))
+            self._unasked.heard(asyncio.get_running_loop().time(), request=getattr(message, "id", None))
+            if message.method == "notifications/cancelled":
+                self._unasked.settled((message.params or {}).get("requestId"))
         result = getattr(message, "result", None)
         if isinstance(result, dict) and isinstance(result.get("tools"), list):  # pyright: ignore[reportUnknownMemberType]
             result["tools"] = [tool if _fits(tool) else _NOBODY for tool in result["tools"]]
@@ -70,7 +72,7 @@ class _Outgoing(_Stream):
     async def send(self, item: Any) -> None:
         await self._stream.send(item)
         if not hasattr(item.message, "method"):
-            self._unasked.answered()
+            self._unasked.settled(item.message.id)
 
 
 def _fits(tool: Any) -> bool:

@@ -5,6 +5,7 @@ What is more than anybody could use is a flood: each message would become a task
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 UNASKED_PER_S: Final = 1000
@@ -31,22 +32,24 @@ class Unasked:
     def __init__(self, now: float) -> None:
         self._room = float(UNASKED_AT_ONCE)
         self._at = now
-        self._open = 0
+        self._open: list[str] = []
 
-    def heard(self, now: float, *, request: bool) -> None:
-        """It has said something; a request wants an answer.
+    def heard(self, now: float, *, request: str | int | None = None) -> None:
+        """It has said something; a request, which has an id, wants an answer.
 
         Raises:
             Flood: it is of no use any more.
         """
         self._room = min(self._room + (now - self._at) * UNASKED_PER_S, UNASKED_AT_ONCE) - 1
         self._at = now
-        self._open += request
+        if request is not None:
+            self._open.append(str(request))
         if self._room < 0:
             raise Flood(f"it floods: it says more than {UNASKED_PER_S} things a second that nobody asked for")
-        if self._open > UNANSWERED:
+        if len(self._open) > UNANSWERED:
             raise Flood(f"it asks and does not listen: {UNANSWERED} of its requests wait for it to read an answer")
 
-    def answered(self) -> None:
-        """It has been sent an answer to a request of its own."""
-        self._open -= 1
+    def settled(self, request: str | int | None) -> None:
+        """A request of its own was answered, or it has taken it back: then nobody answers it any more."""
+        with suppress(ValueError):
+            self._open.remove(str(request))

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCNotification, JSONRPCRequest
 
 from actors.domain.asking import MAX_QUESTIONS, Question, QuestionMode
 from actors.domain.calls import Outcome
 from actors.domain.mcp import McpServerConfig, McpState
 from actors.mcp.open_calls import OpenCall
 from actors.mcp.problems import NoQuestion
+from actors.mcp.sifting import sifted
 from actors.mcp.unasked import UNANSWERED, UNASKED_AT_ONCE, UNASKED_PER_S, Flood, Unasked
 from tests.unit.mcp.servers import Connected, connected
 
@@ -62,22 +67,37 @@ def test_what_a_server_says_unasked_is_bounded_in_the_long_run_and_at_once() -> 
     patient = Unasked(0.0)
     for second in range(1, 20):
         for _ in range(UNASKED_PER_S):
-            patient.heard(float(second), request=False)
+            patient.heard(float(second))
     for _ in range(UNASKED_AT_ONCE):
-        patient.heard(20.0, request=False)
+        patient.heard(20.0)
     with pytest.raises(Flood, match="floods"):
-        patient.heard(20.0, request=False)
+        patient.heard(20.0)
 
 
 def test_a_server_whose_requests_are_answered_may_ask_as_often_as_it_likes() -> None:
     one = Unasked(0.0)
     for second in range(3 * UNANSWERED):
-        one.heard(float(second), request=True)
-        one.answered()
+        one.heard(float(second), request=second)
+        one.settled(str(second))
     for second in range(UNANSWERED):
-        one.heard(5000.0 + second, request=True)
+        one.heard(5000.0 + second, request=second)
     with pytest.raises(Flood, match="does not listen"):
-        one.heard(9000.0, request=True)
+        one.heard(9000.0, request="another")
+
+
+async def test_what_a_server_has_asked_and_taken_back_does_not_count_against_it() -> None:
+    async def said() -> AsyncGenerator[SessionMessage]:
+        for number in range(UNANSWERED + 1):
+            yield SessionMessage(JSONRPCRequest(jsonrpc="2.0", id=number, method="ping"))
+            back = {"requestId": str(number)}
+            yield SessionMessage(JSONRPCNotification(jsonrpc="2.0", method="notifications/cancelled", params=back))
+
+    @asynccontextmanager
+    async def transport() -> AsyncGenerator[tuple[Any, Any]]:
+        yield said(), None
+
+    async with sifted(transport()) as (incoming, _):
+        assert len([message async for message in incoming]) == 2 * (UNANSWERED + 1)
 
 
 async def test_a_list_that_changes_hundreds_of_times_a_second_is_read_again_once_in_a_while() -> None:

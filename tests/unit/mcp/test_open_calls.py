@@ -110,6 +110,30 @@ async def test_after_a_call_that_was_answered_another_session_can_be_asked(serve
     assert isinstance(told, ElicitResult) and told.action == "decline"
 
 
+async def test_of_two_sessions_whose_calls_run_none_is_shown_what_one_asks_twice_at_once(server: Server) -> None:
+    both = server.begin("1", "a"), server.begin("2", "b")
+    answers = await asyncio.gather(server.ask(), server.ask())
+    assert all(isinstance(one, ErrorData) for one in answers)
+    assert not any(one.asks for one in both)
+
+
+async def test_what_a_call_asks_twice_at_once_is_its_own_whoever_begins_meanwhile(server: Server) -> None:
+    mine = server.begin("1", "a")
+    asking = [asyncio.create_task(server.ask()) for _ in range(2)]
+    await asyncio.sleep(0)
+    others = server.begin("2", "b")
+    assert len(await mine.leg(LIMIT_S)) == 2 and not others.asks
+    await server.calls.end("1")
+    await asyncio.gather(*asking)
+
+
+async def test_a_server_is_told_that_nobody_is_asked_any_more_when_the_call_is_over(server: Server) -> None:
+    _, asked = await server.held("1", "a")
+    await server.calls.leave("a")
+    told = await asked
+    assert isinstance(told, ErrorData) and "the call is over" in told.message
+
+
 async def test_calls_that_are_held_for_a_session_end_with_it_and_no_others(server: Server) -> None:
     mine = server.begin("1", "a")
     server.calls.hold("1", LIMIT_S)
