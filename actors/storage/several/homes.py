@@ -91,7 +91,7 @@ class Homes:
             row = await known.service.find(tenant, session_id)
             if row is not None:
                 return row
-            del self._names[tenant, session_id]
+            self._names.pop((tenant, session_id), None)
         member, row = await self._search(lambda store: store.find(tenant, session_id))
         if member is not None and row is not None:
             _remember(self._names, (tenant, session_id), member)

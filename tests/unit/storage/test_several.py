@@ -312,6 +312,14 @@ async def test_of_what_is_due_a_look_finds_more_than_a_page() -> None:
         assert len(await store.due(at(0), limit=2 * MAX_PAGE)) == MAX_PAGE + 1
 
 
+async def test_many_who_ask_at_once_for_a_session_that_is_gone_are_all_told_so(stores: SeveralStores) -> None:
+    await live(stores, "s", "file")
+    assert await stores.find(TENANT, "s") is not None
+    assert await stores.destroy(TENANT, journal("s"), "end", "d")
+
+    assert await asyncio.gather(*(stores.find(TENANT, "s") for _ in range(3))) == [None] * 3
+
+
 async def test_what_is_due_in_one_store_does_not_wait_for_what_is_due_in_another(stores: SeveralStores) -> None:
     for name, store in (("a", "default"), ("b", "default"), ("c", "default"), ("d", "file")):
         await live(stores, name, store)
