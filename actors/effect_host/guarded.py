@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
+from actors.domain.asking import Resume
 from actors.domain.calls import Delta, Emit, Reconciled, ToolCall, ToolOutcome
 from actors.effect_host.cleaning import cleaned, refused
 from actors.effect_host.entry import Channel
@@ -107,13 +108,22 @@ class Guarded:
         outcome = await self._inner.execute(call, sifted)
         try:
             guard = await self._guard(call, outcome, sifted.kept)
-        except SecurityUnavailable as error:
+        except (SecurityUnavailable, asyncio.CancelledError) as error:
+            await self._let_go(call, outcome)
+            if isinstance(error, asyncio.CancelledError):
+                raise
             return refused(outcome, error.message)
         sifted.end(guard)
         if not guard:
             return outcome
         long = isinstance(outcome, ToolOutcome) and len(outcome.content) > IN_THREAD_CHARS
         return await asyncio.to_thread(cleaned, guard, outcome) if long else cleaned(guard, outcome)
+
+    async def _let_go(self, call: Call, outcome: CallResult) -> None:
+        """End a call that is held open for an answer: nobody will see what it asks."""
+        if isinstance(call, ToolCall) and isinstance(outcome, ToolOutcome) and outcome.asked and outcome.asked.held:
+            ended = call.model_copy(update={"resume": Resume(held=True, abandon=True)})
+            await self._inner.execute(ended, lambda channel, text: None)
 
     def cancelled(self, call: Call, deltas: Sequence[Delta]) -> CallResult:
         """See ``Executor.cancelled``. What was held back of the pieces is lost, and no provider is waited for."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -22,10 +23,12 @@ from actors.domain.calls import (
     ToolCall,
     ToolOutcome,
 )
+from actors.domain.inspection import Inspection
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import WITHHELD, Message, StopReason, ToolUseBlock
 from actors.domain.security import SecurityConfig
 from actors.effect_host.guarded import Guarded, Vault, secrets_of
+from actors.errors import SecurityUnavailable
 from actors.inspection.inspectors import Inspectors
 
 KEY = "sk-1234567890CANARYghijklmnop"
@@ -210,3 +213,35 @@ async def test_a_known_secret_is_withheld_in_the_forms_in_which_tools_write_it(s
     shown = outcome.content.removesuffix(outcome.content.split("[REDACTED:SECRET]")[-1])
     assert shown == '{"key": "[REDACTED:SECRET]"} ?key=[REDACTED:SECRET] [REDACTED:SECRET] [REDACTED:SECRET]'
     assert len(outcome.content) - len(shown) <= 4
+
+
+class _Holds(_Gives):
+    """Asks, and holds its call open until it is ended."""
+
+    def __init__(self) -> None:
+        question = Question(key="k", mode=QuestionMode.url, message="Visit", url="https://example.org/")
+        asked = Asked(questions=(question,), held=True, answer_within_s=60.0)
+        super().__init__(ToolOutcome(outcome=Outcome.input_required, content="Visit", asked=asked))
+        self.held = False
+
+    async def execute(self, call: ModelCall | ToolCall, emit: Emit) -> Any:
+        assert isinstance(call, ToolCall)
+        self.held = call.resume is None or not call.resume.abandon
+        return await super().execute(call, emit)
+
+
+@pytest.mark.parametrize("error", [SecurityUnavailable("p", "it is silent"), asyncio.CancelledError()])
+async def test_a_call_whose_questions_nobody_will_see_is_not_held_open(error: BaseException) -> None:
+    class Fails(Inspectors):
+        async def inspect(self, config: SecurityConfig, texts: Collection[str]) -> Mapping[str, Inspection]:
+            assert inner.held
+            raise error
+
+    inner = _Holds()
+    call = _tool_call(SecurityConfig(providers=("tests:any",)))
+    try:
+        outcome = await Guarded(inner, Vault(), Fails()).execute(call, _nowhere)
+        assert isinstance(outcome, ToolOutcome) and outcome.outcome is Outcome.error
+    except asyncio.CancelledError:
+        assert isinstance(error, asyncio.CancelledError)
+    assert not inner.held
