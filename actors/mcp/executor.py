@@ -83,8 +83,11 @@ class McpExecutor:
         return UNCLEAR
 
     async def _run(self, call: ToolCall, emit: Emit) -> ToolOutcome:
-        request = self._request(call)
         timeout_s = min(self._connection.config.tool_timeout_s, call.limit_s or math.inf)
+        if call.resume is not None and call.resume.held:
+            # Whatever the server lists now.
+            return await self._taken_up(call, call.resume, timeout_s, emit)
+        request = self._request(call)
         server = self._connection.config.name
         if request is None:
             # Its tools are known only once it is there.
@@ -97,8 +100,6 @@ class McpExecutor:
             request = self._request(call)
             if request is None:
                 return failed(f"MCP server {server} has no tool {call.name} any more.")
-        if call.resume is not None and call.resume.held:
-            return await self._taken_up(call, call.resume, timeout_s, emit)
         attempts = MAX_ATTEMPTS if request.repeatable else 1
         for attempt in range(1, attempts + 1):
             try:

@@ -62,7 +62,7 @@ class Connected:
                 await self._changed.wait()
 
     def call(self, tool: str, args: dict[str, Any] | None = None, **more: Any) -> Awaitable[ToolOutcome]:
-        return self._execute(self.tool_call(tool, args, **more))
+        return self.execute(self.tool_call(tool, args, **more))
 
     def tool_call(self, tool: str, args: dict[str, Any] | None = None, **more: Any) -> ToolCall:
         return ToolCall(
@@ -84,7 +84,7 @@ class Connected:
         del channel
         self.deltas.append(text)
 
-    async def _execute(self, call: ToolCall) -> ToolOutcome:
+    async def execute(self, call: ToolCall) -> ToolOutcome:
         async with asyncio.timeout(LIMIT_S):
             outcome = await self.executor.execute(call, self._emit)
         assert isinstance(outcome, ToolOutcome)

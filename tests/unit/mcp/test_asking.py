@@ -14,7 +14,7 @@ from mcp_types import ElicitRequestFormParams
 
 from actors.domain import records as r
 from actors.domain.actions import Action, ActionKind, Resolution
-from actors.domain.asking import MAX_FORM_CHARS, MAX_QUESTIONS
+from actors.domain.asking import MAX_FORM_CHARS, MAX_QUESTIONS, Answer, Resume
 from actors.domain.calls import Outcome
 from actors.domain.mcp import McpServerConfig
 from actors.domain.records import MAX_RECORD_BYTES
@@ -22,9 +22,10 @@ from actors.domain.session import Activity
 from actors.errors import ActionSettled, InvalidRequest
 from actors.handle import SessionHandle
 from actors.manager import SessionManager
+from actors.mcp.definitions import Published
 from actors.mcp.questions import question_of
 from tests.unit.local.runtimes import calls, config, record_of, records, result_texts, runtime, says, types
-from tests.unit.mcp.servers import ASKING, raw, serving
+from tests.unit.mcp.servers import ASKING, connected, raw, serving
 
 BOOK = calls(("mcp__asking__book", {"seats": 2}))
 DONE = says("Done.")
@@ -204,6 +205,18 @@ async def test_a_held_call_whose_server_has_gone_fails_and_says_that_it_may_have
         texts = result_texts(await one.history())
         assert "may or may not have taken effect" in texts[0]
         assert texts[1] == '[{"action": "accept", "content": {"name": "Bob"}}]'
+
+
+async def test_a_held_call_gets_its_answer_when_its_tool_is_not_listed_any_more() -> None:
+    async with connected(raw()) as server:
+        call = server.tool_call("ask")
+        asked = await server.execute(call)
+        assert asked.asked is not None and asked.asked.held
+        server.connection.listing.published = Published()
+
+        answer = Answer(key=asked.asked.questions[0].key, action="accept", content={"name": "Ada"})
+        again = call.model_copy(update={"attempt": 2, "resume": Resume(held=True, answers=(answer,))})
+        assert "Ada" in (await server.execute(again)).content
 
 
 async def test_a_held_call_is_in_doubt_when_whoever_held_it_is_gone(tmp_path: Path) -> None:
