@@ -114,10 +114,7 @@ class Guarded:
                 raise
             return refused(outcome, error.message)
         sifted.end(guard)
-        if not guard:
-            return outcome
-        long = isinstance(outcome, ToolOutcome) and len(outcome.content) > IN_THREAD_CHARS
-        return await asyncio.to_thread(cleaned, guard, outcome) if long else cleaned(guard, outcome)
+        return await _gone_through(guard, outcome)
 
     async def _let_go(self, call: Call, outcome: CallResult) -> None:
         """End a call that is held open for an answer: nobody will see what it asks."""
@@ -136,7 +133,7 @@ class Guarded:
         if found.outcome is None:
             return found
         try:
-            outcome = cleaned(await self._guard(call, found.outcome), found.outcome)
+            outcome = await _gone_through(await self._guard(call, found.outcome), found.outcome)
         except SecurityUnavailable as error:
             outcome = refused(found.outcome, error.message)
         return found.model_copy(update={"outcome": outcome})
@@ -147,9 +144,14 @@ class Guarded:
         if config is None or not config.providers:
             return Guard(config, self._vault.known, tainted=call.tainted)
         collector = Collector(config)
-        cleaned(collector, outcome)
+        await _gone_through(collector, outcome)
         inspected = await self._inspectors.inspect(config, collector.texts.union(pieces))
         return Guard(config, self._vault.known, inspected, call.tainted)
+
+
+async def _gone_through(guard: Guard, outcome: CallResult) -> CallResult:
+    long = isinstance(outcome, ToolOutcome) and len(outcome.content) > IN_THREAD_CHARS
+    return await asyncio.to_thread(cleaned, guard, outcome) if guard and long else cleaned(guard, outcome)
 
 
 def _has_providers(call: Call) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -27,7 +27,8 @@ from actors.domain.inspection import Inspection
 from actors.domain.llm import LlmConfig
 from actors.domain.messages import WITHHELD, Message, StopReason, ToolUseBlock
 from actors.domain.security import SecurityConfig
-from actors.effect_host.guarded import Guarded, Vault, secrets_of
+from actors.effect_host.cleaning import cleaned
+from actors.effect_host.guarded import IN_THREAD_CHARS, Guarded, Vault, secrets_of
 from actors.errors import SecurityUnavailable
 from actors.inspection.inspectors import Inspectors
 
@@ -245,3 +246,25 @@ async def test_a_call_whose_questions_nobody_will_see_is_not_held_open(error: Ba
     except asyncio.CancelledError:
         assert isinstance(error, asyncio.CancelledError)
     assert not inner.held
+
+
+class _FindNothing(Inspectors):
+    async def inspect(self, config: SecurityConfig, texts: Collection[str]) -> Mapping[str, Inspection]:
+        return dict.fromkeys(texts, Inspection())
+
+
+async def test_a_long_result_is_gone_through_beside_the_event_loop_for_a_provider_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    beside: list[Any] = []
+
+    async def to_thread(work: Callable[..., Any], *args: Any) -> Any:
+        beside.append(work)
+        return work(*args)
+
+    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+    given = _Gives(ToolOutcome(outcome=Outcome.ok, content="x " * IN_THREAD_CHARS))
+    for security, times in ((SecurityConfig(), 1), (SecurityConfig(providers=("their:Provider",)), 2)):
+        await Guarded(given, Vault(), _FindNothing()).execute(_tool_call(security), _nowhere)
+        assert beside == [cleaned] * times
+        beside.clear()

@@ -167,6 +167,7 @@ class Collector(Guard):
 
     def __init__(self, config: SecurityConfig) -> None:
         super().__init__(config, inspected={})
+        self._all = self._secret = ()
         self.texts: set[str] = set()
 
     def _own(self, text: str, counts: Counter[str], *, secret: bool = False) -> str:
