@@ -22,6 +22,7 @@ from actors.domain.mcp_library import (
 from actors.errors import InvalidRequest, McpRefused, McpUnavailable
 from actors.mcp import shown
 from actors.mcp.connection import Line, McpConnection
+from actors.mcp.listing import Shelf
 from actors.mcp.pages import gathered
 from actors.mcp.problems import Lost, NoQuestion, NotConnected, hidden
 from actors.mcp.questions import asked_in, responses_of
@@ -29,7 +30,7 @@ from actors.mcp.requests import CONNECT_WAIT_S, NOTHING, Given, answered, get_pr
 
 if TYPE_CHECKING:
     from mcp import Client
-    from mcp_types import ReadResourceResult, ResourceTemplate
+    from mcp_types import ReadResourceResult, ResourceTemplate, ServerCapabilities
 
 MAX_DETAIL_CHARS: Final = 500
 
@@ -47,19 +48,8 @@ class McpLibrary:
 
     async def resources(self, after: str | None = None) -> McpResources:
         """See ``Library.resources``."""
-
-        async def ask(client: Client) -> McpResources:
-            offered = client.server_capabilities.resources
-            if offered is None:
-                return McpResources()
-            listing = self._connection.listing
-            if after is not None:
-                return await self._resources(client, after)
-            keep = listing.is_told(client, offered)
-            return await listing.resources.get(lambda: self._resources(client, None), keep=keep)
-
-        _check_cursor(after)
-        return await self._ask(ask, self._config.connect_timeout_s)
+        first = self._connection.listing.resources
+        return await self._part(after, first, lambda can: can.resources, self._resources, McpResources())
 
     async def _resources(self, client: Client, after: str | None) -> McpResources:
         found = await gathered(
@@ -104,19 +94,8 @@ class McpLibrary:
 
     async def prompts(self, after: str | None = None) -> McpPrompts:
         """See ``Library.prompts``."""
-
-        async def ask(client: Client) -> McpPrompts:
-            offered = client.server_capabilities.prompts
-            if offered is None:
-                return McpPrompts()
-            listing = self._connection.listing
-            if after is not None:
-                return await self._prompts(client, after)
-            keep = listing.is_told(client, offered)
-            return await listing.prompts.get(lambda: self._prompts(client, None), keep=keep)
-
-        _check_cursor(after)
-        return await self._ask(ask, self._config.connect_timeout_s)
+        first = self._connection.listing.prompts
+        return await self._part(after, first, lambda can: can.prompts, self._prompts, McpPrompts())
 
     async def _prompts(self, client: Client, after: str | None) -> McpPrompts:
         found = await gathered(
@@ -138,6 +117,30 @@ class McpLibrary:
         if not made.messages:
             raise McpRefused(self._config.name, "the prompt is empty")
         return made
+
+    async def _part(
+        self,
+        after: str | None,
+        first: Shelf[T],
+        offered: Callable[[ServerCapabilities], Any],
+        listed: Callable[[Client, str | None], Awaitable[T]],
+        nothing: T,
+    ) -> T:
+        """A part of a list; the first one is kept for as long as the server tells of changes."""
+        if after is not None and len(after) > MAX_CURSOR_CHARS:
+            raise InvalidRequest(
+                f"The place in a list has at most {MAX_CURSOR_CHARS} characters: give what `next` said."
+            )
+
+        async def ask(client: Client) -> T:
+            offer = offered(client.server_capabilities)
+            if offer is None:
+                return nothing
+            if after is not None:
+                return await listed(client, after)
+            return await first.get(lambda: listed(client, None), keep=self._connection.listing.is_told(client, offer))
+
+        return await self._ask(ask, self._config.connect_timeout_s)
 
     async def _alone(self, ask: Callable[[Given], Awaitable[Any]]) -> Any:
         """What a request comes to that no session makes: of what the server may want, it is told the roots."""
@@ -177,8 +180,3 @@ class McpLibrary:
         except Exception as exc:
             # Whatever a server can say, the SDK has an exception for it.
             raise McpRefused(name, f"no valid answer of the protocol ({type(exc).__name__})") from None
-
-
-def _check_cursor(after: str | None) -> None:
-    if after is not None and len(after) > MAX_CURSOR_CHARS:
-        raise InvalidRequest(f"The place in a list has at most {MAX_CURSOR_CHARS} characters: give what `next` said.")

@@ -61,10 +61,7 @@ def resource(one: Resource, secrets: Sequence[str]) -> McpResource | None:
         return None
     return McpResource(
         uri=one.uri,
-        name=_name(one.name, secrets),
-        title=_title(one.title, secrets),
-        description=_about(one.description, secrets),
-        media_type=media_type(one.mime_type),
+        **_described(one, secrets),
         size=one.size if one.size is not None and 0 <= one.size < 2**53 else None,
     )
 
@@ -75,10 +72,7 @@ def template(one: ResourceTemplate, secrets: Sequence[str]) -> McpResourceTempla
         return None
     return McpResourceTemplate(
         uri_template=one.uri_template,
-        name=_name(one.name, secrets),
-        title=_title(one.title, secrets),
-        description=_about(one.description, secrets),
-        media_type=media_type(one.mime_type),
+        **_described(one, secrets),
     )
 
 
@@ -168,16 +162,21 @@ def plain(text: str, secrets: Sequence[str]) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
+def _described(one: Resource | ResourceTemplate, secrets: Sequence[str]) -> dict[str, Any]:
+    return {
+        "name": hidden(one.name, secrets)[:MAX_NAME_CHARS],
+        "title": _title(one.title, secrets),
+        "description": _about(one.description, secrets),
+        "media_type": media_type(one.mime_type),
+    }
+
+
 def _is_uri(text: str) -> bool:
     return 0 < len(text) <= MAX_URI_CHARS and text.isprintable()
 
 
 def _is_name(text: str) -> bool:
     return 0 < len(text) <= MAX_NAME_CHARS and text.isprintable()
-
-
-def _name(text: str, secrets: Sequence[str]) -> str:
-    return hidden(text, secrets)[:MAX_NAME_CHARS]
 
 
 def _title(text: str | None, secrets: Sequence[str]) -> str | None:
