@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from actors.domain.security import Secret
 from actors.policy.security.redaction import PIECE, Finder, Known, Stream, finders_of, redact
+from tests.unit.policy.pieces import in_pieces
 
 KNOWN = "Tr0ub4dor&3-and-so-on"
 PATTERNS = (("TICKET", r"\bTKT-[0-9]{4,8}\b"), ("LINE", r"§[a-z ]{3,12}§"))
@@ -107,12 +108,7 @@ _TEXTS = st.lists(_FRAGMENTS | st.text(max_size=3), max_size=8).map("".join)
 
 @given(_TEXTS, st.data())
 def test_a_text_in_pieces_is_shown_as_the_whole_of_it_is(text: str, data: st.DataObject) -> None:
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
-    stream = Stream(FINDERS)
-
-    shown = "".join(stream.feed(text[start:end]) for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True))
-
-    assert shown + stream.end() == redact(text, FINDERS)
+    assert in_pieces(FINDERS, text, data) == redact(text, FINDERS)
 
 
 @pytest.mark.parametrize("text", SECRETS)

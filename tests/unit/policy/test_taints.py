@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from actors.domain.security import Secret, Tainted
 from actors.policy.security.guard import Guard, SecurityConfig
-from actors.policy.security.redaction import Stream, finders_of, redact
+from actors.policy.security.redaction import finders_of, redact
 from actors.policy.security.taints import Taints, key_of, taint_of
+from tests.unit.policy.pieces import in_pieces
 
 KEY = key_of("5e" * 32, "tenant")
 VALUES = {"123-45-6789": "SSN", "pa55-w0rd": "PASSWORD", "pa55-w0rd-of-another": "PASSWORD", "-odd/one=": "API_KEY"}
@@ -40,12 +41,7 @@ _TEXTS = st.lists(st.sampled_from([*VALUES, *"ap5-/= .\n", "pa55", "pa55-w0rd-of
 
 @given(_TEXTS, st.data())
 def test_a_text_in_pieces_is_shown_as_the_whole_of_it_is(text: str, data: st.DataObject) -> None:
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
-    stream = Stream(FINDERS)
-
-    shown = "".join(stream.feed(text[start:end]) for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True))
-
-    assert shown + stream.end() == redact(text, FINDERS)
+    assert in_pieces(FINDERS, text, data) == redact(text, FINDERS)
 
 
 def test_a_text_with_a_number_of_social_security_leaves_one_entry_and_a_password_is_known_without_its_address() -> None:
