@@ -14,6 +14,7 @@ from actors.domain.policies import SessionLane
 from actors.policy.lanes import counted
 from actors.session import fold_budgets as budgets
 from actors.session import fold_calls as calls
+from actors.session.external import OUTSIDE
 from actors.session.fold_calls import call_at, change, change_call, change_turn, open_turn
 from actors.session.questions import after_loss
 from actors.session.state import State
@@ -23,6 +24,11 @@ from actors.session.tool_call import CallPhase, ToolCallState
 def model_began(state: State, record: r.ModelCallStarted) -> State:
     """A model call is one of the lane ``generate``."""
     return _begun(state, SessionLane.generate, record.at)
+
+
+def model_ended(state: State, *, well: bool) -> State:
+    """An attempt of a model call is over."""
+    return _ended(state, SessionLane.generate, well=well)
 
 
 def tool_started(state: State, record: r.ToolCallStarted) -> State:
@@ -45,10 +51,14 @@ def tool_held(state: State, record: r.ToolCallHeld) -> State:
 
 
 def _left(state: State, call: ToolCallState, outcome: Outcome) -> State:
-    """The counts with a call as it was when it came to its end."""
-    return (
-        _count(state, call.lane, **{"completed" if outcome is Outcome.ok else "failed": 1}) if call.limited else state
-    )
+    """The counts with a call as it was when it came to its end. A task outside may have been closed before that."""
+    outside = call.phase is CallPhase.started and call.host == OUTSIDE
+    return _ended(state, call.lane, well=outcome is Outcome.ok) if call.limited or outside else state
+
+
+def _ended(state: State, lane: SessionLane, *, well: bool) -> State:
+    """An attempt of a call of this lane is over."""
+    return _count(state, lane, **{"completed" if well else "failed": 1})
 
 
 def _begun(state: State, lane: SessionLane, at: datetime) -> State:

@@ -45,6 +45,7 @@ def model_started(state: State, record: r.ModelCallStarted) -> State:
 
 def model_completed(state: State, record: r.ModelCallCompleted) -> State:
     """The model has answered, the turn or a tool."""
+    state = lanes.model_ended(state, well=True)
     wanted = _sampling(state)
     if wanted is None:
         return calls.model_completed(state, record)
@@ -56,6 +57,7 @@ def model_completed(state: State, record: r.ModelCallCompleted) -> State:
 
 def model_failed(state: State, record: r.ModelCallFailed) -> State:
     """The attempt is over."""
+    state = lanes.model_ended(state, well=False)
     wanted = _sampling(state)
     if wanted is None:
         return calls.model_failed(state, record)

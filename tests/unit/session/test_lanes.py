@@ -293,8 +293,19 @@ def test_metrics_count_attempts_and_their_ends_by_lane() -> None:
     counts = world.state.lane_counts
     execute, query = counts[SessionLane.execute], counts[SessionLane.query]
     assert (execute.started, execute.failed, execute.retried, execute.completed) == (2, 1, 1, 1)
-    assert (query.started, query.completed, counts[SessionLane.generate].started) == (1, 1, 2)
+    assert (query.started, query.completed) == (1, 1)
+    generate = counts[SessionLane.generate]
+    assert (generate.started, generate.completed, generate.failed) == (2, 1, 0)
     assert not calling("look").state.lane_counts
+
+
+def test_what_somebody_outside_has_done_counts_too() -> None:
+    world = calling("read", enable_metrics=True, lane_handlers={"query": {"mode": "external"}})
+    (task,) = world.state.external_tasks
+    done = ExternalTaskResult(success=True, result={"output": ""})
+    world.tell(c.CompleteTask(**world.identity(), task_id=task.action_id, result=done))
+    query = world.state.lane_counts[SessionLane.query]
+    assert (query.started, query.completed) == (1, 1)
 
 
 def test_a_long_line_is_told_of_once_in_a_round() -> None:
