@@ -44,10 +44,15 @@ class LocalServers:
     async def _start(self, key: Key, config: McpServerConfig) -> Running:
         name = f"mcp-{new_ulid()}"
         told, root = partial(self.roster.look, key), await root_for(self._store, key, config)
-        server = McpServer(name, config, self._directory, self._sink, told, self._redirect_uri, root)
+        ended = partial(self._ended, key)
+        server = McpServer(name, config, self._directory, self._sink, told, self._redirect_uri, root, ended)
         self._running[key] = server
         server.start()
         return server
+
+    def _ended(self, key: Key, server: McpServer) -> None:
+        if self._running.get(key) is server:
+            del self._running[key]
 
     def library(self, key: Key) -> McpLibrary:
         """What one of them offers beside tools."""

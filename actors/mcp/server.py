@@ -27,6 +27,7 @@ class McpServer:
         changed: Called when what it offers has changed.
         redirect_uri: Where browsers come back to that visit its authorization page.
         root: The workspace that it is told of, when it is told of one; ``directory`` when empty.
+        ended: Called when nothing is left of it.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class McpServer:
         changed: Callable[[], None],
         redirect_uri: str = DEFAULT_REDIRECT,
         root: str = "",
+        ended: Callable[[McpServer], None] = lambda server: None,
     ) -> None:
+        self._ended = ended
         vault = self.vault = Vault(config.secrets)
         self._inspectors = Inspectors()
         self.connection = McpConnection(
@@ -77,7 +80,10 @@ class McpServer:
 
     async def close(self) -> None:
         """End it: running calls are cancelled, and nothing is left of a child process."""
-        await self.effects.close()
-        await self.executor.close()
-        await self._inspectors.close()
-        await self.connection.close()
+        try:
+            await self.effects.close()
+            await self.executor.close()
+            await self._inspectors.close()
+            await self.connection.close()
+        finally:
+            self._ended(self)

@@ -18,7 +18,7 @@ from typing import Any
 
 Args = dict[str, Any]
 
-HINTS = {"add": {"readOnlyHint": True}, "again": {"idempotentHint": True}}
+HINTS = {"add": {"readOnlyHint": True}, "again": {"idempotentHint": True}, "deaf": {"readOnlyHint": True}}
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 

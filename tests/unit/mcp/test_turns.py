@@ -15,7 +15,7 @@ from actors.domain.records import RecordBase
 from actors.domain.tools import EffectClass
 from actors.errors import McpServerExists
 from actors.manager import SessionManager
-from tests.unit.local.runtimes import calls, config, records, result_texts, says
+from tests.unit.local.runtimes import calls, config, record_of, records, result_texts, says
 from tests.unit.mcp.servers import raw
 
 ADD = calls(("mcp__raw__add", {"a": 1, "b": 2}))
@@ -55,6 +55,17 @@ async def test_the_tools_of_a_removed_server_are_gone_and_it_is_forgotten() -> N
         assert await manager.remove_mcp_server("raw") is False
         result = await one.generate("go")
         assert "Unknown tool" in result_texts(result.messages)[0]
+
+
+async def test_a_turn_does_not_wait_for_a_server_that_was_removed_under_its_call() -> None:
+    async with await SessionManager.local() as manager:
+        await manager.add_mcp_server(raw(trust_annotations=True))
+        one = await manager.create_session("a", config(calls(("mcp__raw__deaf", {})), says("Done.")))
+        await one.send("go")
+        await record_of(one, r.ToolCallStarted)
+        await manager.remove_mcp_server("raw")
+        doubt = await record_of(one, r.ToolCallInDoubt)
+        assert doubt.data.name == "mcp__raw__deaf"
 
 
 async def test_a_server_of_one_session_is_seen_by_no_other_and_goes_with_it() -> None:
