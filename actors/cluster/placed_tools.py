@@ -66,6 +66,7 @@ class PlacedTools:
         self._boxes: dict[Needs, Toolbox] = {}
         self._starting: dict[Needs, asyncio.Task[None]] = {}
         self._adopting: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._settled_by = 0.0
 
     def begin(self, definitions: Iterable[ToolDefinition], left: Mapping[str, Any]) -> None:
@@ -125,15 +126,17 @@ class PlacedTools:
 
     def close(self) -> None:
         """Start nothing more."""
-        for task in (*self._starting.values(), *([self._adopting] if self._adopting else [])):
+        for task in self._tasks:
             task.cancel()
 
     def _start(self, needs: Needs) -> None:
-        task = self._starting[needs] = self._task(self._until_up(needs))
-        task.add_done_callback(lambda _: self._starting.pop(needs, None))
+        self._starting[needs] = self._task(self._until_up(needs))
 
     def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+        task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _until_up(self, needs: Needs) -> None:
         while True:
@@ -146,6 +149,8 @@ class PlacedTools:
             except Exception:
                 log.exception("no host for tools that need %s yet", _shown(needs))
             await asyncio.sleep(AGAIN_S)
+        # Those who are told ask for the tools, and have to wait for this one no longer.
+        del self._starting[needs]
         await self._changed()
 
     async def _open(self, needs: Needs) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
 
 from actors import LlmConfig, PermissionPolicy, SecurityConfig, SessionConfig, SessionManager, errors
+from actors.cluster.placed_tools import PlacedTools
 from actors.domain.messages import ToolResultBlock
+from actors.domain.tools import ToolDefinition
 from actors.tools.sandbox import Sandbox
 from tests.integration.runtimes import MODEL, MakeRuntime, NewId
 from tests.integration.waiting import LONG_S
@@ -101,6 +104,25 @@ async def test_a_tool_with_resources_runs_in_a_host_that_ray_placed_and_another_
     assert (status["GPU 0.5"].startswith("on "), status["nowhere 1"]) == (True, "waits for these resources")
     os.kill(first, signal.SIGKILL)
     assert await pid() != first
+
+
+async def test_those_who_are_told_that_a_placed_host_is_up_do_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = asyncio.Event()
+
+    async def at_once(*_: Any) -> None:
+        return None
+
+    async def ask() -> None:
+        await placed.specs()
+        told.set()
+
+    monkeypatch.setattr(PlacedTools, "_open", at_once)
+    nobody = cast("Any", None)
+    placed = PlacedTools(nobody, nobody, nobody, at_once, ask)
+    tool = ToolDefinition(name="on_gpu", description="", parameters={}, timeout_s=1.0, resources={"GPU": 1.0})
+    placed.begin([tool], {})
+    async with asyncio.timeout(5.0):
+        await told.wait()
 
 
 @pytest.mark.parametrize("wrong", ["tests.integration.given_tools:nothing", "nowhere:at_all", "no colon", 7])
