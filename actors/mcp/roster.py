@@ -110,7 +110,8 @@ class Roster(Keeping):
                 except GreenroomError as exc:
                     failed = exc
             for key, server in self._servers.items():
-                if server.running is not None and server.offer is None:
+                if server.running is not None:
+                    # It may not have answered when it had news.
                     self.look(key)
             if failed is not None:
                 raise failed

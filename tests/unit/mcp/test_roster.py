@@ -82,7 +82,7 @@ class One:
     async def offer(self) -> McpOffer:
         if self._live.silent:
             raise HostGone("mcp", "it is silent")
-        return McpOffer(status=status_of(self._config, McpState.connected))
+        return McpOffer(status=status_of(self._config, self._live.state))
 
     async def authorized(self, redirect: Redirect) -> bool:
         del redirect
@@ -103,6 +103,7 @@ class Live:
         begun: How often one was started.
         refused: How many of the next starts fail.
         silent: Those that run do not answer.
+        state: How they stand.
     """
 
     def __init__(self) -> None:
@@ -110,6 +111,7 @@ class Live:
         self.begun = 0
         self.refused = 0
         self.silent = False
+        self.state = McpState.connected
         self.gate = asyncio.Event()
 
     async def start(self, key: Key, config: McpServerConfig) -> Running:
@@ -421,6 +423,20 @@ async def test_one_that_was_started_and_does_not_answer_is_ended_before_the_next
     scene.live.silent = False
     await quiet()
     assert len(scene.live.now) == 1 < scene.live.begun
+
+
+async def test_what_a_server_could_not_be_asked_when_it_had_news_is_asked_again(scene: Scene) -> None:
+    await scene.roster.add(SHARED, None, CONFIG)
+    scene.live.state, scene.live.silent = McpState.reconnecting, True
+    scene.roster.look(SHARED)
+    await quiet()
+    assert scene.listed() == ["x"]
+    scene.live.silent = False
+
+    await scene.roster.sweep()
+    await quiet()
+
+    assert scene.listed() == []
 
 
 async def test_a_sweep_does_not_bring_back_what_was_removed_since_it_read_of_it(scene: Scene) -> None:
