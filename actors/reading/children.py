@@ -14,14 +14,14 @@ from actors.domain.messages import Message, Role
 from actors.domain.records import decode_record
 from actors.errors import ChildrenPending, InternalError, InvalidRequest, SessionNotFound
 from actors.reading.following import followed
-from actors.reading.stretches import pages
+from actors.reading.stretches import BEGINNINGS, pages
 from actors.reading.turns import whole
 from actors.session.ports import Store
 
 Mode = Literal["first", "all"] | int
 """For how many answers to wait."""
 
-_TELLING = frozenset({"child.started", "child.completed", "session.forked", "session.imported"})
+_TELLING = BEGINNINGS | {"child.started", "child.completed"}
 """The records that tell of children; others are not decoded."""
 
 

@@ -8,12 +8,10 @@ from actors.domain import records as r
 from actors.domain.records import decode_record
 from actors.domain.security import SecurityReport
 from actors.domain.session import SessionInfo
-from actors.reading.stretches import pages
+from actors.reading.stretches import BEGINNINGS, pages
 from actors.session.ports import Store
 
 _NOTED = r.SecurityNoted.model_fields["type"].default
-_BEGINNINGS = frozenset({"session.forked", "session.imported"})
-"""What stands before those is another session's."""
 
 
 async def report_of(store: Store, info: SessionInfo) -> SecurityReport:
@@ -21,7 +19,7 @@ async def report_of(store: Store, info: SessionInfo) -> SecurityReport:
     withheld, orders, treated = Counter[str](), Counter[str](), Counter[str]()
     async for page in pages(store, info.tenant, info.journal_id, upto=info.head_seq):
         for stored in page:
-            if stored.type in _BEGINNINGS:
+            if stored.type in BEGINNINGS:
                 withheld, orders, treated = Counter[str](), Counter[str](), Counter[str]()
             elif stored.type == _NOTED:
                 record = decode_record(stored.body)

@@ -11,6 +11,9 @@ from actors.session.ports import Store
 
 _PAGE: Final = 1000
 
+BEGINNINGS: Final = frozenset({"session.forked", "session.imported"})
+"""Types of records that say that what stands before them is another session's."""
+
 
 async def pages(
     store: Store, tenant: str, journal_id: str, *, upto: int, after: int = 0

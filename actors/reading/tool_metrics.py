@@ -7,12 +7,10 @@ from actors.domain.calls import Outcome
 from actors.domain.records import decode_record
 from actors.domain.session import SessionInfo
 from actors.domain.tool_metrics import ToolMetrics, ToolStats
-from actors.reading.stretches import pages
+from actors.reading.stretches import BEGINNINGS, pages
 from actors.session.ports import Store
 
 _ENDS = r.ToolCallCompleted.model_fields["type"].default
-_BEGINNINGS = frozenset({"session.forked", "session.imported"})
-"""The calls before those are another session's."""
 
 
 async def metrics_of(store: Store, info: SessionInfo) -> ToolMetrics:
@@ -20,7 +18,7 @@ async def metrics_of(store: Store, info: SessionInfo) -> ToolMetrics:
     total, by_tool = ToolStats(), dict[str, ToolStats]()
     async for page in pages(store, info.tenant, info.journal_id, upto=info.head_seq):
         for stored in page:
-            if stored.type in _BEGINNINGS:
+            if stored.type in BEGINNINGS:
                 total, by_tool = ToolStats(), {}
             elif stored.type == _ENDS:
                 record = decode_record(stored.body)
