@@ -42,6 +42,7 @@ class Place(StrEnum):
 
     alone = "alone"
     dense = "dense"
+    each = "each"
     wide = "wide"
 
 

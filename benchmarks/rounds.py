@@ -18,6 +18,9 @@ DENSE_ACTORS = 4
 DENSITY = 50
 """Actors of the dense runtime, and sessions of each: 200 together. Fewer sessions spread evenly."""
 
+EACH = 32
+"""Actors of as many sessions, one in each. Ray takes 7 ms a second for every actor that does nothing."""
+
 START_S = 300.0
 """Longest start of a layout: 64 actors take a minute on two quiet cores."""
 
@@ -72,6 +75,7 @@ def layouts(*, warm: int) -> dict[Place, Layout]:
     return {
         Place.alone: Layout("one per actor", 1, 4),
         Place.dense: Layout(f"{DENSITY} per actor", DENSITY, DENSE_ACTORS),
+        Place.each: Layout(f"one per actor, {EACH} warm", 1, EACH),
         Place.wide: Layout(f"one per actor, {warm} warm", 1, warm),
     }
 

@@ -26,6 +26,6 @@ def measures(dormant: int) -> tuple[Measure, ...]:
         Measure("deltas", streams.deltas, Place.dense),
         Measure("children", families.children, Place.dense),
         Measure("crowd", crowds.resident, Place.dense),
-        Measure("rate-alone", turns.rate, Place.wide),
+        Measure("rate-alone", turns.rate, Place.each),
         Measure("wake", crowds.from_dormant, Place.wide),
     )
